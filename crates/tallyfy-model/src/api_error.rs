@@ -1,0 +1,165 @@
+//! Bodies of error responses.
+
+use serde_json::Value;
+
+use crate::lenient::Field;
+use crate::record::record;
+
+/// The longest message that is repeated.
+const MAX_MESSAGE_CHARS: usize = 300;
+
+record! {
+    /// The members of an error body, in any of their forms.
+    struct Body {
+        /// `true`, a word, or an object with the members of this one.
+        error: Value,
+        /// What went wrong, for a person.
+        message: Value,
+        /// What went wrong, for a program, such as `RESOURCE_NOT_FOUND`.
+        code: Value,
+        /// What is wrong with which field.
+        errors: Value,
+    }
+}
+
+/// What an error response says (API reference, section f.1).
+///
+/// `error` may be `true`, a word, an object or absent; `message` and `code` may be beside it or inside it; `errors` may
+/// hold strings, lists or objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ApiError {
+    /// What went wrong, for a person; shortened.
+    pub message: Option<String>,
+    /// What went wrong, for a program.
+    pub code: Option<String>,
+    /// What is wrong, field by field, as `field: text`.
+    pub fields: Vec<String>,
+}
+
+impl ApiError {
+    /// Reads the body of an error response; an HTML page, or anything else that is no JSON object, says nothing.
+    pub fn parse(body: &[u8]) -> Self {
+        let Ok(Field::Value(body)) = serde_json::from_slice::<Field<Body>>(body) else {
+            return Self::default();
+        };
+        let inner = body.error.get();
+        let text = |outer: &Field<Value>, key: &str| {
+            outer
+                .get()
+                .and_then(Value::as_str)
+                .or_else(|| inner?.get(key)?.as_str())
+                .map(shortened)
+                .filter(|text| !text.is_empty())
+        };
+        let mut fields = Vec::new();
+        if let Some(errors) = body.errors.get() {
+            collect_fields("", errors, &mut fields);
+        }
+        Self {
+            message: text(&body.message, "message").or_else(|| inner?.as_str().map(shortened)),
+            code: text(&body.code, "code"),
+            fields,
+        }
+    }
+}
+
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let parts: Vec<&str> = self
+            .message
+            .iter()
+            .chain(&self.code)
+            .chain(&self.fields)
+            .map(String::as_str)
+            .collect();
+        if parts.is_empty() {
+            formatter.write_str("no reason given")
+        } else {
+            formatter.write_str(&parts.join("; "))
+        }
+    }
+}
+
+fn collect_fields(name: &str, value: &Value, fields: &mut Vec<String>) {
+    // As many as a person reads.
+    if fields.len() >= 20 {
+        return;
+    }
+    match value {
+        Value::String(text) if name.is_empty() => fields.push(shortened(text)),
+        Value::String(text) => fields.push(format!("{name}: {}", shortened(text))),
+        Value::Array(items) => {
+            for item in items {
+                collect_fields(name, item, fields);
+            }
+        }
+        Value::Object(members) => {
+            for (key, item) in members {
+                let key = shortened(key);
+                let name = if name.is_empty() { key } else { format!("{name}.{key}") };
+                collect_fields(&name, item, fields);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// One line, without control characters, not longer than a person reads.
+fn shortened(text: &str) -> String {
+    let mut out: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_MESSAGE_CHARS)
+        .collect();
+    if text.chars().nth(MAX_MESSAGE_CHARS).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(body: &str) -> String {
+        ApiError::parse(body.as_bytes()).to_string()
+    }
+
+    #[test]
+    fn every_documented_form_is_read() {
+        for (body, expected) in [
+            (r#"{"message":"bad request"}"#, "bad request"),
+            (r#"{"error":true,"message":"unauthenticated"}"#, "unauthenticated"),
+            (r#"{"error":"invalid_client"}"#, "invalid_client"),
+            (r#"{"error":"Forbidden","message":"not yours"}"#, "not yours"),
+            (
+                r#"{"error":true,"message":"Resource not found","code":"RESOURCE_NOT_FOUND"}"#,
+                "Resource not found; RESOURCE_NOT_FOUND",
+            ),
+            (
+                r#"{"error":{"code":"SEAT_POOL_EXHAUSTED","message":"no seat","details":{"pool_type":"full"}}}"#,
+                "no seat; SEAT_POOL_EXHAUSTED",
+            ),
+            (r#"{"error":true,"errors":{"f":["is required"]}}"#, "f: is required"),
+            (
+                r#"{"message":"invalid","errors":{"a":{"b":["x","y"]},"c":"z"}}"#,
+                "invalid; a.b: x; a.b: y; c: z",
+            ),
+            (r#"{"error":true,"errors":{}}"#, "no reason given"),
+            (r#"{"errors":[]}"#, "no reason given"),
+            ("<html>SQLSTATE[42S02]</html>", "no reason given"),
+            ("", "no reason given"),
+            ("[]", "no reason given"),
+        ] {
+            assert_eq!(shown(body), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_message_cannot_flood_or_forge_a_log() {
+        let body = serde_json::json!({ "message": format!("a\n{}", "b".repeat(1000)) }).to_string();
+        let shown = shown(&body);
+        assert!(shown.starts_with("a b") && shown.chars().count() == MAX_MESSAGE_CHARS + 1);
+    }
+}

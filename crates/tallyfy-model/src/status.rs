@@ -1,0 +1,144 @@
+//! Enumerations that the vendor extends without notice.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::lenient::{Field, Shape};
+use crate::record::Inspect;
+
+/// Declares an enum that keeps a value that it does not know, and writes back every value as it came.
+macro_rules! open_enum {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(from = "String", into = "String")]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+            /// A value that is not documented, as it came.
+            Other(String),
+        }
+
+        impl $name {
+            /// The value as the API writes it.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $text,)+
+                    Self::Other(text) => text,
+                }
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                match text.as_str() {
+                    $($text => Self::$variant,)+
+                    _ => Self::Other(text),
+                }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.as_str().to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+
+        impl Shape for $name {
+            fn from_text(text: String) -> Field<Self> {
+                if text.is_empty() { Field::Empty } else { Field::Value(text.into()) }
+            }
+        }
+
+        impl Inspect for $name {}
+    )+};
+}
+
+open_enum! {
+    /// The status of a run (API reference, section d.1). Several words mean the same; see [`RunStatus::is_complete`].
+    RunStatus {
+        /// Under way.
+        Active = "active",
+        /// Under way, in webhooks.
+        InProgress = "in-progress",
+        /// All tasks done and the kick-off form submitted.
+        Complete = "complete",
+        /// The same, spelled as some endpoints do.
+        Completed = "completed",
+        /// A task has an open problem.
+        Problem = "problem",
+        /// The run has an open issue; its tasks are frozen until it is resolved.
+        Issue = "issue",
+        /// Past a deadline.
+        Delayed = "delayed",
+        /// Archived; `archived_at` is the reliable sign.
+        Archived = "archived",
+        /// Not launched yet.
+        Draft = "draft",
+    }
+
+    /// The status of a task (API reference, section d.2). See [`TaskStatus::is_complete`].
+    TaskStatus {
+        /// Can be worked on.
+        Active = "active",
+        /// Waits for something before it.
+        NotStarted = "not-started",
+        /// Under way.
+        InProgress = "in-progress",
+        /// Done.
+        Completed = "completed",
+        /// Done, in another spelling.
+        Complete = "complete",
+        /// Hidden by a rule; cannot be completed.
+        AutoSkipped = "auto-skipped",
+        /// Past its deadline.
+        Overdue = "overdue",
+        /// Has an open problem.
+        HasProblem = "hasproblem",
+    }
+}
+
+impl RunStatus {
+    /// Whether the run is done, in either spelling.
+    pub fn is_complete(&self) -> bool {
+        matches!(self, Self::Complete | Self::Completed)
+    }
+}
+
+impl TaskStatus {
+    /// Whether the task is done, in either spelling.
+    pub fn is_complete(&self) -> bool {
+        matches!(self, Self::Complete | Self::Completed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_that_nobody_knows_is_written_back_as_it_came() {
+        for text in ["\"active\"", "\"complete\"", "\"completed\"", "\"quantum\""] {
+            let status: RunStatus = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&status).unwrap(), text);
+        }
+        assert_eq!(
+            RunStatus::from("quantum".to_owned()),
+            RunStatus::Other("quantum".to_owned())
+        );
+    }
+
+    #[test]
+    fn both_spellings_are_complete() {
+        assert!(RunStatus::Complete.is_complete() && RunStatus::Completed.is_complete());
+        assert!(TaskStatus::Complete.is_complete() && TaskStatus::Completed.is_complete());
+        assert!(!RunStatus::Archived.is_complete());
+    }
+}

@@ -1,0 +1,49 @@
+//! Tags of a run.
+
+use crate::TagId;
+use crate::lenient::Item;
+use crate::record::record;
+
+record! {
+    /// A tag of a run, in any of its four forms (API reference, section c.3): the association, whose own id is a number
+    /// and which names the tag by `tag_id`; `{id, title, color}`; `{id, name, color}` in webhooks; or nothing but an id.
+    pub struct Tag or bare id {
+        /// The tag's id, or that of the association if there is a `tag_id`.
+        id: TagId,
+        /// The tag's id, in an association.
+        tag_id: TagId,
+        /// The tag itself, where the association carries it.
+        tag: Item<TagText>,
+        /// The name, as the API calls it.
+        title: String,
+        /// The name, as webhooks call it.
+        name: String,
+        /// The colour, such as `#rrggbb`.
+        color: String,
+    }
+}
+
+record! {
+    /// The texts of a tag inside an association.
+    pub struct TagText {
+        /// The name.
+        title: String,
+        /// The colour.
+        color: String,
+    }
+}
+
+impl Tag {
+    /// The id of the tag, whichever form it came in.
+    pub fn any_id(&self) -> Option<&TagId> {
+        self.tag_id.get().or_else(|| self.id.get())
+    }
+
+    /// The name of the tag, under whichever name it came.
+    pub fn any_title(&self) -> Option<&str> {
+        self.title
+            .as_str()
+            .or_else(|| self.name.as_str())
+            .or_else(|| self.tag.get().and_then(|tag| tag.title.as_str()))
+    }
+}
