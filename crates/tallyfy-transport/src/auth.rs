@@ -1,0 +1,81 @@
+//! A layer that signs every request with a bearer token.
+
+mod token_file;
+mod token_source;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{ErrorKind, HttpTransport, Request, Response, TransportError};
+
+pub use token_file::TokenFile;
+pub use token_source::{CredentialsError, Generation, StaticToken, TokenSource};
+
+/// Adds `Authorization: Bearer <token>` to every request, with the token that the source has at that moment.
+///
+/// When the source has no usable token, nothing is sent and the error is of the kind [`ErrorKind::Credentials`].
+#[derive(Clone)]
+pub struct Authenticated<T> {
+    inner: T,
+    tokens: Arc<dyn TokenSource>,
+}
+
+impl<T> Authenticated<T> {
+    /// Wraps a transport.
+    pub fn new(inner: T, tokens: Arc<dyn TokenSource>) -> Self {
+        Self { inner, tokens }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Authenticated<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Authenticated")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<T: HttpTransport> HttpTransport for Authenticated<T> {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let header = match self.tokens.token().await.and_then(|token| bearer(&token)) {
+            Ok(header) => header,
+            Err(cause) => {
+                let error = TransportError::new(ErrorKind::Credentials, request.method().clone(), request.path());
+                return Err(error.with_source(cause));
+            }
+        };
+        self.inner.send(request.header(AUTHORIZATION, header)).await
+    }
+}
+
+/// The server wants exactly one space in this header (API reference, a.2).
+fn bearer(token: &SecretString) -> Result<HeaderValue, CredentialsError> {
+    check_token(token.expose_secret(), "token")?;
+    HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(CredentialsError::from_source)
+}
+
+/// Refuses a token that no header can carry, naming where it is from and not what it is.
+fn check_token(token: &str, origin: &str) -> Result<(), CredentialsError> {
+    if token.is_empty() {
+        return Err(CredentialsError::new(format!("{origin} is empty")));
+    }
+    if token.starts_with("Bearer ") {
+        return Err(CredentialsError::new(format!(
+            "{origin} starts with \"Bearer\", expected the token alone"
+        )));
+    }
+    match token.bytes().position(|byte| !byte.is_ascii_graphic()) {
+        None => Ok(()),
+        Some(position) => Err(CredentialsError::new(format!(
+            "{origin} has a space or another character that no token has, at position {}",
+            position + 1
+        ))),
+    }
+}

@@ -1,0 +1,68 @@
+//! One HTTP request in, one response out.
+//!
+//! [`HttpTransport`] is the whole interface between the Tallyfy API and the code that uses it. It is object safe, knows
+//! nothing of runs or tasks, and has no type of an HTTP client in its signatures. `ReqwestTransport` implements it on
+//! real sockets; [`Authenticated`] and [`RateLimited`] wrap any transport and are transports themselves.
+//!
+//! ```
+//! # #[cfg(feature = "reqwest")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::sync::Arc;
+//! use tallyfy_transport::{
+//!     Authenticated, HttpTransport, RateLimited, RateLimiter, RateLimits, ReqwestTransport, Request, StaticToken,
+//! };
+//!
+//! let wire = ReqwestTransport::builder("http://127.0.0.1:8080".parse()?).build()?;
+//! let signed = Authenticated::new(wire, Arc::new(StaticToken::new("a personal access token")));
+//! let transport: Arc<dyn HttpTransport> =
+//!     Arc::new(RateLimited::new(signed, RateLimiter::new(RateLimits::default())));
+//!
+//! let request = Request::get(["organizations", "acme", "runs", "r?1"])?.query("with", "checklist,tasks");
+//! assert_eq!(request.path_and_query(), "/organizations/acme/runs/r%3F1?with=checklist,tasks");
+//! // transport.send(request).await?
+//! # drop(transport);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "reqwest"))]
+//! # fn main() {}
+//! ```
+//!
+//! Invariants:
+//! - An answer is an answer: a transport returns every status the server sent, and an error only when there is none.
+//! - One `send` is at most one request on the wire. Redirects are not followed, nothing is sent again.
+//! - No secret is in a message, a `Debug` output or a log line of this crate.
+
+mod transport;
+pub use transport::HttpTransport;
+
+mod request;
+pub use request::Request;
+
+mod response;
+pub use response::Response;
+
+mod error;
+pub use error::{ErrorKind, TransportError};
+
+mod base_url;
+pub use base_url::{BaseUrl, BaseUrlError};
+
+#[cfg(feature = "reqwest")]
+mod reqwest;
+#[cfg(feature = "reqwest")]
+pub use self::reqwest::{BuildError, ReqwestTransport, ReqwestTransportBuilder};
+
+mod auth;
+pub use auth::{Authenticated, CredentialsError, Generation, StaticToken, TokenFile, TokenSource};
+
+mod rate_limit;
+pub use rate_limit::{Permit, RateLimited, RateLimiter, RateLimits};
+
+#[cfg(feature = "mock")]
+mod mock;
+#[cfg(feature = "mock")]
+pub use mock::MockHttpTransport;
+
+#[cfg(all(doctest, feature = "reqwest"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

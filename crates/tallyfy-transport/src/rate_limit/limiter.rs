@@ -1,0 +1,217 @@
+//! The budget that all callers share.
+
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::bucket::Bucket;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// How long the first 429 without a `Retry-After` stops everybody. Each one that follows doubles it.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_GUESS: Duration = Duration::from_secs(5 * 60);
+/// `Retry-After: 0` would make a loop of requests and 429s.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// Keeps arithmetic on instants from overflowing.
+const LONGEST_PAUSE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// How many requests may be sent; `None` is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimits {
+    /// In any stretch of a minute.
+    pub per_minute: Option<NonZeroU32>,
+    /// In any stretch of an hour.
+    pub per_hour: Option<NonZeroU32>,
+}
+
+/// 100 in a minute and 1000 in an hour, for the whole organization: the strictest of the limits that the vendor's
+/// sources claim (API reference, f.2).
+impl Default for RateLimits {
+    fn default() -> Self {
+        Self {
+            per_minute: NonZeroU32::new(100),
+            per_hour: NonZeroU32::new(1000),
+        }
+    }
+}
+
+/// Hands out permits to send a request. Clones share one budget.
+///
+/// - In any stretch of a minute or an hour, there are never more permits than the limit. This holds for the life of the
+///   limiter: it starts with a full burst, a fifth of the limit, and knows nothing of an earlier process.
+/// - Who asked first is served first. Who stops waiting takes nothing with it.
+/// - After a 429 nobody gets a permit until the pause is over, and from there on they come one by one, without a burst.
+///
+/// Its time is tokio's, so that a test with a paused clock moves it.
+#[derive(Clone, Debug)]
+pub struct RateLimiter {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Held by the one who is next; tokio's mutex is fair, which makes the queue.
+    turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    buckets: Vec<Bucket>,
+    paused_until: Option<Instant>,
+    /// 429s since the last other answer, counting those once that came from requests under way together.
+    in_a_row: u32,
+    /// Grows with each pause after a 429, so that an answer can be told from one to a request sent before the pause.
+    pauses: u64,
+}
+
+/// The right to send one request, to be shown again when the answer is there.
+#[derive(Debug)]
+pub struct Permit {
+    pauses: u64,
+}
+
+impl RateLimiter {
+    /// A limiter that has sent nothing yet.
+    #[must_use]
+    pub fn new(limits: RateLimits) -> Self {
+        let now = Instant::now();
+        let windows = [(limits.per_minute, MINUTE), (limits.per_hour, HOUR)];
+        let buckets = windows
+            .into_iter()
+            .filter_map(|(limit, window)| Some(Bucket::new(limit?, window, now)))
+            .collect();
+        let state = State {
+            buckets,
+            paused_until: None,
+            in_a_row: 0,
+            pauses: 0,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                turn: tokio::sync::Mutex::new(()),
+                state: Mutex::new(state),
+            }),
+        }
+    }
+
+    /// Waits for a permit and takes it.
+    ///
+    /// Dropping the future gives up the place in the queue and nothing else.
+    pub async fn acquire(&self) -> Permit {
+        let _turn = self.shared.turn.lock().await;
+        loop {
+            // Between taking the permit and the return there is no await, so it cannot get lost on the way.
+            let taken = self.state().take(Instant::now());
+            match taken {
+                Ok(permit) => return permit,
+                Err(ready_at) => sleep_until(ready_at).await,
+            }
+        }
+    }
+
+    /// Waits in the same queue until a permit is there, and leaves it there.
+    ///
+    /// It is for a caller that wants to choose what to send only when something can be sent. Somebody else may take the
+    /// permit before that caller does.
+    pub async fn ready(&self) {
+        let _turn = self.shared.turn.lock().await;
+        loop {
+            let now = Instant::now();
+            let ready_at = self.state().ready_at(now);
+            if ready_at <= now {
+                return;
+            }
+            sleep_until(ready_at).await;
+        }
+    }
+
+    /// Gives nobody a permit for this long. A pause that ends later stays as it is.
+    pub fn pause(&self, length: Duration) {
+        self.state().pause(Instant::now(), length);
+    }
+
+    /// When the pause ends, if there is one.
+    #[must_use]
+    pub fn paused_until(&self) -> Option<Instant> {
+        self.state().paused_until.filter(|&until| until > Instant::now())
+    }
+
+    /// Says that the request for which `permit` was taken was answered with 429.
+    ///
+    /// Everybody pauses for `retry_after`. Without it, they pause for ten seconds, and twice as long for each further
+    /// 429 in a row, up to five minutes.
+    pub fn throttled(&self, permit: &Permit, retry_after: Option<Duration>) {
+        let now = Instant::now();
+        let length = self.state().throttled(now, permit, retry_after);
+        if let Some(length) = length {
+            tracing::warn!(pause = ?length, server_said = retry_after.is_some(), "rate limited, all requests pause");
+        }
+    }
+
+    /// Says that the request for which `permit` was taken was answered with anything but 429.
+    pub fn answered(&self, permit: &Permit) {
+        let mut state = self.state();
+        if permit.pauses == state.pauses {
+            state.in_a_row = 0;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn ready_at(&self, now: Instant) -> Instant {
+        let buckets = self.buckets.iter().map(|bucket| bucket.ready_at(now));
+        buckets.chain(self.paused_until).max().unwrap_or(now)
+    }
+
+    fn take(&mut self, now: Instant) -> Result<Permit, Instant> {
+        let ready_at = self.ready_at(now);
+        if ready_at > now {
+            return Err(ready_at);
+        }
+        for bucket in &mut self.buckets {
+            bucket.take(now);
+        }
+        Ok(Permit { pauses: self.pauses })
+    }
+
+    fn pause(&mut self, now: Instant, length: Duration) -> Instant {
+        let until = self.paused_until.unwrap_or(now).max(now + length.min(LONGEST_PAUSE));
+        self.paused_until = Some(until);
+        until
+    }
+
+    /// The length of the pause, if this answer is the reason for one.
+    fn throttled(&mut self, now: Instant, permit: &Permit, retry_after: Option<Duration>) -> Option<Duration> {
+        // Ten requests under way together are answered with ten 429s. They are one event: only the first is counted,
+        // and the others can merely make the pause longer.
+        let is_first = permit.pauses == self.pauses;
+        if is_first {
+            self.pauses += 1;
+            self.in_a_row = self.in_a_row.saturating_add(1);
+        }
+        let length = match retry_after {
+            Some(length) => length.max(SHORTEST_PAUSE),
+            None if is_first => guessed_pause(self.in_a_row),
+            None => return None,
+        };
+        let until = self.pause(now, length);
+        for bucket in &mut self.buckets {
+            bucket.drain(until);
+        }
+        is_first.then_some(length)
+    }
+}
+
+fn guessed_pause(in_a_row: u32) -> Duration {
+    let doublings = in_a_row.saturating_sub(1).min(16);
+    (FIRST_PAUSE * (1 << doublings)).min(LONGEST_GUESS)
+}

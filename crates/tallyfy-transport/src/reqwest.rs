@@ -1,0 +1,271 @@
+//! The transport on real sockets: reqwest, with rustls and ring.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::reqwest::{Client, Url, redirect, retry};
+use async_trait::async_trait;
+use bytes::BytesMut;
+use http::header::{ACCEPT, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::{BaseUrl, ErrorKind, HttpTransport, Request, Response, TransportError};
+
+/// Without this header the API answers 401 or 404; the value is the only one that is documented (API reference, a.2).
+const CLIENT_HEADER: HeaderName = HeaderName::from_static("x-tallyfy-client");
+const DEFAULT_CLIENT: &str = "APIClient";
+
+const DEFAULT_USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+/// Sends requests over HTTP/1.1 or HTTP/2, over TLS unless the base URL is on this machine.
+///
+/// - Every request carries `Accept: application/json` and `X-Tallyfy-Client`, unless it sets these headers itself.
+/// - One `send` is at most one request: redirects are returned as they are, and nothing is sent again.
+/// - gzip and brotli are undone. The limit for the size of an answer counts the bytes after that.
+/// - The proxy of the environment is used, except for a base URL on this machine.
+///
+/// Clones share one pool of connections.
+#[derive(Clone, Debug)]
+pub struct ReqwestTransport {
+    client: Client,
+    base: BaseUrl,
+    max_response_bytes: usize,
+}
+
+/// Settings of a [`ReqwestTransport`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ReqwestTransportBuilder {
+    base: BaseUrl,
+    connect_timeout: Duration,
+    read_timeout: Duration,
+    timeout: Duration,
+    max_response_bytes: usize,
+    user_agent: String,
+    client_header: String,
+}
+
+/// Why a [`ReqwestTransport`] could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A setting is not a legal value of the header it is for.
+    #[error("{value:?} cannot be sent as the header {header}")]
+    Header {
+        /// The name of the header.
+        header: HeaderName,
+        /// The setting.
+        value: String,
+    },
+    /// TLS or the client could not be set up, for example because the system has no root certificates.
+    #[error("http client cannot be set up")]
+    Client(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl ReqwestTransport {
+    /// Starts from the defaults: 5 s to connect, 20 s between two pieces of an answer, 30 s for all of it, 64 MiB.
+    pub fn builder(base: BaseUrl) -> ReqwestTransportBuilder {
+        ReqwestTransportBuilder {
+            base,
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(20),
+            timeout: Duration::from_secs(30),
+            max_response_bytes: 64 * 1024 * 1024,
+            user_agent: DEFAULT_USER_AGENT.to_owned(),
+            client_header: DEFAULT_CLIENT.to_owned(),
+        }
+    }
+
+    fn url(&self, request: &Request) -> Result<Url, url::ParseError> {
+        Url::parse(&format!("{}{}", self.base, request.path_and_query()))
+    }
+
+    fn failed(&self, method: &Method, path: &str, cause: ::reqwest::Error) -> TransportError {
+        let kind = classify(&cause);
+        let error = TransportError::new(kind, method.clone(), path);
+        let error = match kind {
+            ErrorKind::Connect | ErrorKind::Tls => error.with_detail(self.base.as_str()),
+            _ => error,
+        };
+        // With its URL, the cause would show the query.
+        error.with_source(cause.without_url())
+    }
+}
+
+impl ReqwestTransportBuilder {
+    /// How long a connection, with its TLS handshake, may take to come about.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long the server may be silent before and during its answer.
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.read_timeout = timeout;
+        self
+    }
+
+    /// How long everything may take, from the connection to the last byte of the body.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How large the body of an answer may be, after decompression.
+    pub fn max_response_bytes(mut self, limit: usize) -> Self {
+        self.max_response_bytes = limit;
+        self
+    }
+
+    /// The `User-Agent`; by default the name and version of this crate.
+    pub fn user_agent(mut self, value: impl Into<String>) -> Self {
+        self.user_agent = value.into();
+        self
+    }
+
+    /// The value of `X-Tallyfy-Client`; by default `APIClient`.
+    pub fn client_header(mut self, value: impl Into<String>) -> Self {
+        self.client_header = value.into();
+        self
+    }
+
+    /// Builds the transport. It connects to nothing yet.
+    ///
+    /// For an `https` base URL, rustls needs a crypto provider for the whole process: if none is installed, this
+    /// installs ring's; if one is installed, that one is used.
+    pub fn build(self) -> Result<ReqwestTransport, BuildError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(CLIENT_HEADER, header_value(CLIENT_HEADER, self.client_header)?);
+        headers.insert(USER_AGENT, header_value(USER_AGENT, self.user_agent)?);
+
+        let client = Client::builder()
+            .default_headers(headers)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            .retry(retry::never())
+            .gzip(true)
+            .brotli(true)
+            .connect_timeout(self.connect_timeout)
+            .read_timeout(self.read_timeout)
+            .timeout(self.timeout)
+            .http2_keep_alive_interval(Duration::from_secs(20));
+        let client = if self.base.is_loopback() {
+            client.no_proxy()
+        } else {
+            client
+        };
+        let client = if self.base.as_str().starts_with("https:") {
+            install_crypto_provider();
+            client.https_only(true)
+        } else {
+            client.tls_backend_preconfigured(no_tls().map_err(|cause| BuildError::Client(cause.into()))?)
+        };
+        let client = client.build().map_err(|cause| BuildError::Client(cause.into()))?;
+        Ok(ReqwestTransport {
+            client,
+            base: self.base,
+            max_response_bytes: self.max_response_bytes,
+        })
+    }
+}
+
+fn header_value(header: HeaderName, value: String) -> Result<HeaderValue, BuildError> {
+    HeaderValue::from_str(&value).map_err(|_| BuildError::Header { header, value })
+}
+
+/// reqwest takes the provider of the process and panics when there is none. Losing the race against another caller is
+/// as good as winning it.
+fn install_crypto_provider() {
+    if CryptoProvider::get_default().is_none() {
+        let _ = ring::default_provider().install_default();
+    }
+}
+
+/// Trusts nobody. A client for plain http needs none of the system's root certificates, which take time to load and are
+/// missing in small container images.
+fn no_tls() -> Result<ClientConfig, rustls::Error> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    Ok(config)
+}
+
+#[async_trait]
+impl HttpTransport for ReqwestTransport {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let (method, path) = (request.method().clone(), request.path().to_owned());
+        let url = self.url(&request).map_err(|cause| {
+            TransportError::new(ErrorKind::InvalidRequest, method.clone(), path.as_str()).with_source(cause)
+        })?;
+        let mut outgoing = ::reqwest::Request::new(method.clone(), url);
+        *outgoing.headers_mut() = request.headers().clone();
+        *outgoing.body_mut() = request.body_bytes().cloned().map(Into::into);
+
+        let mut answer = self
+            .client
+            .execute(outgoing)
+            .await
+            .map_err(|cause| self.failed(&method, &path, cause))?;
+        let status = answer.status();
+        let headers = std::mem::take(answer.headers_mut());
+
+        let too_large = || {
+            TransportError::new(ErrorKind::TooLarge, method.clone(), path.as_str())
+                .with_detail(format!("more than {} bytes", self.max_response_bytes))
+        };
+        if answer
+            .content_length()
+            .is_some_and(|announced| announced > self.max_response_bytes as u64)
+        {
+            return Err(too_large());
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer
+            .chunk()
+            .await
+            .map_err(|cause| self.failed(&method, &path, cause))?
+        {
+            if chunk.len() > self.max_response_bytes - body.len() {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        tracing::debug!(%method, path, status = status.as_u16(), bytes = body.len(), "answered");
+        Ok(Response::new(status, headers, body))
+    }
+}
+
+fn classify(error: &::reqwest::Error) -> ErrorKind {
+    if error.is_builder() {
+        ErrorKind::InvalidRequest
+    } else if is_tls(error) {
+        ErrorKind::Tls
+    } else if error.is_connect() {
+        ErrorKind::Connect
+    } else if error.is_timeout() {
+        ErrorKind::Timeout
+    } else {
+        ErrorKind::Interrupted
+    }
+}
+
+/// Whether rustls is among the causes. An `io::Error` hides what it wraps from `source`.
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = wrapped
+            .map(|wrapped| wrapped as &(dyn Error + 'static))
+            .or_else(|| error.source());
+    }
+    false
+}

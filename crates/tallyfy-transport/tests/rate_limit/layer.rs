@@ -1,0 +1,67 @@
+//! What the layer does with the answers it sees.
+
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use http::header::{DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use tallyfy_transport::{HttpTransport, RateLimited, RateLimiter, Request, Response, TransportError};
+use tokio::time::Instant;
+
+use crate::limiter;
+
+/// Answers with these, one after another.
+struct Scripted(Mutex<Vec<Response>>);
+
+#[async_trait]
+impl HttpTransport for Scripted {
+    async fn send(&self, _: Request) -> Result<Response, TransportError> {
+        Ok(self.0.lock().unwrap().remove(0))
+    }
+}
+
+fn answer(status: u16, headers: &[(http::HeaderName, &'static str)]) -> Response {
+    let empty = Response::new(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), "");
+    headers.iter().fold(empty, |answer, (name, value)| {
+        answer.with_header(name.clone(), HeaderValue::from_static(value))
+    })
+}
+
+/// Sends until the script is over, and tells when each answer came, in seconds.
+async fn play(script: Vec<Response>, limiter: RateLimiter) -> Vec<f64> {
+    let count = script.len();
+    let noon = || "2026-11-23T12:00:00Z".parse().unwrap();
+    let layer = RateLimited::new(Scripted(Mutex::new(script)), limiter).with_clock(noon);
+    let start = Instant::now();
+    let mut answered = Vec::new();
+    for _ in 0..count {
+        layer.send(Request::get(["x"]).unwrap()).await.unwrap();
+        answered.push(start.elapsed().as_secs_f64());
+    }
+    answered
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_layer_passes_a_429_on_and_holds_the_next_request_back() {
+    let script = vec![answer(429, &[(RETRY_AFTER, "30")]), answer(500, &[]), answer(200, &[])];
+    assert_eq!(play(script, limiter(100, 0)).await, [0.0, 30.75, 31.5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_layer_takes_a_permit_for_every_request() {
+    let script = (0..4).map(|_| answer(200, &[])).collect();
+    assert_eq!(play(script, limiter(5, 0)).await, [0.0, 15.0, 30.0, 45.0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_date_in_retry_after_is_compared_with_the_servers_own_date() {
+    let half_past = (RETRY_AFTER, "Mon, 23 Nov 2026 12:00:30 GMT");
+    let with_date = vec![
+        answer(429, &[half_past.clone(), (DATE, "Mon, 23 Nov 2026 12:00:20 GMT")]),
+        answer(200, &[]),
+    ];
+    assert_eq!(play(with_date, limiter(0, 0)).await, [0.0, 10.0]);
+
+    let without = vec![answer(429, &[half_past]), answer(200, &[])];
+    assert_eq!(play(without, limiter(0, 0)).await, [0.0, 30.0]);
+}
