@@ -103,7 +103,7 @@ impl Webhook {
     /// let webhook = Webhook::parse(body)?;
     /// assert_eq!(webhook.kind, WebhookKind::Task);
     /// assert_eq!(webhook.run.unwrap().as_str(), "r1");
-    /// assert_eq!(webhook.dedupe_key.unwrap(), "task.completed t1 2026-01-31T09:00:00Z");
+    /// assert_eq!(webhook.dedupe_key.unwrap(), "task.completed run r1 task t1 2026-01-31T09:00:00Z");
     /// # Ok::<(), tallyfy_model::UnreadableWebhook>(())
     /// ```
     ///
@@ -354,14 +354,20 @@ impl Body {
             .find_map(Field::get)
             .filter(|org| is_plausible(org.as_str()))
             .cloned();
-        // A run's or a task's id alone would take the second occurrence for the first.
+        // Without a time, the second occurrence would be taken for the first.
         let dedupe_key = occurred_at.as_ref().map(|at| {
-            let about = task.as_ref().map(TaskId::as_str).or(run.as_ref().map(RunId::as_str));
-            let event = event.as_deref().unwrap_or(kind.as_str());
-            let completed = announced.run_completed_at.as_ref().filter(|completed| *completed != at);
-            let mut key = format!("{event} {} {at}", about.unwrap_or_default());
-            if let Some(completed) = completed {
-                key = format!("{key} {completed}");
+            let mut key = event.as_deref().unwrap_or(kind.as_str()).to_owned();
+            let ids = [
+                ("run", run.as_ref().map(RunId::as_str)),
+                ("task", task.as_ref().map(TaskId::as_str)),
+            ];
+            for (what, id) in ids {
+                if let Some(id) = id {
+                    key.push_str(&format!(" {what} {id}"));
+                }
+            }
+            for time in std::iter::once(at).chain(announced.run_completed_at.as_ref().filter(|time| *time != at)) {
+                key.push_str(&format!(" {time}"));
             }
             key
         });
