@@ -1,0 +1,153 @@
+//! The suite that every implementation of [`Store`] must pass.
+//!
+//! An implementation says how a store of its own is set up, restarted and brought down, and calls
+//! [`store_contract!`](crate::store_contract) in a test file:
+//!
+//! ```ignore
+//! struct InMyDatabase { /* … */ }
+//!
+//! #[async_trait]
+//! impl StoreUnderTest for InMyDatabase { /* … */ }
+//!
+//! runs_store::store_contract!(InMyDatabase);
+//! ```
+//!
+//! Time is passed in everywhere, so nothing here sleeps.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
+#![expect(missing_docs, reason = "the names are sentences")]
+
+pub mod durability;
+pub mod inbox;
+pub mod model;
+pub mod outbox;
+pub mod refresh;
+pub mod tasks;
+
+mod arrange;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::store::Store;
+
+/// A store that a test may do anything with.
+#[async_trait]
+pub trait StoreUnderTest: Send + Sync + Sized {
+    /// Sets up an empty one.
+    async fn fresh(now: Timestamp) -> Self;
+
+    /// The store.
+    fn store(&self) -> &dyn Store;
+
+    /// Ends its worker in an orderly way, and starts another one.
+    async fn restart(self, now: Timestamp) -> Self;
+
+    /// Ends its worker as `kill -9` does, and starts another one.
+    async fn crash(self, now: Timestamp) -> Self;
+}
+
+/// Defines the tests of the suite for one implementation.
+#[macro_export]
+macro_rules! store_contract {
+    ($store:ty) => {
+        $crate::store_contract! { @in $store;
+            inbox: [
+                a_notification_makes_its_run_due
+                notifications_of_one_run_share_one_claim
+                fifty_notifications_during_a_fetch_cost_exactly_one_more
+                a_notification_waits_out_the_pause_after_a_commit
+                a_notification_does_not_cut_a_postponement_short
+                a_notification_lifts_a_sweep_into_the_live_lane
+                a_notification_keeps_the_place_of_those_before_it
+                a_person_does_not_wait_for_the_end_of_a_postponement
+                a_person_waits_for_the_pause_after_a_commit
+                organizations_do_not_see_each_other
+                ids_may_hold_anything
+                an_unrecognized_body_is_kept_and_counted
+                a_duplicate_of_a_waiting_notification_costs_nothing
+                a_duplicate_during_the_fetch_of_its_twin_makes_the_run_due_again
+                a_duplicate_of_a_covered_notification_makes_the_run_due_again
+                a_duplicate_of_a_postponed_notification_costs_nothing
+                equal_keys_of_two_organizations_are_no_duplicates
+                a_readable_twin_of_an_unreadable_body_is_no_duplicate
+                a_notification_that_is_appended_twice_is_stored_once
+            ]
+            refresh: [
+                live_goes_before_retry_before_sweep_then_the_longest_due
+                the_limit_leaves_the_rest_due
+                a_limit_of_nothing_hands_out_nothing
+                what_is_leased_is_not_handed_out_again
+                an_attempt_that_ends_with_its_lease_counts_as_a_failure
+                an_expired_lease_is_good_while_nobody_has_claimed_the_work
+                a_lease_that_was_handed_out_again_changes_nothing
+                a_lease_ends_once
+                leases_of_refreshes_and_deliveries_are_not_mixed_up
+                a_snapshot_comes_with_the_next_claim
+                a_commit_ends_failures_and_stale_reads
+                each_cause_of_a_postponement_counts_as_what_it_is
+                a_postponed_run_keeps_all_its_notifications
+                a_notification_during_a_failing_attempt_waits_for_the_backoff_in_the_live_lane
+                a_sweep_during_a_fetch_waits_in_the_sweep_lane
+                a_sweep_of_a_failing_run_leaves_it_among_the_retries
+                the_newest_bodies_come_with_the_claim
+                events_are_numbered_within_their_run
+            ]
+            tasks: [
+                the_notifications_of_a_task_become_those_of_its_run
+                what_arrives_while_a_task_is_resolved_goes_to_the_run
+                a_resolved_task_leads_to_its_run_at_once
+                a_duplicate_of_a_tasks_notification_counts_for_the_run
+                a_task_without_a_run_ends_without_an_event
+                a_duplicate_of_what_ended_with_the_task_counts_for_the_run
+                a_run_is_not_resolved
+            ]
+            outbox: [
+                an_event_goes_to_every_active_handler
+                events_of_one_run_come_one_at_a_time_and_in_order
+                neither_runs_nor_handlers_wait_for_each_other
+                a_retry_waits_and_counts
+                a_dead_letter_lets_the_next_event_go_on
+                an_attempt_that_ends_with_its_lease_counts
+                a_released_delivery_was_no_attempt
+                the_limit_leaves_the_rest_due
+                a_lease_that_was_handed_out_again_changes_nothing
+                a_new_handler_starts_with_the_next_event
+                a_handler_that_is_not_named_keeps_what_it_has_left
+                nothing_of_an_unknown_handler_is_claimed
+                an_event_without_a_handler_is_for_nobody
+                stats_count_what_waits
+            ]
+            durability: [
+                what_was_answered_survives_a_crash
+                what_was_answered_survives_a_restart
+                leases_end_with_their_worker
+                a_failing_verb_does_not_hurt_those_beside_it
+                appends_at_the_same_time_are_all_kept
+                a_caller_that_goes_away_does_no_harm
+                every_verb_that_makes_something_due_wakes_the_stage
+                a_failed_verb_wakes_nobody
+                the_store_can_be_probed
+            ]
+        }
+
+        #[test]
+        fn the_promises_hold_whatever_happens() {
+            $crate::contract::model::the_promises_hold_whatever_happens::<$store>();
+        }
+    };
+    (@in $store:ty; $($room:ident: [$($name:ident)*])*) => {
+        $(
+            mod $room {
+                use super::*;
+
+                $(
+                    #[tokio::test]
+                    async fn $name() {
+                        $crate::contract::$room::$name::<$store>().await;
+                    }
+                )*
+            }
+        )*
+    };
+}

@@ -1,0 +1,249 @@
+//! Deliveries: for each handler and run in order, one at a time, until settled.
+
+use super::StoreUnderTest;
+use super::arrange::{
+    Desk, LEASE, again, assert_lease_lost, at, changed, claim, give_up, handler, of_run, org, run, text, unchanged,
+};
+use crate::types::{Claim, HandlerStats, Lane, Settlement, Stats};
+
+const DELIVERED: Settlement = Settlement::Delivered;
+
+pub async fn an_event_goes_to_every_active_handler<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h1", "h2"]).await;
+    desk.append(of_run("a"), 0).await;
+    let due = desk.claim_one(0).await;
+    let refreshed = changed("{}");
+    let event = refreshed.event.clone().expect("an event");
+    desk.commit(&due.lease, refreshed, 1).await;
+
+    for name in ["h1", "h2"] {
+        let delivery = desk.one_delivery(name, 1).await;
+        assert_eq!(
+            (delivery.event_id, delivery.event_type),
+            (event.id, event.event_type.clone())
+        );
+        assert_eq!((delivery.org, delivery.run, delivery.number), (org(), run("a"), 1));
+        assert_eq!((delivery.handler, delivery.attempt), (handler(name), 1));
+        assert_eq!(
+            (delivery.created_at, delivery.body),
+            (event.created_at, event.body.clone())
+        );
+    }
+}
+
+pub async fn events_of_one_run_come_one_at_a_time_and_in_order<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h"]).await;
+    for body in ["1", "2", "3"] {
+        desk.change("a", body, 0).await;
+    }
+    for body in ["1", "2", "3"] {
+        let delivery = desk.one_delivery("h", 1).await;
+        assert_eq!(text(&delivery.body), body);
+        assert!(
+            desk.deliveries("h", 1).await.is_empty(),
+            "the next one waits for {body}"
+        );
+        desk.settle(&delivery.lease, DELIVERED, 1).await;
+    }
+    let claimed = desk.claim_deliveries("h", claim(1000)).await;
+    assert_eq!((claimed.work.len(), claimed.next_due), (0, None));
+}
+
+pub async fn neither_runs_nor_handlers_wait_for_each_other<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["slow", "fast"]).await;
+    desk.change("a", "a1", 0).await;
+    desk.one_delivery("slow", 0).await;
+    desk.change("b", "b1", 1).await;
+    assert_eq!(desk.attempts("slow", 1).await, [("b1".to_owned(), 1)]);
+    assert_eq!(
+        desk.attempts("fast", 1).await,
+        [("a1".to_owned(), 1), ("b1".to_owned(), 1)]
+    );
+}
+
+pub async fn a_retry_waits_and_counts<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h"]).await;
+    desk.change("a", "a1", 0).await;
+    desk.change("a", "a2", 0).await;
+    desk.change("b", "b1", 0).await;
+    for delivery in desk.deliveries("h", 0).await {
+        let settlement = if delivery.run == run("a") {
+            again(100)
+        } else {
+            DELIVERED
+        };
+        desk.settle(&delivery.lease, settlement, 1).await;
+    }
+    let claimed = desk.claim_deliveries("h", claim(99)).await;
+    assert_eq!((claimed.work.len(), claimed.next_due), (0, Some(at(100))));
+    let second = desk.one_delivery("h", 100).await;
+    assert_eq!(
+        (text(&second.body).as_str(), second.attempt),
+        ("a1", 2),
+        "its run waits behind it"
+    );
+    desk.settle(&second.lease, DELIVERED, 101).await;
+    assert_eq!(desk.attempts("h", 101).await, [("a2".to_owned(), 1)]);
+}
+
+pub async fn a_dead_letter_lets_the_next_event_go_on<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h"]).await;
+    desk.change("a", "1", 0).await;
+    desk.change("a", "2", 0).await;
+    let first = desk.one_delivery("h", 0).await;
+    desk.settle(&first.lease, give_up(), 1).await;
+    assert_eq!(desk.attempts("h", 1).await, [("2".to_owned(), 1)]);
+    let stats = desk.stats(1).await;
+    let counts: Vec<_> = stats.handlers.iter().map(|h| (h.waiting, h.dead_letters)).collect();
+    assert_eq!(counts, [(1, 1)]);
+}
+
+pub async fn an_attempt_that_ends_with_its_lease_counts<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h"]).await;
+    desk.change("a", "1", 0).await;
+    let first = desk.one_delivery("h", 0).await;
+    assert_eq!(
+        desk.claim_deliveries("h", claim(59)).await.next_due,
+        Some(at(0) + LEASE)
+    );
+    let second = desk.one_delivery("h", 60).await;
+    assert_eq!((second.event_id, second.attempt), (first.event_id, 2));
+}
+
+pub async fn a_released_delivery_was_no_attempt<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h"]).await;
+    desk.change("a", "1", 0).await;
+    let delivery = desk.one_delivery("h", 0).await;
+    desk.0.store().release_delivery(&delivery.lease, at(1)).await.unwrap();
+    assert_eq!(desk.attempts("h", 1).await, [("1".to_owned(), 1)]);
+}
+
+pub async fn the_limit_leaves_the_rest_due<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h"]).await;
+    for (name, second) in [("b", 1), ("a", 2), ("c", 3)] {
+        desk.change(name, name, second).await;
+    }
+    let claimed = desk.claim_deliveries("h", Claim { limit: 2, ..claim(9) }).await;
+    let runs: Vec<_> = claimed.work.iter().map(|delivery| delivery.run.as_str()).collect();
+    assert_eq!(
+        (runs, claimed.next_due),
+        (vec!["b", "a"], Some(at(3))),
+        "the longest due first"
+    );
+}
+
+pub async fn a_lease_that_was_handed_out_again_changes_nothing<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h"]).await;
+    desk.change("a", "1", 0).await;
+    desk.change("a", "2", 0).await;
+    let old = desk.one_delivery("h", 0).await.lease;
+    let new = desk.one_delivery("h", 60).await.lease;
+    let store = desk.0.store();
+    for settlement in [DELIVERED, again(5000), give_up()] {
+        assert_lease_lost(store.settle(&old, settlement, at(61)).await);
+    }
+    assert_lease_lost(store.release_delivery(&old, at(61)).await);
+    assert!(desk.deliveries("h", 62).await.is_empty());
+    desk.settle(&new, DELIVERED, 63).await;
+    assert_eq!(desk.attempts("h", 63).await, [("2".to_owned(), 1)]);
+}
+
+pub async fn a_new_handler_starts_with_the_next_event<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["old"]).await;
+    desk.change("a", "1", 0).await;
+    desk.set_handlers(&["old", "new"], 1).await;
+    assert!(desk.deliveries("new", 1).await.is_empty());
+    desk.change("a", "2", 2).await;
+    assert_eq!(desk.attempts("new", 2).await, [("2".to_owned(), 1)]);
+    assert_eq!(desk.attempts("old", 2).await, [("1".to_owned(), 1)]);
+}
+
+pub async fn a_handler_that_is_not_named_keeps_what_it_has_left<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h", "other"]).await;
+    desk.change("a", "1", 0).await;
+    desk.change("a", "2", 0).await;
+    let first = desk.one_delivery("h", 0).await;
+    desk.set_handlers(&["other"], 1).await;
+    desk.settle(&first.lease, DELIVERED, 1).await;
+    desk.change("a", "missed", 2).await;
+    assert!(desk.deliveries("h", 1000).await.is_empty());
+    let left = desk.stats(1000).await.handlers;
+    let left: Vec<_> = left.iter().map(|h| (h.handler.as_str(), h.active, h.waiting)).collect();
+    assert_eq!(left, [("h", false, 1), ("other", true, 3)]);
+
+    desk.set_handlers(&["h"], 1001).await;
+    desk.change("a", "3", 1002).await;
+    for body in ["2", "3"] {
+        let delivery = desk.one_delivery("h", 1003).await;
+        assert_eq!(text(&delivery.body), body);
+        desk.settle(&delivery.lease, DELIVERED, 1003).await;
+    }
+    assert!(desk.deliveries("h", 2000).await.is_empty());
+}
+
+pub async fn nothing_of_an_unknown_handler_is_claimed<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h"]).await;
+    desk.change("a", "1", 0).await;
+    let claimed = desk.claim_deliveries("nobody", claim(1)).await;
+    assert_eq!((claimed.work.len(), claimed.next_due), (0, None));
+}
+
+pub async fn an_event_without_a_handler_is_for_nobody<S: StoreUnderTest>() {
+    let desk = Desk::<S>::fresh().await;
+    desk.change("a", "1", 0).await;
+    desk.set_handlers(&["h"], 1).await;
+    assert!(desk.deliveries("h", 1).await.is_empty());
+    desk.change("a", "2", 2).await;
+    assert_eq!(desk.one_delivery("h", 2).await.number, 2);
+}
+
+pub async fn stats_count_what_waits<S: StoreUnderTest>() {
+    let desk = Desk::<S>::fresh().await;
+    assert_eq!(desk.stats(0).await, Stats::default());
+    desk.set_handlers(&["b", "a"], 0).await;
+    desk.change("x", "1", 5).await;
+    desk.append(of_run("y"), 7).await;
+    desk.request("z", Lane::Sweep, 6).await;
+
+    let a = HandlerStats {
+        handler: handler("a"),
+        active: true,
+        waiting: 1,
+        oldest_due: Some(at(5)),
+        dead_letters: 0,
+    };
+    let b = HandlerStats {
+        handler: handler("b"),
+        ..a.clone()
+    };
+    let expected = Stats {
+        due: 2,
+        oldest_due: Some(at(6)),
+        unrecognized: 0,
+        handlers: vec![a, b],
+    };
+    assert_eq!(desk.stats(10).await, expected);
+
+    let before = desk.stats(4).await;
+    assert_eq!(
+        (before.due, before.oldest_due),
+        (2, None),
+        "nothing could have been claimed yet"
+    );
+    let claimed = desk.claim(claim(10)).await;
+    let leased = desk.stats(11).await;
+    assert_eq!(
+        (leased.due, leased.oldest_due),
+        (2, None),
+        "what is being refreshed counts, but does not wait"
+    );
+    assert_eq!(
+        desk.stats(70).await.oldest_due,
+        Some(at(70)),
+        "a lease that ran out waits"
+    );
+    for due in &claimed.work {
+        desk.commit(&due.lease, unchanged(), 71).await;
+    }
+    assert_eq!(desk.stats(71).await.due, 0);
+}

@@ -1,0 +1,43 @@
+//! The durable state of the runs worker: notifications, due runs, snapshots, events and deliveries.
+//!
+//! [`Store`] has a verb for each step of a notification's way, each of them one transaction. [`SqliteStore`] keeps it all
+//! in one file.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use jiff::Timestamp;
+//! use runs_store::{Claim, Lane, SqliteStore, Store};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("runs.db");
+//! let now = Timestamp::now();
+//! let store = SqliteStore::open(path, now)?;
+//! let org = "org".into();
+//! store.request_refresh(&org, &"run".into(), Lane::Live, now).await?;
+//!
+//! let claim = Claim { now, lease: Duration::from_secs(60), limit: 10 };
+//! let claimed = store.claim_due(&org, claim).await?;
+//! assert_eq!(claimed.work.len(), 1);
+//! store.close().await;
+//! # Ok(())
+//! # }
+//! ```
+
+#[cfg(feature = "contract")]
+pub mod contract;
+mod error;
+pub mod sqlite;
+mod store;
+mod types;
+
+pub use error::StoreError;
+pub use sqlite::SqliteStore;
+pub use store::{Store, Wakeups};
+pub use types::{
+    Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, HandlerStats, Lane, Lease, MAX_CLAIMED_BODY_BYTES,
+    NewEvent, NewNotification, NotificationHead, PendingNotification, PostponeCause, Postponement, Refreshed,
+    Settlement, Snapshot, Standing, Stats, Subject,
+};

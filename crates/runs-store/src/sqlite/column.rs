@@ -1,0 +1,120 @@
+//! How our types are written in a column.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::ToSql;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
+use tallyfy_model::Announced;
+use uuid::Uuid;
+
+use crate::types::{Lane, Standing};
+
+/// A value of ours, as a column holds it.
+pub(super) struct Column<T>(pub(super) T);
+
+impl ToSql for Column<Timestamp> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.as_microsecond().into())
+    }
+}
+
+impl FromSql for Column<Timestamp> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let micros = value.as_i64()?;
+        Timestamp::from_microsecond(micros)
+            .map(Self)
+            .map_err(|_| FromSqlError::OutOfRange(micros))
+    }
+}
+
+impl ToSql for Column<Uuid> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.as_bytes().as_slice().into())
+    }
+}
+
+impl FromSql for Column<Uuid> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Uuid::from_slice(value.as_blob()?)
+            .map(Self)
+            .map_err(FromSqlError::other)
+    }
+}
+
+impl ToSql for Column<&Announced> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match serde_json::to_string(self.0) {
+            Ok(json) => Ok(json.into()),
+            Err(error) => Err(rusqlite::Error::ToSqlConversionFailure(error.into())),
+        }
+    }
+}
+
+impl FromSql for Column<Announced> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        serde_json::from_str(value.as_str()?)
+            .map(Self)
+            .map_err(FromSqlError::other)
+    }
+}
+
+impl ToSql for Column<Lane> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let number = match self.0 {
+            Lane::Live => 0,
+            Lane::Retry => 1,
+            Lane::Sweep => 2,
+        };
+        Ok(number.into())
+    }
+}
+
+impl FromSql for Column<Lane> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_i64()? {
+            0 => Ok(Self(Lane::Live)),
+            1 => Ok(Self(Lane::Retry)),
+            2 => Ok(Self(Lane::Sweep)),
+            other => Err(FromSqlError::OutOfRange(other)),
+        }
+    }
+}
+
+impl ToSql for Column<Standing> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let word = match self.0 {
+            Standing::Unseen => "unseen",
+            Standing::Present => "present",
+            Standing::Gone => "gone",
+            Standing::NoAccess => "no_access",
+        };
+        Ok(word.into())
+    }
+}
+
+impl FromSql for Column<Standing> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value.as_str()? {
+            "unseen" => Ok(Self(Standing::Unseen)),
+            "present" => Ok(Self(Standing::Present)),
+            "gone" => Ok(Self(Standing::Gone)),
+            "no_access" => Ok(Self(Standing::NoAccess)),
+            other => Err(FromSqlError::other(UnknownWord(other.to_owned()))),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("unknown word {0:?}")]
+struct UnknownWord(String);
+
+/// The time that is `by` after `at`, or the end of time.
+pub(super) fn later(at: Timestamp, by: Duration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// A number of rows as SQLite counts them.
+pub(super) fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,92 @@
+//! A look at a store from outside, for a person who wonders about it.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+use super::connect::{damage, identify};
+use super::failure::store_error;
+use super::{file, lock, schema};
+use crate::error::StoreError;
+
+/// What there is at a store's path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Inspection {
+    /// Nothing; opening it creates it.
+    Absent,
+    /// A store.
+    #[non_exhaustive]
+    Present {
+        /// The version of its schema; 0 for an empty file.
+        schema: i64,
+        /// The version that opening it brings it to.
+        supported: i64,
+        /// Who has it open, if somebody has.
+        held_by: Option<String>,
+        /// What SQLite finds wrong with it, the first few findings; empty if it is whole.
+        damage: Vec<String>,
+    },
+}
+
+/// Looks at a store, changing nothing and disturbing nobody, and reads all of it to find damage.
+///
+/// Fails as [`SqliteStore::open`](super::SqliteStore::open) would for what is no store, or a newer one. That somebody
+/// holds it is no failure here.
+pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, StoreError> {
+    let path = file::resolve(path.as_ref())?;
+    let file::Found::File(size) = file::look(&path)? else {
+        return Ok(Inspection::Absent);
+    };
+    let held_by = lock::holder(&path);
+    let seen = look_inside(&path, size, held_by);
+    let sound = matches!(&seen, Ok(Inspection::Present { damage, .. }) if damage.is_empty());
+    // A worker that started meanwhile may have changed the file under our eyes.
+    match lock::holder(&path) {
+        Some(holder) if !sound => look_inside(&path, size, Some(holder)),
+        Some(_) | None => seen,
+    }
+}
+
+fn look_inside(path: &Path, size: u64, held_by: Option<String>) -> Result<Inspection, StoreError> {
+    let reading = |error| store_error(error, path, &format!("reading {}", path.display()));
+    let connection = connect(path, held_by.is_none()).map_err(reading)?;
+    let schema = identify(&connection, path, size)?;
+    Ok(Inspection::Present {
+        schema,
+        supported: schema::VERSION,
+        held_by,
+        damage: damage(&connection).map_err(reading)?,
+    })
+}
+
+fn connect(path: &Path, quiet: bool) -> rusqlite::Result<Connection> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let log_is_empty = fs::metadata(&log).map_or(true, |metadata| metadata.len() == 0);
+    // To read a file with a log, SQLite makes files beside it. Nobody writes and the log is empty: then it need not.
+    let mode = if quiet && log_is_empty {
+        "immutable=1"
+    } else {
+        "mode=ro"
+    };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(format!("file:{}?{mode}", escaped(path)), flags)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "busy_timeout", 5_000)?;
+    Ok(connection)
+}
+
+fn escaped(path: &Path) -> String {
+    path.as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .map(|&byte| match byte {
+            b'/' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}

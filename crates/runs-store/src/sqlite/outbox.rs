@@ -1,0 +1,287 @@
+//! Events go out, one at a time for each handler and run.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rusqlite::params;
+use tallyfy_model::{OrgId, RunId};
+use uuid::Uuid;
+
+use super::column::{Column, later, limit};
+use super::failure::Failure;
+use super::writer::Transaction;
+use crate::types::{Claim, Claimed, Delivery, HandlerName, Lease, NewEvent, Settlement};
+
+/// The tickets that the fetch behind an event covered.
+#[derive(Clone, Copy)]
+pub(super) struct Covered {
+    pub(super) first: i64,
+    pub(super) last: i64,
+}
+
+/// Puts an event in line for every active handler.
+pub(super) fn publish(
+    transaction: &Transaction<'_>,
+    subject: i64,
+    number: i64,
+    event: &NewEvent,
+    covered: Covered,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    transaction.execute(
+        "INSERT INTO events (id, subject, number, type, created_at, first_ticket, last_ticket, body)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        params![
+            Column(event.id),
+            subject,
+            number,
+            event.event_type,
+            Column(event.created_at),
+            covered.first,
+            covered.last,
+            event.body.as_ref(),
+        ],
+    )?;
+    transaction.execute(
+        "INSERT INTO deliveries (handler, subject, number) SELECT key, ?, ? FROM handlers WHERE active",
+        [subject, number],
+    )?;
+    // Where a line has a head already, this event waits behind it.
+    transaction.execute(
+        "INSERT INTO cursors (handler, subject, number, due_at) SELECT key, ?, ?, ? FROM handlers WHERE active
+         ON CONFLICT (handler, subject)
+         DO UPDATE SET number = excluded.number, due_at = excluded.due_at, attempts = 0 WHERE cursors.due_at IS NULL",
+        params![subject, number, Column(now)],
+    )?;
+    transaction.wake_deliverable();
+    Ok(())
+}
+
+pub(super) fn set_handlers(
+    transaction: &Transaction<'_>,
+    handlers: &[HandlerName],
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let known = transaction.rows("SELECT key, name, active FROM handlers", [], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?))
+    })?;
+    for (key, name, active) in &known {
+        let named = handlers.iter().any(|handler| handler.as_str() == name);
+        if named != *active {
+            transaction.execute(
+                "UPDATE handlers SET active = ?, since = ? WHERE key = ?",
+                params![named, Column(now), key],
+            )?;
+        }
+    }
+    for handler in handlers {
+        transaction.execute(
+            "INSERT INTO handlers (name, active, since) VALUES (?, 1, ?) ON CONFLICT (name) DO NOTHING",
+            params![handler.as_str(), Column(now)],
+        )?;
+    }
+    transaction.wake_deliverable();
+    Ok(())
+}
+
+pub(super) fn claim_deliveries(
+    transaction: &Transaction<'_>,
+    handler: &HandlerName,
+    claim: Claim,
+) -> Result<Claimed<Delivery>, Failure> {
+    let active = transaction.row(
+        "SELECT key FROM handlers WHERE name = ? AND active",
+        [handler.as_str()],
+        |row| row.get(0),
+    )?;
+    let Some(key) = active else {
+        return Ok(Claimed {
+            work: Vec::new(),
+            next_due: None,
+        });
+    };
+    let mut work = Vec::new();
+    for subject in claimable(transaction, key, claim)? {
+        if let Some(delivery) = lease(transaction, handler, key, subject, claim)? {
+            work.push(delivery);
+        }
+    }
+    let next_due = next_due(transaction, key)?;
+    Ok(Claimed { work, next_due })
+}
+
+/// The runs whose heads are to be handed out, the longest due first.
+fn claimable(transaction: &Transaction<'_>, handler: i64, claim: Claim) -> Result<Vec<i64>, Failure> {
+    let (now, most) = (Column(claim.now), limit(claim.limit));
+    let mut found: Vec<(i64, i64)> = transaction.rows(
+        "SELECT due_at, subject FROM cursors INDEXED BY cursors_waiting
+          WHERE handler = ? AND due_at <= ? AND lease_until IS NULL
+          ORDER BY due_at LIMIT ?",
+        params![handler, now, most],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    found.extend(transaction.rows(
+        "SELECT lease_until, subject FROM cursors INDEXED BY cursors_leased
+          WHERE handler = ? AND lease_until <= ?
+          ORDER BY lease_until LIMIT ?",
+        params![handler, now, most],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?);
+    found.sort_unstable();
+    found.truncate(claim.limit);
+    Ok(found.into_iter().map(|(_, subject)| subject).collect())
+}
+
+fn lease(
+    transaction: &Transaction<'_>,
+    handler: &HandlerName,
+    handler_key: i64,
+    subject: i64,
+    claim: Claim,
+) -> Result<Option<Delivery>, Failure> {
+    let leased = transaction.row(
+        "UPDATE cursors SET fence = fence + 1, attempts = attempts + 1, lease_until = ?1
+          WHERE handler = ?2 AND subject = ?3
+      RETURNING fence, attempts, number",
+        params![Column(later(claim.now, claim.lease)), handler_key, subject],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?)),
+    )?;
+    let Some((fence, attempt, number)) = leased else {
+        return Ok(None);
+    };
+    transaction.row(
+        "SELECT events.id, events.type, orgs.name, subjects.id, events.number, events.created_at, events.body
+           FROM events JOIN subjects ON subjects.key = events.subject JOIN orgs ON orgs.key = subjects.org
+          WHERE events.subject = ? AND events.number = ?",
+        [subject, number],
+        |row| {
+            Ok(Delivery {
+                lease: Lease {
+                    key: subject,
+                    handler: Some(handler.clone()),
+                    fence,
+                },
+                handler: handler.clone(),
+                event_id: row.get::<_, Column<Uuid>>(0)?.0,
+                event_type: row.get(1)?,
+                org: OrgId::new(row.get::<_, String>(2)?),
+                run: RunId::new(row.get::<_, String>(3)?),
+                number: row.get(4)?,
+                attempt,
+                created_at: row.get::<_, Column<Timestamp>>(5)?.0,
+                body: Bytes::from(row.get::<_, Vec<u8>>(6)?),
+            })
+        },
+    )
+}
+
+fn next_due(transaction: &Transaction<'_>, handler: i64) -> Result<Option<Timestamp>, Failure> {
+    let waiting = transaction.row(
+        "SELECT min(due_at) FROM cursors INDEXED BY cursors_waiting
+          WHERE handler = ? AND due_at IS NOT NULL AND lease_until IS NULL",
+        [handler],
+        |row| row.get::<_, Option<Column<Timestamp>>>(0),
+    )?;
+    let leased = transaction.row(
+        "SELECT min(lease_until) FROM cursors INDEXED BY cursors_leased
+          WHERE handler = ? AND lease_until IS NOT NULL",
+        [handler],
+        |row| row.get::<_, Option<Column<Timestamp>>>(0),
+    )?;
+    let times = [waiting.flatten(), leased.flatten()];
+    Ok(times.into_iter().flatten().map(|Column(time)| time).min())
+}
+
+/// A head of a line that is leased by the caller.
+struct Held {
+    handler: i64,
+    subject: i64,
+    number: i64,
+    attempts: i64,
+}
+
+fn held(transaction: &Transaction<'_>, lease: &Lease) -> Result<Held, Failure> {
+    let Some(handler) = &lease.handler else {
+        return Err(Failure::LeaseLost);
+    };
+    let held = transaction.row(
+        "SELECT cursors.handler, cursors.number, cursors.attempts
+           FROM cursors JOIN handlers ON handlers.key = cursors.handler
+          WHERE handlers.name = ? AND cursors.subject = ? AND cursors.fence = ? AND cursors.lease_until IS NOT NULL",
+        params![handler.as_str(), lease.key, lease.fence],
+        |row| {
+            Ok(Held {
+                handler: row.get(0)?,
+                subject: lease.key,
+                number: row.get(1)?,
+                attempts: row.get(2)?,
+            })
+        },
+    )?;
+    held.ok_or(Failure::LeaseLost)
+}
+
+pub(super) fn settle(
+    transaction: &Transaction<'_>,
+    lease: &Lease,
+    settlement: &Settlement,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let held = held(transaction, lease)?;
+    match settlement {
+        Settlement::Delivered => advance(transaction, &held, now)?,
+        Settlement::Retry { at, reason } => {
+            transaction.execute(
+                "UPDATE cursors SET due_at = ?, lease_until = NULL, reason = ? WHERE handler = ? AND subject = ?",
+                params![Column(*at), reason, held.handler, held.subject],
+            )?;
+        }
+        Settlement::DeadLetter { reason } => {
+            transaction.execute(
+                "INSERT INTO dead_letters (handler, subject, number, attempts, reason, at) VALUES (?, ?, ?, ?, ?, ?)
+                 ON CONFLICT DO UPDATE SET attempts = excluded.attempts, reason = excluded.reason, at = excluded.at",
+                params![
+                    held.handler,
+                    held.subject,
+                    held.number,
+                    held.attempts,
+                    reason,
+                    Column(now)
+                ],
+            )?;
+            advance(transaction, &held, now)?;
+        }
+    }
+    transaction.wake_deliverable();
+    Ok(())
+}
+
+/// Takes the head out of the line; the next one, if there is one, is due at once.
+fn advance(transaction: &Transaction<'_>, held: &Held, now: Timestamp) -> Result<(), Failure> {
+    transaction.execute(
+        "DELETE FROM deliveries WHERE handler = ? AND subject = ? AND number = ?",
+        [held.handler, held.subject, held.number],
+    )?;
+    let next = transaction.row(
+        "SELECT min(number) FROM deliveries WHERE handler = ? AND subject = ?",
+        [held.handler, held.subject],
+        |row| row.get::<_, Option<i64>>(0),
+    )?;
+    let next = next.flatten();
+    transaction.execute(
+        "UPDATE cursors
+            SET number = coalesce(?1, number), due_at = ?2, lease_until = NULL, attempts = 0, reason = NULL
+          WHERE handler = ?3 AND subject = ?4",
+        params![next, next.map(|_| Column(now)), held.handler, held.subject],
+    )?;
+    Ok(())
+}
+
+pub(super) fn release_delivery(transaction: &Transaction<'_>, lease: &Lease) -> Result<(), Failure> {
+    let held = held(transaction, lease)?;
+    transaction.execute(
+        "UPDATE cursors SET lease_until = NULL, attempts = attempts - 1 WHERE handler = ? AND subject = ?",
+        [held.handler, held.subject],
+    )?;
+    transaction.wake_deliverable();
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Counting what waits, on a connection of its own, so that nobody who writes waits for it.
+//!
+//! Nothing here reads more than a few entries of an index, however long a backlog is: what would have to be counted is
+//! kept as a counter.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::column::Column;
+use crate::types::{HandlerName, HandlerStats, Lane, Stats};
+
+/// A question to the reading thread.
+pub(super) type Question = Box<dyn FnOnce(&Connection) + Send>;
+
+pub(super) fn serve(connection: &mut Connection, questions: Vec<Question>) {
+    for question in questions {
+        question(connection);
+    }
+}
+
+pub(super) fn stats(connection: &Connection, now: Timestamp) -> rusqlite::Result<Stats> {
+    // One transaction, so that all counts are of one moment.
+    let snapshot = connection.unchecked_transaction()?;
+    let count = |name: &str| {
+        snapshot
+            .prepare_cached("SELECT value FROM counters WHERE name = ?")?
+            .query_row([name], |row| row.get(0))
+    };
+    let stats = Stats {
+        due: count("due")?,
+        oldest_due: oldest_due(&snapshot, now)?,
+        unrecognized: count("unrecognized")?,
+        handlers: handlers(&snapshot, now)?,
+    };
+    snapshot.finish()?;
+    Ok(stats)
+}
+
+fn oldest_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
+    let mut orgs = connection.prepare_cached("SELECT key FROM orgs")?;
+    let mut waiting = connection.prepare_cached(
+        "SELECT min(due_at) FROM subjects INDEXED BY subjects_waiting
+          WHERE org = ? AND lane = ? AND due_at <= ? AND lease_until IS NULL",
+    )?;
+    let mut expired = connection.prepare_cached(
+        "SELECT min(lease_until) FROM subjects INDEXED BY subjects_leased WHERE org = ? AND lease_until <= ?",
+    )?;
+    let mut oldest: Option<i64> = None;
+    let mut note = |time: Option<i64>| oldest = oldest.into_iter().chain(time).min();
+    for org in orgs.query_map([], |row| row.get::<_, i64>(0))? {
+        let org = org?;
+        for lane in [Lane::Live, Lane::Retry, Lane::Sweep] {
+            note(waiting.query_row(params![org, Column(lane), Column(now)], |row| row.get(0))?);
+        }
+        note(expired.query_row(params![org, Column(now)], |row| row.get(0))?);
+    }
+    Ok(oldest.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
+}
+
+fn handlers(connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<HandlerStats>> {
+    // The oldest of all heads that wait or whose lease ran out.
+    let mut handlers = connection.prepare_cached(
+        "SELECT name, active, waiting, dead_letters,
+                min(
+                    coalesce((SELECT min(due_at) FROM cursors INDEXED BY cursors_waiting
+                      WHERE handler = handlers.key AND due_at <= ?1 AND lease_until IS NULL), ?2),
+                    coalesce((SELECT min(lease_until) FROM cursors INDEXED BY cursors_leased
+                      WHERE handler = handlers.key AND lease_until <= ?1), ?2)
+                )
+           FROM handlers
+          WHERE active OR waiting > 0 OR dead_letters > 0
+          ORDER BY name",
+    )?;
+    let rows = handlers.query_map(params![Column(now), i64::MAX], |row| {
+        let oldest = row.get::<_, i64>(4)?;
+        Ok(HandlerStats {
+            handler: HandlerName::new(row.get::<_, String>(0)?),
+            active: row.get(1)?,
+            waiting: row.get(2)?,
+            oldest_due: Timestamp::from_microsecond(oldest).ok(),
+            dead_letters: row.get(3)?,
+        })
+    })?;
+    rows.collect()
+}

@@ -1,0 +1,124 @@
+//! What is special about SQLite. What every store does is in the contract.
+
+mod closing;
+mod group_commit;
+mod inspecting;
+mod opening;
+mod power_cut;
+mod refused;
+mod takeover;
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tallyfy_model::OrgId;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::SqliteStore;
+use crate::error::StoreError;
+use crate::store::Store as _;
+use crate::types::{Claim, DueRefresh, NewNotification, NotificationHead, Refreshed, Standing, Subject};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + seconds).unwrap()
+}
+
+fn org() -> OrgId {
+    OrgId::new("org")
+}
+
+fn of_run(run: &str) -> NewNotification {
+    NewNotification {
+        id: Uuid::now_v7(),
+        org: org(),
+        subject: Some(Subject::Run(run.into())),
+        head: NotificationHead::default(),
+        dedupe_key: None,
+        received_at: at(0),
+        body: Bytes::from_static(b"{}"),
+    }
+}
+
+fn unchanged() -> Refreshed {
+    Refreshed {
+        standing: Standing::Present,
+        snapshot: None,
+        event: None,
+        not_before: at(0),
+    }
+}
+
+fn claim(seconds: i64) -> Claim {
+    Claim {
+        now: at(seconds),
+        lease: Duration::from_secs(60),
+        limit: 1000,
+    }
+}
+
+async fn claimed(store: &SqliteStore, seconds: i64) -> Vec<DueRefresh> {
+    store.claim_due(&org(), claim(seconds)).await.unwrap().work
+}
+
+/// Which runs a claim hands out.
+async fn claimed_names(store: &SqliteStore, seconds: i64) -> Vec<String> {
+    let claimed = claimed(store, seconds).await;
+    claimed.iter().map(|due| due.subject.to_string()).collect()
+}
+
+/// A folder for a store.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("runs.db")
+    }
+
+    fn beside(&self, suffix: &str) -> PathBuf {
+        self.0.path().join(format!("runs.db{suffix}"))
+    }
+
+    fn open(&self, seconds: i64) -> SqliteStore {
+        self.try_open(seconds).unwrap()
+    }
+
+    fn try_open(&self, seconds: i64) -> Result<SqliteStore, StoreError> {
+        SqliteStore::open(self.path(), at(seconds))
+    }
+
+    /// What a power cut would leave of it.
+    fn copy(&self) -> Self {
+        let left = Self::new();
+        for suffix in ["", "-wal"] {
+            if self.beside(suffix).exists() {
+                fs::copy(self.beside(suffix), left.beside(suffix)).unwrap();
+            }
+        }
+        left
+    }
+
+    fn raw(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.path()).unwrap()
+    }
+}
+
+/// An error and its causes, with the folder's name taken out.
+fn told(error: &(dyn Error + 'static), place: &Path) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str("\n  because: ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text.replace(&place.display().to_string(), "/store")
+}

@@ -1,0 +1,104 @@
+use super::*;
+use crate::sqlite::{connect, schema};
+
+#[tokio::test]
+async fn the_file_is_as_it_has_to_be_for_the_promises() {
+    let place = Place::new();
+    let store = place.open(0);
+    let settings = store.write("reading", |transaction| {
+        let mut settings = Vec::new();
+        for pragma in [
+            "page_size",
+            "synchronous",
+            "wal_autocheckpoint",
+            "foreign_keys",
+            "journal_size_limit",
+        ] {
+            let value = transaction.row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0))?;
+            settings.push((pragma, value.unwrap_or_default()));
+        }
+        let journal = transaction.row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))?;
+        Ok((settings, journal))
+    });
+    let (settings, journal) = settings.await.unwrap();
+    let expected = [
+        ("page_size", 8192),
+        ("synchronous", 2),
+        ("wal_autocheckpoint", 16384),
+        ("foreign_keys", 1),
+        ("journal_size_limit", 268_435_456),
+    ];
+    assert_eq!(settings, expected);
+    assert_eq!(journal.as_deref(), Some("wal"));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_else_can_read_the_files() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let store = place.open(0);
+    store.append(of_run("a"), at(0)).await.unwrap();
+    for suffix in ["", "-wal", "-shm", ".lock"] {
+        let mode = fs::metadata(place.beside(suffix)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "runs.db{suffix}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_file_becomes_a_store() {
+    let place = Place::new();
+    fs::write(place.path(), "").unwrap();
+    let store = place.open(0);
+    store.append(of_run("a"), at(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn opening_a_store_again_changes_nothing() {
+    let place = Place::new();
+    drop(place.open(0));
+    let before = fs::read(place.path()).unwrap();
+    drop(place.open(1));
+    assert!(fs::read(place.path()).unwrap() == before);
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_leaves_the_file_as_it_was() {
+    let place = Place::new();
+    let mut connection = place.raw();
+    connection.execute_batch("CREATE TABLE cursors (theirs)").unwrap();
+    schema::migrate(&mut connection).unwrap_err();
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!((schema::version(&connection).unwrap(), tables), (0, 1));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_to_a_store_is_that_store() {
+    let place = Place::new();
+    let link = place.0.path().join("link.db");
+    let store = place.open(0);
+    std::os::unix::fs::symlink(place.path(), &link).unwrap();
+    let refused = SqliteStore::open(&link, at(1)).unwrap_err();
+    assert!(matches!(refused, StoreError::Held { .. }), "{refused:?}");
+    drop(store);
+    drop(SqliteStore::open(&link, at(1)).unwrap());
+}
+
+#[tokio::test]
+async fn the_first_pages_of_a_store_too_large_to_check_are_read() {
+    let place = Place::new();
+    let store = place.open(0);
+    store.append(of_run("a"), at(0)).await.unwrap();
+    drop(store);
+    connect::read_first_pages(&place.raw()).unwrap();
+
+    let mut bytes = fs::read(place.path()).unwrap();
+    let pages = bytes.len() / 8192;
+    bytes.get_mut(8192..).unwrap().fill(0x55);
+    fs::write(place.path(), &bytes).unwrap();
+    connect::read_first_pages(&place.raw()).unwrap_err();
+    assert!(pages > 10);
+}

@@ -1,0 +1,100 @@
+use super::*;
+use crate::types::{HandlerName, Lane, NewEvent, PostponeCause, Postponement, Settlement};
+
+fn postponed(until: i64) -> Postponement {
+    Postponement {
+        until: at(until),
+        cause: PostponeCause::NotTried,
+        reason: String::new(),
+    }
+}
+
+fn changed() -> Refreshed {
+    let event = NewEvent {
+        id: Uuid::now_v7(),
+        event_type: "t".to_owned(),
+        created_at: at(0),
+        body: Bytes::new(),
+    };
+    Refreshed {
+        event: Some(event),
+        ..unchanged()
+    }
+}
+
+#[tokio::test]
+async fn leases_of_the_last_owner_are_void_at_once() {
+    let place = Place::new();
+    let handler = HandlerName::new("h");
+    let store = place.open(0);
+    store.set_handlers(std::slice::from_ref(&handler), at(0)).await.unwrap();
+    store.append(of_run("a"), at(0)).await.unwrap();
+    let lease = claimed(&store, 0).await.remove(0).lease;
+    store.commit_refresh(&lease, changed(), at(0)).await.unwrap();
+    store.append(of_run("a"), at(0)).await.unwrap();
+    let refresh = claimed(&store, 0).await.remove(0).lease;
+    let delivery = store
+        .claim_deliveries(&handler, claim(0))
+        .await
+        .unwrap()
+        .work
+        .remove(0)
+        .lease;
+
+    let store = place.copy().open(1);
+    let late = store.commit_refresh(&refresh, unchanged(), at(1)).await;
+    assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
+    let late = store.settle(&delivery, Settlement::Delivered, at(1)).await;
+    assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
+
+    let due = claimed(&store, 1).await.remove(0);
+    assert_eq!((due.failures, due.lane), (1, Lane::Retry));
+    let delivery = store.claim_deliveries(&handler, claim(1)).await.unwrap().work.remove(0);
+    assert_eq!(delivery.attempt, 2);
+}
+
+#[tokio::test]
+async fn what_a_clock_that_was_set_back_has_postponed_is_due() {
+    const DAY: i64 = 24 * 60 * 60;
+    let place = Place::new();
+    let handler = HandlerName::new("h");
+    let store = place.open(DAY);
+    store
+        .set_handlers(std::slice::from_ref(&handler), at(DAY))
+        .await
+        .unwrap();
+    for run in ["soon", "late", "paused", "retried"] {
+        store.append(of_run(run), at(DAY)).await.unwrap();
+    }
+    for due in claimed(&store, DAY).await {
+        let (lease, now) = (&due.lease, at(DAY));
+        let paused = Refreshed {
+            not_before: at(DAY + 9),
+            ..unchanged()
+        };
+        match due.subject.to_string().as_str() {
+            "run soon" => store.postpone(lease, postponed(20), now).await.unwrap(),
+            "run late" => store.postpone(lease, postponed(DAY + 9), now).await.unwrap(),
+            "run paused" => store.commit_refresh(lease, paused, now).await.unwrap(),
+            _ => store.commit_refresh(lease, changed(), now).await.unwrap(),
+        }
+    }
+    let delivery = store
+        .claim_deliveries(&handler, claim(DAY))
+        .await
+        .unwrap()
+        .work
+        .remove(0);
+    let retry = Settlement::Retry {
+        at: at(DAY + 9),
+        reason: String::new(),
+    };
+    store.settle(&delivery.lease, retry, at(DAY)).await.unwrap();
+    drop(store);
+
+    let store = place.open(0);
+    store.append(of_run("paused"), at(0)).await.unwrap();
+    assert_eq!(claimed_names(&store, 0).await, ["run late", "run paused"]);
+    assert_eq!(store.claim_deliveries(&handler, claim(0)).await.unwrap().work.len(), 1);
+    assert_eq!(claimed_names(&store, 20).await, ["run soon"]);
+}

@@ -1,0 +1,256 @@
+//! Group commit: one thread writes, and everything that waits for it shares one transaction and one fsync.
+//!
+//! Each verb runs in a savepoint of its own. One that fails is undone and answered with its error; the others go on.
+//! Nobody is answered before the commit, and if that fails, everybody is told so.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::{Connection, OptionalExtension, Params, Row};
+use tokio::sync::{oneshot, watch};
+
+use super::failure::Failure;
+use super::lock::Lock;
+use crate::error::StoreError;
+
+/// The transaction as a verb sees it.
+pub(super) struct Transaction<'c> {
+    connection: &'c Connection,
+    due: Cell<bool>,
+    deliverable: Cell<bool>,
+}
+
+impl Transaction<'_> {
+    /// Runs a statement; how many rows it changed.
+    pub(super) fn execute(&self, sql: &str, params: impl Params) -> Result<usize, Failure> {
+        Ok(self.connection.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// The only row of a query, if there is one.
+    pub(super) fn row<T, P: Params>(
+        &self,
+        sql: &str,
+        params: P,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Failure> {
+        Ok(self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(params, read)
+            .optional()?)
+    }
+
+    /// All rows of a query.
+    pub(super) fn rows<T, P: Params>(
+        &self,
+        sql: &str,
+        params: P,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, Failure> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows = statement.query_map(params, read)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// A row was just inserted: its key.
+    pub(super) fn inserted(&self) -> i64 {
+        self.connection.last_insert_rowid()
+    }
+
+    /// Notes that a subject may have become due.
+    pub(super) fn wake_due(&self) {
+        self.due.set(true);
+    }
+
+    /// Notes that a delivery may have become due.
+    pub(super) fn wake_deliverable(&self) {
+        self.deliverable.set(true);
+    }
+}
+
+/// A verb that waits for its turn.
+pub(super) trait Request: Send {
+    /// Runs it. It is answered later.
+    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), Failure>;
+    /// Takes back what it did, because it was not kept.
+    fn fail(&mut self, failure: Failure);
+    /// Tells the caller.
+    fn answer(self: Box<Self>);
+}
+
+/// What a caller gets.
+type Outcome<T> = Result<T, Failure>;
+
+struct Verb<T, F> {
+    work: Option<F>,
+    outcome: Option<Outcome<T>>,
+    caller: oneshot::Sender<Outcome<T>>,
+}
+
+impl<T, F> Request for Verb<T, F>
+where
+    T: Send,
+    F: FnOnce(&Transaction<'_>) -> Outcome<T> + Send,
+{
+    fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), Failure> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        // A bug in one verb must not take the store from all the others. What it did is rolled back.
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(transaction)))
+            .unwrap_or_else(|panic| Err(Failure::Panicked(panic_message(panic.as_ref()))));
+        match outcome {
+            Ok(value) => {
+                self.outcome = Some(Ok(value));
+                Ok(())
+            }
+            Err(failure) => {
+                self.outcome = Some(Err(failure.clone()));
+                Err(failure)
+            }
+        }
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.outcome = Some(Err(failure));
+    }
+
+    fn answer(self: Box<Self>) {
+        if let Some(outcome) = self.outcome {
+            // A caller that does not wait any more is no harm: the verb is done, or will be found due.
+            let _: Result<(), _> = self.caller.send(outcome);
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(message), _) => (*message).to_owned(),
+        (None, Some(message)) => message.clone(),
+        (None, None) => "panicked".to_owned(),
+    }
+}
+
+/// Makes a request of a verb, and the place where its outcome will appear.
+pub(super) fn verb<T, F>(work: F) -> (Box<dyn Request>, oneshot::Receiver<Outcome<T>>)
+where
+    T: Send + 'static,
+    F: FnOnce(&Transaction<'_>) -> Outcome<T> + Send + 'static,
+{
+    let (caller, answer) = oneshot::channel();
+    let verb = Verb {
+        work: Some(work),
+        outcome: None,
+        caller,
+    };
+    (Box::new(verb), answer)
+}
+
+/// What the writing thread owns.
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) due: watch::Sender<u64>,
+    pub(super) deliverable: watch::Sender<u64>,
+    /// How many transactions were committed.
+    pub(super) commits: Arc<AtomicU64>,
+    /// Dropped after the connection.
+    pub(super) lock: Arc<Lock>,
+}
+
+impl Writer {
+    /// Runs a batch, and answers it.
+    pub(super) fn serve(&mut self, mut batch: Vec<Box<dyn Request>>) {
+        let transaction = Transaction {
+            connection: &self.connection,
+            due: Cell::new(false),
+            deliverable: Cell::new(false),
+        };
+        if let Err(failure) = run_together(&transaction, &mut batch) {
+            tracing::warn!(requests = batch.len(), error = %failure, "commit failed");
+            for request in &mut batch {
+                request.fail(failure.clone());
+            }
+        } else {
+            self.commits.fetch_add(1, Ordering::Relaxed);
+            if transaction.due.get() {
+                self.due.send_modify(|count| *count = count.wrapping_add(1));
+            }
+            if transaction.deliverable.get() {
+                self.deliverable.send_modify(|count| *count = count.wrapping_add(1));
+            }
+        }
+        for request in batch {
+            request.answer();
+        }
+    }
+
+    /// Moves what is in the write-ahead log into the database file, and lets go of both.
+    pub(super) fn end(self) {
+        let Self {
+            connection, path, lock, ..
+        } = self;
+        let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if let Err(error) = checkpoint.and(connection.close().map_err(|(_, error)| error)) {
+            // Nothing is lost: the next open reads the log.
+            tracing::warn!(path = %path.display(), %error, "the store was not closed cleanly");
+        }
+        drop(lock);
+    }
+}
+
+/// Runs and commits a batch. An error means that nothing of it was kept.
+fn run_together(transaction: &Transaction<'_>, batch: &mut [Box<dyn Request>]) -> Result<(), Failure> {
+    begin(transaction)?;
+    let committed = run_each(transaction, batch).and_then(|()| transaction.execute("COMMIT", []).map(drop));
+    if committed.is_err() && !transaction.connection.is_autocommit() {
+        // Otherwise the connection would stay inside the failed transaction for ever.
+        transaction.execute("ROLLBACK", [])?;
+    }
+    committed
+}
+
+fn begin(transaction: &Transaction<'_>) -> Result<(), Failure> {
+    if !transaction.connection.is_autocommit() {
+        transaction.execute("ROLLBACK", [])?;
+    }
+    transaction.execute("BEGIN IMMEDIATE", []).map(drop)
+}
+
+fn run_each(transaction: &Transaction<'_>, batch: &mut [Box<dyn Request>]) -> Result<(), Failure> {
+    for next in 0..batch.len() {
+        transaction.execute("SAVEPOINT verb", [])?;
+        let woken = (transaction.due.get(), transaction.deliverable.get());
+        let (before, rest) = batch.split_at_mut(next);
+        let Some(request) = rest.first_mut() else { break };
+        let Err(failure) = request.run(transaction) else {
+            transaction.execute("RELEASE verb", [])?;
+            continue;
+        };
+        transaction.due.set(woken.0);
+        transaction.deliverable.set(woken.1);
+        // Some errors, a full disk among them, may make SQLite roll back all that was done, not only the statement.
+        if undo(transaction).is_err() {
+            for request in before {
+                request.fail(failure.clone());
+            }
+            transaction.due.set(false);
+            transaction.deliverable.set(false);
+            begin(transaction)?;
+        }
+    }
+    Ok(())
+}
+
+fn undo(transaction: &Transaction<'_>) -> Result<(), Failure> {
+    transaction.execute("ROLLBACK TO verb", [])?;
+    transaction.execute("RELEASE verb", []).map(drop)
+}
+
+/// Waits for a verb's outcome.
+pub(super) async fn outcome<T>(answer: oneshot::Receiver<Outcome<T>>) -> Result<Outcome<T>, StoreError> {
+    // The writer answers everything that it took; a dropped answer means that its thread is gone.
+    answer.await.map_err(|_| StoreError::Closed)
+}

@@ -1,0 +1,56 @@
+//! SQLite keeps the contract.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+use std::fs;
+use std::path::Path;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use runs_store::contract::StoreUnderTest;
+use runs_store::{SqliteStore, Store};
+use tempfile::TempDir;
+
+struct InAFile {
+    store: SqliteStore,
+    folder: TempDir,
+}
+
+impl InAFile {
+    fn open(folder: TempDir, now: Timestamp) -> Self {
+        let store = SqliteStore::open(folder.path().join("runs.db"), now).unwrap();
+        Self { store, folder }
+    }
+}
+
+#[async_trait]
+impl StoreUnderTest for InAFile {
+    async fn fresh(now: Timestamp) -> Self {
+        Self::open(tempfile::tempdir().unwrap(), now)
+    }
+
+    fn store(&self) -> &dyn Store {
+        &self.store
+    }
+
+    async fn restart(self, now: Timestamp) -> Self {
+        let Self { store, folder } = self;
+        store.close().await;
+        Self::open(folder, now)
+    }
+
+    /// What is on the disk while the store is open is what a kill leaves there.
+    async fn crash(self, now: Timestamp) -> Self {
+        let left = tempfile::tempdir().unwrap();
+        copy(&self, left.path());
+        Self::open(left, now)
+    }
+}
+
+fn copy(from: &InAFile, to: &Path) {
+    for name in ["runs.db", "runs.db-wal"] {
+        fs::copy(from.folder.path().join(name), to.join(name)).unwrap();
+    }
+}
+
+runs_store::store_contract!(InAFile);
