@@ -326,6 +326,13 @@ impl<T: Shape> Shape for List<T> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item<T>(T);
 
+impl<T> Item<T> {
+    /// The thing itself.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
 impl<T> std::ops::Deref for Item<T> {
     type Target = T;
 
