@@ -1,0 +1,109 @@
+//! The listener for operators: is it alive, is it ready, how is it doing.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::{Json, Router, routing};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use metrics::gauge;
+use metrics_exporter_prometheus::PrometheusHandle;
+use runs_store::Store;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::refresh::TokenGate;
+use crate::telemetry;
+
+/// What the admin listener looks at.
+pub(crate) struct Admin {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) gates: Vec<(String, Arc<TokenGate>)>,
+    pub(crate) metrics: Option<PrometheusHandle>,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Admin {
+    pub(crate) fn routes(self) -> Router {
+        Router::new()
+            .route(
+                "/health/live",
+                routing::get(|| async { Json(json!({"status": "live"})) }),
+            )
+            .route("/health/ready", routing::get(ready))
+            .route("/metrics", routing::get(metrics))
+            .fallback(|| async { (StatusCode::NOT_FOUND, Json(json!({"error": "not found"}))) })
+            .with_state(Arc::new(self))
+    }
+
+    /// What keeps the worker from doing its whole job.
+    async fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.stop.is_cancelled() {
+            problems.push("the worker is stopping".to_owned());
+        }
+        if let Err(error) = self.store.probe().await {
+            problems.push(format!("the store cannot be written: {}", telemetry::chain(&error)));
+        }
+        for (org, gate) in &self.gates {
+            if let Some(trouble) = gate.trouble() {
+                problems.push(format!("organization {org}: {trouble}"));
+            }
+        }
+        problems
+    }
+
+    /// Brings what the store counts into the metrics.
+    async fn record_stats(&self) {
+        let now = self.clock.now();
+        let Ok(stats) = self.store.stats(now).await else {
+            return;
+        };
+        let age = |since: Option<jiff::Timestamp>| {
+            since.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0))
+        };
+        #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
+        let count = |number: u64| number as f64;
+        gauge!("runs_worker_due").set(count(stats.due));
+        gauge!("runs_worker_oldest_due_seconds").set(age(stats.oldest_due));
+        gauge!("runs_worker_unrecognized").set(count(stats.unrecognized));
+        for handler in stats.handlers {
+            let name = handler.handler.to_string();
+            gauge!("runs_worker_undelivered", "handler" => name.clone()).set(count(handler.waiting));
+            gauge!("runs_worker_oldest_undelivered_seconds", "handler" => name.clone()).set(age(handler.oldest_due));
+            gauge!("runs_worker_dead_letters", "handler" => name).set(count(handler.dead_letters));
+        }
+    }
+}
+
+async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    let problems = admin.problems().await;
+    if problems.is_empty() {
+        (StatusCode::OK, Json(json!({"status": "ready"})))
+    } else {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            Json(json!({"status": "not ready", "problems": problems})),
+        )
+    }
+}
+
+async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+    let Some(handle) = &admin.metrics else {
+        return (
+            StatusCode::NOT_FOUND,
+            "this worker was started without metrics\n".to_owned(),
+        )
+            .into_response();
+    };
+    admin.record_stats().await;
+    handle.run_upkeep();
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        handle.render(),
+    )
+        .into_response()
+}

@@ -1,0 +1,148 @@
+//! `runs-worker check`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use runs_store::sqlite::{self, Inspection};
+use tallyfy_transport::RateLimiter;
+
+use super::{FAILED, MISUSED, Settings, get};
+use crate::config::{Loaded, Organization, TokenSetting};
+use crate::{telemetry, worker};
+
+/// How one thing stands.
+enum Verdict {
+    Well(String),
+    Doubtful(String),
+    Wrong(String),
+}
+
+pub(super) async fn run(settings: &Settings) -> ExitCode {
+    let loaded = match settings.load(true) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            show(
+                "configuration",
+                &Verdict::Wrong(
+                    error
+                        .problems()
+                        .iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join("; "),
+                ),
+            );
+            return ExitCode::from(MISUSED);
+        }
+    };
+    let mut verdicts = vec![
+        ("configuration".to_owned(), configuration(&loaded)),
+        ("store".to_owned(), store(&loaded)),
+    ];
+    for organization in &loaded.organizations {
+        verdicts.push((format!("secrets of {}", organization.id), secrets(organization)));
+        verdicts.push((format!("API for {}", organization.id), api(&loaded, organization).await));
+    }
+    for (what, verdict) in &verdicts {
+        show(what, verdict);
+    }
+    if verdicts.iter().any(|(_, verdict)| matches!(verdict, Verdict::Wrong(_))) {
+        ExitCode::from(FAILED)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn show(what: &str, verdict: &Verdict) {
+    let (word, text) = match verdict {
+        Verdict::Well(text) => ("ok", text),
+        Verdict::Doubtful(text) => ("warn", text),
+        Verdict::Wrong(text) => ("FAIL", text),
+    };
+    println!("{word:<5} {what}: {text}");
+}
+
+fn configuration(loaded: &Loaded) -> Verdict {
+    let from = loaded
+        .file
+        .as_ref()
+        .map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
+    Verdict::Well(format!(
+        "{from}; listening on {} (webhooks) and {} (admin); API at {}",
+        loaded.config.receive.listen, loaded.config.admin.listen, loaded.config.api.base_url
+    ))
+}
+
+fn store(loaded: &Loaded) -> Verdict {
+    let file = worker::store_file(&loaded.config.store.folder());
+    let shown = file.display();
+    match sqlite::inspect(&file) {
+        Ok(Inspection::Absent) => Verdict::Well(format!("{shown} is not there yet and will be made")),
+        Ok(Inspection::Present { damage, .. }) if !damage.is_empty() => {
+            Verdict::Wrong(format!("{shown} is damaged: {}", damage.join("; ")))
+        }
+        Ok(Inspection::Present {
+            held_by: Some(holder), ..
+        }) => Verdict::Well(format!("{shown} is in use by {holder}")),
+        Ok(Inspection::Present { schema, supported, .. }) if schema < supported => Verdict::Well(format!(
+            "{shown} is whole; its schema will be brought from version {schema} to {supported}"
+        )),
+        Ok(_) => Verdict::Well(format!("{shown} is whole")),
+        Err(error) => Verdict::Wrong(telemetry::chain(&error)),
+    }
+}
+
+/// A secret that can be guessed is none: there is nothing else that tells a sender from a stranger.
+fn secrets(organization: &Organization) -> Verdict {
+    use secrecy::ExposeSecret;
+    const SHORTEST: usize = 22;
+
+    if let TokenSetting::File(file) = &organization.token
+        && let Some(trouble) = readable_by_others(file)
+    {
+        return Verdict::Doubtful(trouble);
+    }
+    let short = organization
+        .webhook_secrets
+        .iter()
+        .filter(|secret| secret.expose_secret().len() < SHORTEST)
+        .count();
+    if short > 0 {
+        return Verdict::Doubtful(format!(
+            "{short} of {} webhook secrets can be guessed; make one of 128 bits or more with `openssl rand -hex 32`",
+            organization.webhook_secrets.len()
+        ));
+    }
+    Verdict::Well(format!("{} webhook secrets", organization.webhook_secrets.len()))
+}
+
+#[cfg(unix)]
+fn readable_by_others(file: &std::path::Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let mode = file.metadata().ok()?.mode();
+    (mode & 0o077 != 0).then(|| format!("{} can be read by others; chmod 600 it", file.display()))
+}
+
+#[cfg(not(unix))]
+fn readable_by_others(_: &std::path::Path) -> Option<String> {
+    None
+}
+
+async fn api(loaded: &Loaded, organization: &Organization) -> Verdict {
+    let network = match worker::network(&loaded.config.api) {
+        Ok(network) => Arc::new(network),
+        Err(error) => return Verdict::Wrong(telemetry::chain(&error)),
+    };
+    let limiter = RateLimiter::new(loaded.config.api.rate_limits());
+    let client = worker::client(organization, network, worker::token_source(organization), limiter);
+    match client.probe().await {
+        Ok(()) => Verdict::Well(format!("{} answers, the token is accepted", loaded.config.api.base_url)),
+        Err(error) => {
+            let advice = get::advice(&error)
+                .map(|advice| format!(" ({advice})"))
+                .unwrap_or_default();
+            Verdict::Wrong(format!("{}{advice}", telemetry::chain(&error)))
+        }
+    }
+}

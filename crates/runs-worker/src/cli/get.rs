@@ -1,0 +1,111 @@
+//! `runs-worker get`
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use tallyfy_model::{RunId, indented};
+use tallyfy_runs::{Error, Include};
+use tallyfy_transport::RateLimiter;
+
+use super::{FAILED, MISUSED, Settings, fail};
+use crate::config::Organization;
+use crate::{telemetry, worker};
+
+#[derive(Debug, Args)]
+pub(super) struct Get {
+    /// The run's id
+    #[arg(value_name = "RUN_ID")]
+    run: RunId,
+    /// What to fetch with it, separated by commas [default: refresh.includes of the configuration]
+    #[arg(long, value_name = "INCLUDES", value_delimiter = ',')]
+    with: Option<Vec<Include>>,
+    /// Whether to fetch the values of form fields [default: refresh.form_fields_values of the configuration]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    form_fields_values: Option<bool>,
+    /// Print the bytes of `data` as they came
+    #[arg(long)]
+    raw: bool,
+    /// The organization, where several are configured
+    #[arg(long, value_name = "ORG_ID")]
+    org: Option<String>,
+}
+
+impl Get {
+    pub(super) async fn run(self, settings: &Settings) -> ExitCode {
+        let loaded = match settings.load(false) {
+            Ok(loaded) => loaded,
+            Err(error) => return fail(MISUSED, &error.to_string()),
+        };
+        let organization = match self.organization(&loaded.organizations) {
+            Ok(organization) => organization,
+            Err(message) => return fail(MISUSED, &message),
+        };
+        let network = match worker::network(&loaded.config.api) {
+            Ok(network) => Arc::new(network),
+            Err(error) => return fail(FAILED, &telemetry::chain(&error)),
+        };
+        let limiter = RateLimiter::new(loaded.config.api.rate_limits());
+        let client = worker::client(organization, network, worker::token_source(organization), limiter);
+
+        let mut refresh = loaded.config.refresh;
+        refresh.includes = self.with.unwrap_or(refresh.includes);
+        refresh.form_fields_values = self.form_fields_values.unwrap_or(refresh.form_fields_values);
+        match client.get_run(&self.run, &refresh.get_run_options()).await {
+            Ok(run) => print(&if self.raw {
+                run.raw().to_owned()
+            } else {
+                format!("{}\n", indented(run.raw()))
+            }),
+            Err(error) => {
+                let advice = advice(&error).map(|advice| format!("\n  {advice}")).unwrap_or_default();
+                fail(FAILED, &format!("{}{advice}", telemetry::chain(&error)))
+            }
+        }
+    }
+
+    fn organization<'a>(&self, organizations: &'a [Organization]) -> Result<&'a Organization, String> {
+        let names = || {
+            organizations
+                .iter()
+                .map(|organization| organization.id.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        match (&self.org, organizations) {
+            (None, [organization]) => Ok(organization),
+            (None, _) => Err(format!(
+                "several organizations are configured; say which with --org: {}",
+                names()
+            )),
+            (Some(wanted), _) => organizations
+                .iter()
+                .find(|organization| organization.id.as_str() == wanted)
+                .ok_or_else(|| format!("organization {wanted} is not configured; there is: {}", names())),
+        }
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(FAILED, &format!("standard output: {error}")),
+    }
+}
+
+/// What a person can do about it.
+pub(super) fn advice(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::TokenRefused { .. } => Some(
+            "tokens die when their owner logs out of Tallyfy; make a new one under Settings > Integrations > REST API",
+        ),
+        Error::NoAccess { .. } => {
+            Some("the token's owner may not see this run, or the token is another organization's")
+        }
+        Error::NotFound { .. } => Some("check the run's id and the organization's"),
+        Error::NotReachable { .. } => Some("check the base URL and the network"),
+        _ => None,
+    }
+}

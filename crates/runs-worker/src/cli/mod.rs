@@ -1,0 +1,133 @@
+//! The command line.
+
+mod check;
+mod get;
+mod serve;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, ConfigError, Flags, Loaded};
+
+/// Exit status: something went wrong, and the standard error says what.
+const FAILED: u8 = 1;
+/// Exit status: the command line or the configuration is wrong.
+const MISUSED: u8 = 2;
+
+/// Receives Tallyfy webhooks, fetches the full run and hands it, with what changed, to handlers.
+#[derive(Debug, Parser)]
+#[command(name = "runs-worker", version, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const AFTER_HELP: &str = "\
+Three values are needed for one organization, from the environment or the file:
+  TALLYFY_ORG_ID          the organization's id
+  TALLYFY_TOKEN           the access token (or TALLYFY_TOKEN_FILE)
+  TALLYFY_WEBHOOK_SECRET  the secret that the path of the webhook URL ends in, several
+                          separated by commas (or TALLYFY_WEBHOOK_SECRET_FILE)
+Every other key of the file can be set as RUNS_WORKER__SECTION__KEY.
+Events go to the standard output, logs to the standard error.
+
+Exit status: 0 well, 1 failed, 2 wrong command line or configuration.";
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
+struct Settings {
+    /// The configuration file (TOML) [env: RUNS_WORKER_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The address for webhooks [env: RUNS_WORKER_LISTEN] [default: 127.0.0.1:8080]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// The address for health checks and metrics [env: RUNS_WORKER_ADMIN_LISTEN] [default: 127.0.0.1:8081]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    admin_listen: Option<SocketAddr>,
+    /// The folder of the durable state [env: RUNS_WORKER_DATA_DIR] [default: ~/.local/state/runs-worker]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+    /// Where the API is [env: TALLYFY_BASE_URL] [default: https://go.tallyfy.com/api]
+    #[arg(long, global = true, value_name = "URL")]
+    base_url: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Receive webhooks and hand out events (the default)
+    Serve,
+    /// Fetch one run now and print it
+    Get(get::Get),
+    /// Check configuration, store, token and reachability, and say how each stands
+    Check,
+}
+
+impl Settings {
+    fn load(&self, webhooks: bool) -> Result<Loaded, ConfigError> {
+        let mut flags = Flags::default();
+        flags.config.clone_from(&self.config);
+        let texts = [
+            (
+                "receive.listen",
+                self.listen.map(|address| address.to_string()),
+                "--listen",
+            ),
+            (
+                "admin.listen",
+                self.admin_listen.map(|address| address.to_string()),
+                "--admin-listen",
+            ),
+            (
+                "store.data_dir",
+                self.data_dir.as_ref().map(|folder| folder.display().to_string()),
+                "--data-dir",
+            ),
+            ("api.base_url", self.base_url.clone(), "--base-url"),
+        ];
+        flags.values = texts
+            .into_iter()
+            .filter_map(|(key, value, flag)| Some((key, value?, flag)))
+            .collect();
+        // A variable whose value is not Unicode is none of ours.
+        let environment: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        config::load(&flags, &environment, webhooks)
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(FAILED, &format!("cannot start: {error}")),
+    };
+    let code = runtime.block_on(async {
+        match cli.command {
+            None | Some(Command::Serve) => serve::run(&cli.settings).await,
+            Some(Command::Get(get)) => get.run(&cli.settings).await,
+            Some(Command::Check) => check::run(&cli.settings).await,
+        }
+    });
+    // A handler that blocks, on a pipe that nobody reads for example, must not keep a stopped worker alive.
+    runtime.shutdown_background();
+    code
+}
+
+/// Says what is wrong and ends with this status.
+#[expect(
+    clippy::print_stderr,
+    reason = "this is the command line, and no log may have been started yet"
+)]
+fn fail(status: u8, message: &str) -> ExitCode {
+    eprintln!("runs-worker: {message}");
+    ExitCode::from(status)
+}

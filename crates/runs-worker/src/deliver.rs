@@ -1,0 +1,166 @@
+//! Deliver: hands events to one handler, for each run in order, until each is done or given up.
+//!
+//! One of these runs for each handler; they share nothing but the store. The order is the store's: it hands out the
+//! next event of a run only after the one before it was settled for good.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{counter, histogram};
+use runs_store::{Claim, Delivery, HandlerName, Settlement, Store, StoreError};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::backoff::Backoff;
+use crate::clock::{Clock, later};
+use crate::config::DeliverConfig;
+use crate::handler::{Event, Handler, HandlerError};
+use crate::telemetry;
+use crate::wait::{AFTER_STORE_TROUBLE, Wait};
+
+/// How much longer than the handler's time-out a delivery stays leased, for what comes before and after the call.
+const LEASE_MARGIN: Duration = Duration::from_secs(60);
+
+/// The delivering stage of one handler.
+#[derive(Clone)]
+pub(crate) struct Deliverer {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) name: HandlerName,
+    pub(crate) handler: Arc<dyn Handler>,
+    pub(crate) config: DeliverConfig,
+}
+
+impl Deliverer {
+    /// Runs until `stop`, then finishes the deliveries in hand within `grace`.
+    pub(crate) async fn run(self, stop: CancellationToken, grace: Duration) {
+        let mut wait = Wait::new(self.store.wakeups().deliverable, self.clock.clone());
+        let mut in_hand = JoinSet::new();
+        while !stop.is_cancelled() {
+            while in_hand.try_join_next().is_some() {}
+            let free = self.config.concurrency.get() - in_hand.len().min(self.config.concurrency.get());
+            if free == 0 {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    _ = in_hand.join_next() => {}
+                }
+                continue;
+            }
+            wait.mark_seen();
+            let claim = Claim {
+                now: self.clock.now(),
+                lease: self.config.timeout + LEASE_MARGIN,
+                limit: free,
+            };
+            match self.store.claim_deliveries(&self.name, claim).await {
+                Ok(claimed) if claimed.work.is_empty() => wait.for_work(claimed.next_due, &stop).await,
+                Ok(claimed) => {
+                    for delivery in claimed.work {
+                        in_hand.spawn(self.clone().deliver(delivery));
+                    }
+                }
+                Err(error) => {
+                    error!(handler = %self.name, error = telemetry::chain(&error), "cannot claim deliveries");
+                    wait.pause(AFTER_STORE_TROUBLE, &stop).await;
+                }
+            }
+        }
+        if tokio::time::timeout(grace, async { while in_hand.join_next().await.is_some() {} })
+            .await
+            .is_err()
+        {
+            warn!(handler = %self.name, unfinished = in_hand.len(), "deliveries did not end in time; they will be tried again");
+        }
+    }
+
+    async fn deliver(self, delivery: Delivery) {
+        let started = self.clock.now();
+        let event = Event::new(delivery);
+        let result = self.call(event.clone()).await;
+        let delivery = event.delivery();
+        let now = self.clock.now();
+        let seconds = now.duration_since(started).as_secs_f64();
+        let settlement = self.decide(result, delivery.attempt, rand::random());
+        let (outcome, reason) = match &settlement {
+            Settlement::Delivered => ("delivered", None),
+            Settlement::Retry { reason, .. } => ("failed", Some(reason.as_str())),
+            Settlement::DeadLetter { reason } => ("dead letter", Some(reason.as_str())),
+        };
+        histogram!("runs_worker_delivery_seconds", "handler" => self.name.to_string()).record(seconds);
+        counter!("runs_worker_deliveries_total", "handler" => self.name.to_string(), "outcome" => outcome).increment(1);
+        let Delivery {
+            org,
+            run,
+            event_id,
+            event_type,
+            number,
+            attempt,
+            ..
+        } = delivery;
+        let handler = &self.name;
+        match &settlement {
+            Settlement::Delivered => {
+                info!(%handler, %org, %run, event = %event_id, event_type, number, attempt, outcome, "delivery");
+            }
+            Settlement::Retry { at, .. } => {
+                warn!(%handler, %org, %run, event = %event_id, event_type, number, attempt, outcome, reason, again_at = %at, "delivery");
+            }
+            Settlement::DeadLetter { .. } => {
+                error!(%handler, %org, %run, event = %event_id, event_type, number, attempt, outcome, reason, "delivery");
+            }
+        }
+        match self.store.settle(&delivery.lease, settlement, now).await {
+            Ok(()) => {}
+            Err(StoreError::LeaseLost) => {
+                debug!(%handler, %org, %run, event = %event_id, "delivery was handed out again meanwhile");
+            }
+            Err(error) => {
+                let error = telemetry::chain(&error);
+                error!(%handler, %org, %run, event = %event_id, error, "cannot note the end of a delivery; it will come again");
+            }
+        }
+    }
+
+    /// Calls the handler in a task of its own: a panic ends there.
+    async fn call(&self, event: Event) -> Result<(), HandlerError> {
+        let handler = Arc::clone(&self.handler);
+        let mut task = tokio::spawn(async move { handler.handle(&event).await });
+        match tokio::time::timeout(self.config.timeout, &mut task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(HandlerError::retry("the handler panicked")),
+            Err(_) => {
+                task.abort();
+                Err(HandlerError::retry(format!(
+                    "the handler took longer than {:?}",
+                    self.config.timeout
+                )))
+            }
+        }
+    }
+
+    fn decide(&self, result: Result<(), HandlerError>, attempt: u32, random: f64) -> Settlement {
+        match result {
+            Ok(()) => Settlement::Delivered,
+            Err(HandlerError::Reject { reason }) => Settlement::DeadLetter {
+                reason: reason.into_owned(),
+            },
+            Err(HandlerError::Retry { reason, .. }) if attempt >= self.config.max_attempts.get() => {
+                Settlement::DeadLetter {
+                    reason: format!("after {attempt} tries: {reason}"),
+                }
+            }
+            Err(HandlerError::Retry { reason, after }) => {
+                let backoff = Backoff {
+                    initial: self.config.retry_initial,
+                    max: self.config.retry_max,
+                };
+                let wait = backoff.wait(attempt, random).max(after.unwrap_or_default());
+                Settlement::Retry {
+                    at: later(self.clock.now(), wait),
+                    reason: reason.into_owned(),
+                }
+            }
+        }
+    }
+}

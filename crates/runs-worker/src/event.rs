@@ -1,0 +1,207 @@
+//! The event: what handlers get, as one CloudEvents 1.0 JSON object.
+
+use std::fmt;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use runs_store::{NewEvent, PendingNotification, Standing};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tallyfy_model::{OrgId, Run, RunId, minified, without_guest_links};
+use tallyfy_runs::Change;
+use uuid::Uuid;
+
+/// What happened to the run, as the event's `type` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventType {
+    /// The worker has seen this run for the first time.
+    Seen,
+    /// Something of it is different.
+    Changed,
+    /// It was completed; other things may be different too.
+    Completed,
+    /// It was archived; other things may be different too.
+    Archived,
+    /// It was taken back from the archive; other things may be different too.
+    Reactivated,
+    /// There were notifications, but nothing of it is different: a comment, for example, changes nothing that is
+    /// fetched.
+    Notified,
+    /// The API no longer knows it.
+    Gone,
+    /// The token may not see it.
+    Inaccessible,
+}
+
+impl EventType {
+    /// The `type` of the CloudEvent.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Seen => "com.tallyfy.run.seen.v1",
+            Self::Changed => "com.tallyfy.run.changed.v1",
+            Self::Completed => "com.tallyfy.run.completed.v1",
+            Self::Archived => "com.tallyfy.run.archived.v1",
+            Self::Reactivated => "com.tallyfy.run.reactivated.v1",
+            Self::Notified => "com.tallyfy.run.notified.v1",
+            Self::Gone => "com.tallyfy.run.gone.v1",
+            Self::Inaccessible => "com.tallyfy.run.inaccessible.v1",
+        }
+    }
+
+    /// What a fetched run amounts to, or `None` if there is nothing to tell: it is as it was, and nothing but
+    /// duplicates or a sweep asked.
+    pub(crate) fn of_run(before: Standing, changes: &[Change], notified: bool) -> Option<Self> {
+        let has = |wanted: fn(&Change) -> bool| changes.iter().any(wanted);
+        match before {
+            Standing::Unseen => Some(Self::Seen),
+            _ if has(|change| matches!(change, Change::Completed { .. })) => Some(Self::Completed),
+            _ if has(|change| matches!(change, Change::Archived { .. })) => Some(Self::Archived),
+            _ if has(|change| matches!(change, Change::Reactivated)) => Some(Self::Reactivated),
+            // It is back: whoever was told that it is gone must be told that.
+            Standing::Gone | Standing::NoAccess => Some(Self::Changed),
+            Standing::Present if !changes.is_empty() => Some(Self::Changed),
+            Standing::Present => notified.then_some(Self::Notified),
+        }
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+/// What an event is made of.
+pub(crate) struct Occurrence<'a> {
+    pub(crate) event_type: EventType,
+    pub(crate) org: &'a OrgId,
+    pub(crate) run_id: &'a RunId,
+    /// The run as fetched; `None` if there is none to be had.
+    pub(crate) run: Option<&'a Run>,
+    pub(crate) changes: &'a [Change],
+    pub(crate) notifications: &'a [PendingNotification],
+    /// Whether the run is older than what was announced, and no newer one could be had.
+    pub(crate) stale: bool,
+    /// The number of the event within its run.
+    pub(crate) number: u64,
+    /// When the fetch began, by the wall clock.
+    pub(crate) at: Timestamp,
+    /// Whether notifications keep their guest links.
+    pub(crate) guest_links: bool,
+}
+
+impl Occurrence<'_> {
+    /// Writes the event. Its run is the text that the API sent, without the white space between tokens.
+    pub(crate) fn write(&self) -> Result<NewEvent, serde_json::Error> {
+        let id = Uuid::now_v7();
+        let event = CloudEvent {
+            specversion: "1.0",
+            id,
+            source: format!("/organizations/{}", self.org),
+            event_type: self.event_type.as_str(),
+            subject: self.run_id,
+            time: self.at,
+            datacontenttype: "application/json",
+            sequence: self.number.to_string(),
+            data: Data {
+                run: self
+                    .run
+                    .map(|run| RawValue::from_string(minified(run.raw())))
+                    .transpose()?,
+                changes: self.changes,
+                notifications: self
+                    .notifications
+                    .iter()
+                    .map(|notification| NotificationView::new(notification, self.guest_links))
+                    .collect(),
+                stale: self.stale,
+            },
+        };
+        Ok(NewEvent {
+            id,
+            event_type: self.event_type.as_str().to_owned(),
+            created_at: self.at,
+            body: serde_json::to_vec(&event)?.into(),
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct CloudEvent<'a> {
+    specversion: &'static str,
+    id: Uuid,
+    source: String,
+    #[serde(rename = "type")]
+    event_type: &'static str,
+    subject: &'a RunId,
+    time: Timestamp,
+    datacontenttype: &'static str,
+    /// An extension of the CloudEvents registry: grows by one with each event of a run.
+    sequence: String,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    run: Option<Box<RawValue>>,
+    changes: &'a [Change],
+    notifications: Vec<NotificationView<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stale: bool,
+}
+
+/// A notification as handlers see it.
+#[derive(Serialize)]
+struct NotificationView<'a> {
+    id: Uuid,
+    kind: &'a str,
+    event: Option<&'a str>,
+    run_id: Option<&'a str>,
+    task_id: Option<&'a str>,
+    received_at: Timestamp,
+    #[serde(skip_serializing_if = "is_zero")]
+    duplicates: u32,
+    body: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_omitted: Option<&'static str>,
+}
+
+impl<'a> NotificationView<'a> {
+    fn new(notification: &'a PendingNotification, guest_links: bool) -> Self {
+        let (body, body_omitted) = match &notification.body {
+            None => (None, Some("too large to be repeated")),
+            Some(body) => match body_view(body, guest_links) {
+                Some(body) => (Some(body), None),
+                None => (None, Some("cannot be searched for guest links")),
+            },
+        };
+        let head = &notification.head;
+        Self {
+            id: notification.id,
+            kind: &head.kind,
+            event: head.event.as_deref(),
+            run_id: head.run.as_ref().map(RunId::as_str),
+            task_id: head.task.as_ref().map(AsRef::as_ref),
+            received_at: notification.received_at,
+            duplicates: notification.duplicates,
+            body,
+            body_omitted,
+        }
+    }
+}
+
+fn body_view(body: &Bytes, guest_links: bool) -> Option<Box<RawValue>> {
+    let text = std::str::from_utf8(body).ok()?.trim_start_matches('\u{feff}');
+    let shown = if guest_links {
+        minified(text)
+    } else {
+        without_guest_links(text).ok()?
+    };
+    RawValue::from_string(shown).ok()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}

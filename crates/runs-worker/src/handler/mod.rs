@@ -1,0 +1,155 @@
+//! Handlers: where events go.
+
+mod stdout;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use runs_store::Delivery;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tallyfy_model::{NotARun, OrgId, Run, RunId};
+use uuid::Uuid;
+
+pub use stdout::StdoutHandler;
+
+/// Something that reacts to events.
+///
+/// For each handler, the events of one run come one at a time and in order, each at least once: an event comes again,
+/// with the same [id](Event::id), if the handler failed, took too long, or the worker ended before it could note the
+/// success. Events of different runs come side by side. A panic is a failure.
+///
+/// ```
+/// use runs_worker::{Event, Handler, HandlerError};
+///
+/// struct Invoices;
+///
+/// #[async_trait::async_trait]
+/// impl Handler for Invoices {
+///     async fn handle(&self, event: &Event) -> Result<(), HandlerError> {
+///         if event.event_type() == "com.tallyfy.run.completed.v1" {
+///             let run = event.run().map_err(HandlerError::reject)?;
+///             println!("{} is done", run.map_or("?".into(), |run| run.id().to_string()));
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Handler: Send + Sync {
+    /// Handles one event. When this returns `Ok`, the event is done.
+    async fn handle(&self, event: &Event) -> Result<(), HandlerError>;
+}
+
+/// Why a handler did not handle an event, by what is to be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HandlerError {
+    /// Try again, after this long at least or as the worker sees fit. The reason is logged and must hold no secret.
+    Retry {
+        /// What happened.
+        reason: Cow<'static, str>,
+        /// The shortest wait.
+        after: Option<Duration>,
+    },
+    /// Trying again would not help: make it a dead letter. The reason is logged and must hold no secret.
+    Reject {
+        /// What is wrong.
+        reason: Cow<'static, str>,
+    },
+}
+
+impl HandlerError {
+    /// Asks for another try.
+    pub fn retry(reason: impl std::fmt::Display) -> Self {
+        Self::Retry {
+            reason: reason.to_string().into(),
+            after: None,
+        }
+    }
+
+    /// Asks for another try, not before `after` has passed.
+    pub fn retry_after(reason: impl std::fmt::Display, after: Duration) -> Self {
+        Self::Retry {
+            reason: reason.to_string().into(),
+            after: Some(after),
+        }
+    }
+
+    /// Gives the event up.
+    pub fn reject(reason: impl std::fmt::Display) -> Self {
+        Self::Reject {
+            reason: reason.to_string().into(),
+        }
+    }
+}
+
+/// An event, as a handler gets it: a CloudEvents JSON object, and the essentials of it.
+#[derive(Clone, Debug)]
+pub struct Event {
+    delivery: Delivery,
+}
+
+impl Event {
+    pub(crate) fn new(delivery: Delivery) -> Self {
+        Self { delivery }
+    }
+
+    pub(crate) fn delivery(&self) -> &Delivery {
+        &self.delivery
+    }
+
+    /// The event's id: the same at every attempt.
+    pub fn id(&self) -> Uuid {
+        self.delivery.event_id
+    }
+
+    /// The event's type, such as `com.tallyfy.run.changed.v1`.
+    pub fn event_type(&self) -> &str {
+        &self.delivery.event_type
+    }
+
+    /// The organization of the run.
+    pub fn org(&self) -> &OrgId {
+        &self.delivery.org
+    }
+
+    /// The run.
+    pub fn run_id(&self) -> &RunId {
+        &self.delivery.run
+    }
+
+    /// The number of the event within its run, from 1. Handlers that are added later start with a higher one.
+    pub fn number(&self) -> u64 {
+        self.delivery.number
+    }
+
+    /// Which try this is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.delivery.attempt
+    }
+
+    /// The whole event as JSON text, on one line.
+    pub fn json(&self) -> &Bytes {
+        &self.delivery.body
+    }
+
+    /// The run as it was fetched; `None` if there was none to be had.
+    ///
+    /// # Errors
+    /// [`NotARun`] if the stored event cannot be read.
+    pub fn run(&self) -> Result<Option<Run>, NotARun> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            data: Data,
+        }
+        #[derive(Deserialize)]
+        struct Data {
+            run: Option<Box<RawValue>>,
+        }
+        let envelope: Envelope = serde_json::from_slice(&self.delivery.body).map_err(NotARun::Json)?;
+        envelope.data.run.map(Run::from_raw).transpose()
+    }
+}

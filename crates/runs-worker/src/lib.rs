@@ -1,0 +1,37 @@
+//! Receives Tallyfy webhooks, stores them durably, fetches the full run and hands it, with what changed, to handlers.
+//!
+//! ```text
+//! Tallyfy ──POST──▶ receive ──▶ store ──▶ refresh ──▶ store ──▶ deliver ──▶ handlers
+//! ```
+//!
+//! The stages share nothing but the store ([`runs_store::Store`]): each goes on whatever the others are doing. The
+//! binary `runs-worker` is a thin shell around [`Worker`], which a program of your own can embed with a [`Handler`] in
+//! Rust.
+//!
+//! Invariants:
+//! - A webhook is answered with 2xx only after it was stored durably.
+//! - What a handler sees was fetched after the notifications that led to it.
+//! - No log line, error, metric or page holds a token, a path secret, a guest link or a body.
+
+pub mod config;
+pub mod telemetry;
+
+mod admin;
+mod backoff;
+mod clock;
+mod deliver;
+mod event;
+mod handler;
+mod listener;
+mod receive;
+mod refresh;
+mod wait;
+mod worker;
+
+#[doc(hidden)]
+pub mod cli;
+
+pub use clock::Clock;
+pub use event::EventType;
+pub use handler::{Event, Handler, HandlerError, StdoutHandler};
+pub use worker::{StartError, Worker, WorkerBuilder};

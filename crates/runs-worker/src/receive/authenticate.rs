@@ -1,0 +1,127 @@
+//! Who may post webhooks.
+//!
+//! Tallyfy signs nothing. What there is: a secret in the path, which only the sender and we know, and a header with the
+//! organization's id, which anybody can guess (API reference, section g.5).
+
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use tallyfy_model::OrgId;
+
+use crate::config::Organization;
+
+/// Knows the secrets of every organization, as digests.
+#[derive(Clone)]
+pub(crate) struct Authenticator {
+    organizations: Vec<OrgId>,
+    /// The digest of a secret, and the position of its organization.
+    secrets: Vec<([u8; 32], u32)>,
+}
+
+/// Why a webhook is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The path does not end in a valid secret. It is answered like any path that does not exist.
+    UnknownSecret,
+    /// The secret is valid, but the header does not name its organization.
+    WrongOrganization,
+}
+
+impl Authenticator {
+    pub(crate) fn new(organizations: &[Organization]) -> Self {
+        let secrets = (0_u32..)
+            .zip(organizations)
+            .flat_map(|(position, organization)| {
+                organization
+                    .webhook_secrets
+                    .iter()
+                    .map(move |secret| (digest(secret.expose_secret()), position))
+            })
+            .collect();
+        Self {
+            organizations: organizations
+                .iter()
+                .map(|organization| organization.id.clone())
+                .collect(),
+            secrets,
+        }
+    }
+
+    /// The organization that a secret belongs to, if the header names it.
+    ///
+    /// Every secret is compared, over digests of one length, so that the time tells neither which one matched nor how
+    /// much of it.
+    pub(crate) fn authenticate(&self, secret: &str, org_header: Option<&[u8]>) -> Result<&OrgId, Refusal> {
+        let presented = digest(secret);
+        let mut found = Choice::from(0);
+        let mut position = 0_u32;
+        for (known, organization) in &self.secrets {
+            let equal = presented.ct_eq(known);
+            position.conditional_assign(organization, equal);
+            found |= equal;
+        }
+        if !bool::from(found) {
+            return Err(Refusal::UnknownSecret);
+        }
+        usize::try_from(position)
+            .ok()
+            .and_then(|position| self.organizations.get(position))
+            .filter(|org| org_header.is_some_and(|header| header.trim_ascii() == org.as_str().as_bytes()))
+            .ok_or(Refusal::WrongOrganization)
+    }
+}
+
+fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::TokenSetting;
+
+    fn organization(id: &str, secrets: &[&str]) -> Organization {
+        Organization::new(
+            id.into(),
+            TokenSetting::Inline("token".into()),
+            secrets.iter().map(|secret| (*secret).into()).collect(),
+        )
+    }
+
+    #[test]
+    fn each_secret_of_an_organization_is_valid_for_it_alone() {
+        let authenticator = Authenticator::new(&[
+            organization("acme", &["old-secret", "new-secret"]),
+            organization("globex", &["other"]),
+        ]);
+        let acme = OrgId::from("acme");
+        assert_eq!(authenticator.authenticate("old-secret", Some(b"acme")), Ok(&acme));
+        assert_eq!(authenticator.authenticate("new-secret", Some(b" acme ")), Ok(&acme));
+        assert_eq!(
+            authenticator.authenticate("other", Some(b"acme")),
+            Err(Refusal::WrongOrganization)
+        );
+        assert_eq!(
+            authenticator.authenticate("old-secret", Some(b"globex")),
+            Err(Refusal::WrongOrganization)
+        );
+    }
+
+    #[test]
+    fn without_the_secret_nothing_is_told_about_organizations() {
+        let authenticator = Authenticator::new(&[organization("acme", &["secret"])]);
+        for secret in ["", "secre", "secret2", "SECRET"] {
+            for header in [None, Some(b"acme".as_slice()), Some(b"globex".as_slice())] {
+                assert_eq!(
+                    authenticator.authenticate(secret, header),
+                    Err(Refusal::UnknownSecret),
+                    "{secret}"
+                );
+            }
+        }
+        assert_eq!(
+            authenticator.authenticate("secret", None),
+            Err(Refusal::WrongOrganization)
+        );
+    }
+}

@@ -1,0 +1,63 @@
+//! Reads a request's body, within limits.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+
+/// How much of a body that is too large is read and thrown away, as a multiple of the limit, before it is answered.
+///
+/// A sender that is still writing when the connection is closed may never see the answer.
+const DRAINED: usize = 16;
+
+/// Why there is no body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyError {
+    /// It is larger than the limit.
+    TooLarge,
+    /// It did not arrive in time.
+    TooSlow,
+    /// The connection broke, or the framing was wrong.
+    Broken,
+}
+
+/// Reads a body that must arrive within `timeout` and be no longer than `limit`. It is never cut short.
+pub(crate) async fn read(
+    body: Body,
+    declared: Option<u64>,
+    limit: usize,
+    timeout: Duration,
+) -> Result<Bytes, BodyError> {
+    let drained = limit.saturating_mul(DRAINED);
+    if declared.is_some_and(|declared| usize::try_from(declared).map_or(true, |declared| declared > drained)) {
+        return Err(BodyError::TooLarge);
+    }
+    tokio::time::timeout(timeout, read_all(body, limit, drained))
+        .await
+        .unwrap_or(Err(BodyError::TooSlow))
+}
+
+async fn read_all(mut body: Body, limit: usize, drained: usize) -> Result<Bytes, BodyError> {
+    let mut bytes = BytesMut::new();
+    let mut seen = 0_usize;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
+            continue;
+        };
+        seen = seen.saturating_add(data.len());
+        if seen > drained {
+            break;
+        }
+        if seen > limit {
+            bytes = BytesMut::new();
+        } else {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    if seen > limit {
+        Err(BodyError::TooLarge)
+    } else {
+        Ok(bytes.freeze())
+    }
+}

@@ -1,0 +1,340 @@
+//! Receive: authenticates a webhook, reads what it is about, stores it, and only then answers.
+//!
+//! The sender tries once. Whatever is authenticated and can be stored is stored: a body that cannot be read too.
+
+mod authenticate;
+mod body;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing};
+use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, Method, StatusCode};
+use metrics::counter;
+use runs_store::{Appended, NewNotification, NotificationHead, Store, StoreError, Subject};
+use serde_json::json;
+use tallyfy_model::{OrgId, Webhook};
+use tracing::{debug, error, info, warn};
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::config::{Organization, ReceiveConfig};
+
+use authenticate::{Authenticator, Refusal};
+use body::BodyError;
+
+/// The header that names the organization. HTTP compares names without regard to case; the vendor spells it both
+/// `X-Tallyfy-orgID` and `X-Tallyfy-OrgID`.
+const ORG_HEADER: &str = "x-tallyfy-orgid";
+
+/// The receiving stage.
+pub(crate) struct Receiver {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    authenticator: Authenticator,
+    max_body_bytes: usize,
+    body_timeout: Duration,
+}
+
+impl Receiver {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        organizations: &[Organization],
+        config: &ReceiveConfig,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            authenticator: Authenticator::new(organizations),
+            max_body_bytes: config.max_body_bytes.get(),
+            body_timeout: config.body_timeout,
+        }
+    }
+
+    /// The public routes: one.
+    pub(crate) fn routes(self) -> Router {
+        Router::new()
+            .route("/webhooks/{secret}", routing::any(webhook))
+            .fallback(|| async { Answer::NotFound })
+            .with_state(Arc::new(self))
+    }
+
+    async fn receive(&self, org: &OrgId, body: Bytes) -> Answer {
+        let received_at = self.clock.wall();
+        let notification = read_notification(org, body, received_at);
+        let id = notification.id;
+        let line = Line::of(&notification);
+        match self.store.append(notification, self.clock.now()).await {
+            Ok(appended) => {
+                line.log(&appended);
+                match appended {
+                    Appended::Stored => Answer::Stored(id),
+                    Appended::Unrecognized => Answer::Unrecognized(id),
+                    Appended::Duplicate { of, .. } => Answer::Duplicate(of),
+                }
+            }
+            Err(error) => {
+                line.log_lost(&error);
+                Answer::NotStored
+            }
+        }
+    }
+}
+
+async fn webhook(
+    State(receiver): State<Arc<Receiver>>,
+    secret: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    method: Method,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let answer = answer(
+        &receiver,
+        secret.ok().map(|Path(secret)| secret),
+        &method,
+        &headers,
+        body,
+    )
+    .await;
+    if let Some(reason) = answer.refusal() {
+        counter!("runs_worker_webhooks_refused_total", "reason" => reason).increment(1);
+        debug!(reason, "webhook refused");
+    }
+    answer
+}
+
+async fn answer(
+    receiver: &Receiver,
+    secret: Option<String>,
+    method: &Method,
+    headers: &HeaderMap,
+    body: Body,
+) -> Answer {
+    let Some(secret) = secret else {
+        return Answer::NotFound;
+    };
+    let org_header = headers.get(ORG_HEADER).map(http::HeaderValue::as_bytes);
+    let org = match receiver.authenticator.authenticate(&secret, org_header) {
+        Err(Refusal::UnknownSecret) => return Answer::NotFound,
+        // Only somebody who knows the secret learns that this is the place.
+        _ if method != Method::POST => return Answer::WrongMethod,
+        Err(Refusal::WrongOrganization) => return Answer::WrongOrganization,
+        Ok(org) => org,
+    };
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok());
+    match body::read(body, declared, receiver.max_body_bytes, receiver.body_timeout).await {
+        Ok(body) if body.is_empty() => Answer::Empty,
+        Ok(body) => receiver.receive(org, body).await,
+        Err(BodyError::TooLarge) => Answer::TooLarge(receiver.max_body_bytes),
+        Err(BodyError::TooSlow) => Answer::TooSlow,
+        Err(BodyError::Broken) => Answer::Broken,
+    }
+}
+
+/// What is stored of a body: what it says of itself, as far as it can be read, and itself.
+fn read_notification(org: &OrgId, body: Bytes, received_at: jiff::Timestamp) -> NewNotification {
+    let id = Uuid::now_v7();
+    match Webhook::parse(&body) {
+        Ok(webhook) => NewNotification {
+            id,
+            org: org.clone(),
+            subject: match (&webhook.run, &webhook.task) {
+                (Some(run), _) => Some(Subject::Run(run.clone())),
+                (None, Some(task)) => Some(Subject::Task(task.clone())),
+                (None, None) => None,
+            },
+            head: NotificationHead {
+                kind: webhook.kind.as_str().to_owned(),
+                event: webhook.event,
+                run: webhook.run,
+                task: webhook.task,
+                announced: webhook.announced,
+            },
+            dedupe_key: webhook.dedupe_key,
+            received_at,
+            body,
+        },
+        Err(reason) => {
+            warn!(%org, notification = %id, %reason, bytes = body.len(), "unrecognized webhook, kept for a person to look at");
+            NewNotification {
+                id,
+                org: org.clone(),
+                subject: None,
+                head: NotificationHead {
+                    kind: "unrecognized".to_owned(),
+                    ..NotificationHead::default()
+                },
+                dedupe_key: None,
+                received_at,
+                body,
+            }
+        }
+    }
+}
+
+/// What the log says of one notification: ids, never a body.
+struct Line {
+    id: Uuid,
+    org: OrgId,
+    run: String,
+    task: String,
+    kind: String,
+    event: String,
+    bytes: usize,
+}
+
+impl Line {
+    fn of(notification: &NewNotification) -> Self {
+        let head = &notification.head;
+        Self {
+            id: notification.id,
+            org: notification.org.clone(),
+            run: head.run.as_ref().map(ToString::to_string).unwrap_or_default(),
+            task: head.task.as_ref().map(ToString::to_string).unwrap_or_default(),
+            kind: head.kind.clone(),
+            event: head.event.clone().unwrap_or_default(),
+            bytes: notification.body.len(),
+        }
+    }
+
+    fn log(&self, appended: &Appended) {
+        let Self {
+            id,
+            org,
+            run,
+            task,
+            kind,
+            event,
+            bytes,
+        } = self;
+        let outcome = match appended {
+            Appended::Stored => "stored",
+            Appended::Unrecognized => "unrecognized",
+            Appended::Duplicate { .. } => "duplicate",
+        };
+        counter!("runs_worker_notifications_total", "org" => org.to_string(), "kind" => kind.clone(), "outcome" => outcome)
+            .increment(1);
+        match appended {
+            Appended::Duplicate { of, due_again } => {
+                info!(%org, run, task, notification = %of, kind, event, bytes, outcome, due_again, "notification");
+            }
+            Appended::Stored | Appended::Unrecognized => {
+                info!(%org, run, task, notification = %id, kind, event, bytes, outcome, "notification");
+            }
+        }
+    }
+
+    fn log_lost(&self, reason: &StoreError) {
+        let Self {
+            id,
+            org,
+            run,
+            task,
+            kind,
+            event,
+            bytes,
+        } = self;
+        counter!("runs_worker_notifications_total", "org" => org.to_string(), "kind" => kind.clone(), "outcome" => "lost")
+            .increment(1);
+        let reason = crate::telemetry::chain(reason);
+        error!(
+            %org, run, task, notification = %id, kind, event, bytes, outcome = "lost", reason,
+            "notification could not be stored and was answered with 503; Tallyfy will not send it again"
+        );
+    }
+}
+
+/// What the sender is told. The receiver's whole vocabulary.
+enum Answer {
+    Stored(Uuid),
+    Unrecognized(Uuid),
+    Duplicate(Uuid),
+    Empty,
+    Broken,
+    WrongOrganization,
+    NotFound,
+    WrongMethod,
+    TooSlow,
+    TooLarge(usize),
+    NotStored,
+}
+
+impl Answer {
+    /// The label of a webhook that was turned away.
+    fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::Stored(_) | Self::Unrecognized(_) | Self::Duplicate(_) => None,
+            Self::Empty => Some("empty"),
+            Self::Broken => Some("broken"),
+            Self::WrongOrganization => Some("wrong organization"),
+            Self::NotFound => Some("not found"),
+            Self::WrongMethod => Some("wrong method"),
+            Self::TooSlow => Some("too slow"),
+            Self::TooLarge(_) => Some("too large"),
+            Self::NotStored => Some("not stored"),
+        }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let (status, body) = match self {
+            Self::Stored(id) => (
+                StatusCode::ACCEPTED,
+                json!({"status": "stored", "notification": id.to_string()}),
+            ),
+            Self::Unrecognized(id) => (
+                StatusCode::ACCEPTED,
+                json!({"status": "unrecognized", "notification": id.to_string()}),
+            ),
+            Self::Duplicate(of) => (
+                StatusCode::OK,
+                json!({"status": "duplicate", "notification": of.to_string()}),
+            ),
+            Self::Empty => (StatusCode::BAD_REQUEST, json!({"error": "the body is empty"})),
+            Self::Broken => (
+                StatusCode::BAD_REQUEST,
+                json!({"error": "the body did not arrive whole"}),
+            ),
+            Self::WrongOrganization => (
+                StatusCode::FORBIDDEN,
+                json!({"error": "the header X-Tallyfy-orgID does not name the organization of this address"}),
+            ),
+            Self::NotFound => (StatusCode::NOT_FOUND, json!({"error": "not found"})),
+            Self::WrongMethod => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                json!({"error": "webhooks are sent by POST"}),
+            ),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, json!({"error": "the body took too long"})),
+            Self::TooLarge(limit) => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                json!({"error": format!("the body is larger than {limit} bytes")}),
+            ),
+            Self::NotStored => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                json!({"error": "the notification could not be stored"}),
+            ),
+        };
+        let mut response = (status, Json(body)).into_response();
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            response
+                .headers_mut()
+                .insert(http::header::ALLOW, http::HeaderValue::from_static("POST"));
+        }
+        // What is left of a request that was not read to its end must not be taken for the next one.
+        if matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+            response
+                .headers_mut()
+                .insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+        }
+        response
+    }
+}

@@ -1,0 +1,222 @@
+//! What a fetch leads to. Nothing here does I/O or reads a clock.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use runs_store::{DueRefresh, NewEvent, PostponeCause, Postponement, Refreshed, Snapshot, Standing, Subject};
+use tallyfy_model::Run;
+use tallyfy_runs::{Change, Error, behind, changes};
+use tracing::error;
+
+use crate::backoff::Backoff;
+use crate::clock::later;
+use crate::config::RefreshConfig;
+use crate::event::{EventType, Occurrence};
+use crate::telemetry;
+
+/// The wait before a run that was older than its notification is fetched again for the first time, where the refresh
+/// window is shorter. It doubles each time.
+const STALE_WAIT: Duration = Duration::from_millis(500);
+
+/// What is to be done, and its name in logs and metrics.
+pub(super) struct Decision {
+    pub(super) outcome: &'static str,
+    pub(super) step: Step,
+}
+
+/// What is to be done.
+pub(super) enum Step {
+    /// Commit this.
+    Commit {
+        refreshed: Refreshed,
+        event_type: Option<EventType>,
+        changes: usize,
+    },
+    /// Give it back.
+    Postpone(Postponement),
+}
+
+/// Decides about one subject that was due.
+pub(super) struct Decider<'a> {
+    pub(super) config: &'a RefreshConfig,
+    pub(super) due: &'a DueRefresh,
+    /// Whether notifications keep their guest links.
+    pub(super) guest_links: bool,
+    /// When the attempt began, and what time it is now, for scheduling.
+    pub(super) started: Timestamp,
+    pub(super) now: Timestamp,
+    /// When the fetch began, by the wall clock.
+    pub(super) fetched_at: Timestamp,
+    /// Between 0 and 1.
+    pub(super) random: f64,
+}
+
+impl Decider<'_> {
+    /// The API sent the run.
+    pub(super) fn fetched(&self, run: &Run) -> Decision {
+        let due = self.due;
+        let lag = due
+            .notifications
+            .iter()
+            .find_map(|notification| behind(run, &notification.head.announced));
+        if let Some(lag) = &lag
+            && due.stale_reads < self.config.stale_retries
+        {
+            let wait = STALE_WAIT
+                .max(self.config.window)
+                .saturating_mul(1 << due.stale_reads.min(16));
+            return self.postpone(
+                "stale",
+                PostponeCause::StaleRead,
+                wait,
+                format!("older than announced: {lag}"),
+            );
+        }
+        let changes = self.changes(run);
+        let event_type = EventType::of_run(due.standing, &changes, !due.notifications.is_empty());
+        let outcome = match (event_type, lag.is_some()) {
+            (_, true) => "delivered stale",
+            (None | Some(EventType::Notified), false) => "unchanged",
+            (Some(_), false) => "changed",
+        };
+        let snapshot = Snapshot {
+            body: run.raw().to_owned().into(),
+            fetched_at: self.fetched_at,
+        };
+        let occurrence = |event_type| Occurrence {
+            run: Some(run),
+            changes: &changes,
+            stale: lag.is_some(),
+            ..self.occurrence(event_type, run.id())
+        };
+        self.commit(
+            outcome,
+            Standing::Present,
+            Some(snapshot),
+            event_type,
+            occurrence,
+            changes.len(),
+        )
+    }
+
+    /// The API sent no run.
+    pub(super) fn failed(&self, error: &Error) -> Decision {
+        let reason = telemetry::chain(error);
+        let (standing, event_type, outcome) = match error {
+            Error::NotFound { .. } => (Standing::Gone, EventType::Gone, "gone"),
+            Error::NoAccess { .. } => (Standing::NoAccess, EventType::Inaccessible, "no access"),
+            Error::TokenRefused { .. } | Error::Credentials { .. } => {
+                return self.postpone("token refused", PostponeCause::NotTried, Duration::ZERO, reason);
+            }
+            Error::RateLimited { retry_after, .. } => {
+                return self.postpone(
+                    "rate limited",
+                    PostponeCause::NotTried,
+                    retry_after.unwrap_or_default(),
+                    reason,
+                );
+            }
+            _ => return self.postpone("failed", PostponeCause::Failed, self.backoff(), reason),
+        };
+        // A replica that lags behind may not know a new run yet.
+        if self.due.failures + 1 < self.config.missing_tries.get() {
+            return self.postpone("missing", PostponeCause::Failed, self.backoff(), reason);
+        }
+        match &self.due.subject {
+            Subject::Run(run) => {
+                let tell = self.due.standing != standing || !self.due.notifications.is_empty();
+                let occurrence = |event_type| self.occurrence(event_type, run);
+                self.commit(outcome, standing, None, tell.then_some(event_type), occurrence, 0)
+            }
+            Subject::Task(_) => self.without_event(outcome, standing),
+        }
+    }
+
+    /// The API said something of a task, but not which run it belongs to.
+    pub(super) fn without_event(&self, outcome: &'static str, standing: Standing) -> Decision {
+        let step = Step::Commit {
+            refreshed: self.refreshed(standing, None, None),
+            event_type: None,
+            changes: 0,
+        };
+        Decision { outcome, step }
+    }
+
+    /// What is different from the last snapshot; nothing if there is none.
+    fn changes(&self, run: &Run) -> Vec<Change> {
+        let Some(snapshot) = &self.due.snapshot else {
+            return Vec::new();
+        };
+        if let Ok(Ok(before)) = std::str::from_utf8(&snapshot.body).map(Run::from_json) {
+            return changes(&before, run);
+        }
+        error!(org = %self.due.org, run = %run.id(), "the last snapshot cannot be read; what changed since is unknown");
+        Vec::new()
+    }
+
+    fn occurrence<'o>(&'o self, event_type: EventType, run_id: &'o tallyfy_model::RunId) -> Occurrence<'o> {
+        Occurrence {
+            event_type,
+            org: &self.due.org,
+            run_id,
+            run: None,
+            changes: &[],
+            notifications: &self.due.notifications,
+            stale: false,
+            number: self.due.events + 1,
+            at: self.fetched_at,
+            guest_links: self.guest_links,
+        }
+    }
+
+    fn commit<'o>(
+        &self,
+        outcome: &'static str,
+        standing: Standing,
+        snapshot: Option<Snapshot>,
+        event_type: Option<EventType>,
+        occurrence: impl FnOnce(EventType) -> Occurrence<'o>,
+        changes: usize,
+    ) -> Decision {
+        match event_type.map(|event_type| occurrence(event_type).write()).transpose() {
+            Ok(event) => Decision {
+                outcome,
+                step: Step::Commit {
+                    refreshed: self.refreshed(standing, snapshot, event),
+                    event_type,
+                    changes,
+                },
+            },
+            Err(error) => {
+                let reason = format!("the event cannot be written: {error}");
+                self.postpone("failed", PostponeCause::Failed, self.backoff(), reason)
+            }
+        }
+    }
+
+    fn refreshed(&self, standing: Standing, snapshot: Option<Snapshot>, event: Option<NewEvent>) -> Refreshed {
+        Refreshed {
+            standing,
+            snapshot,
+            event,
+            not_before: later(self.started, self.config.window),
+        }
+    }
+
+    fn postpone(&self, outcome: &'static str, cause: PostponeCause, wait: Duration, reason: String) -> Decision {
+        let step = Step::Postpone(Postponement {
+            until: later(self.now, wait),
+            cause,
+            reason,
+        });
+        Decision { outcome, step }
+    }
+
+    fn backoff(&self) -> Duration {
+        let backoff = Backoff {
+            initial: self.config.retry_initial,
+            max: self.config.retry_max,
+        };
+        backoff.wait(self.due.failures + 1, self.random)
+    }
+}

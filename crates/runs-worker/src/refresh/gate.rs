@@ -1,0 +1,116 @@
+//! Stops fetching while the API refuses the token, and notices when it may work again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use metrics::gauge;
+use tallyfy_model::OrgId;
+use tallyfy_transport::{Generation, TokenSource};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+/// How often a closed gate looks whether the token is another one.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The gate before the API calls of one organization.
+///
+/// A refused token is nobody's fault but the token's: while the gate is closed nothing is tried, nothing counts as
+/// failed, and everything stays due. It opens by a single request that is answered with anything but a refusal; that
+/// request is let through when the token has changed, or else now and then, because a token may be accepted again.
+pub(crate) struct TokenGate {
+    org: OrgId,
+    tokens: Arc<dyn TokenSource>,
+    try_every: Duration,
+    closed: Mutex<Option<Closed>>,
+}
+
+#[derive(Clone, Debug)]
+struct Closed {
+    generation: Generation,
+    since: Timestamp,
+    reason: String,
+    try_at: Instant,
+}
+
+/// How a request may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passage {
+    /// Like any other.
+    Open,
+    /// Alone, to see whether the token works.
+    Trial,
+}
+
+impl TokenGate {
+    pub(crate) fn new(org: OrgId, tokens: Arc<dyn TokenSource>, try_every: Duration) -> Self {
+        gauge!("runs_worker_fetching_paused", "org" => org.to_string()).set(0.0);
+        Self {
+            org,
+            tokens,
+            try_every,
+            closed: Mutex::new(None),
+        }
+    }
+
+    /// The generation of the token that a request is about to be sent with.
+    pub(crate) async fn generation(&self) -> Generation {
+        self.tokens.generation().await
+    }
+
+    /// Waits until a request may pass; `None` if the worker stops first.
+    pub(crate) async fn passage(&self, stop: &CancellationToken) -> Option<Passage> {
+        loop {
+            let Some(closed) = self.lock().clone() else {
+                return Some(Passage::Open);
+            };
+            if Instant::now() >= closed.try_at || self.tokens.generation().await != closed.generation {
+                return Some(Passage::Trial);
+            }
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
+    /// Says that the token of this generation was refused, or that there was none to be had.
+    pub(crate) fn refused(&self, generation: Generation, reason: &str, now: Timestamp) {
+        let mut closed = self.lock();
+        let since = closed.as_ref().map_or(now, |closed| closed.since);
+        if closed.is_none() {
+            error!(
+                org = %self.org, reason,
+                "the API refuses the token: fetching pauses, notifications are still stored; give a new token"
+            );
+            gauge!("runs_worker_fetching_paused", "org" => self.org.to_string()).set(1.0);
+        }
+        *closed = Some(Closed {
+            generation,
+            since,
+            reason: reason.to_owned(),
+            try_at: Instant::now() + self.try_every,
+        });
+    }
+
+    /// Says that the token was accepted.
+    pub(crate) fn accepted(&self) {
+        if self.lock().take().is_some() {
+            info!(org = %self.org, "the API accepts the token: fetching goes on");
+            gauge!("runs_worker_fetching_paused", "org" => self.org.to_string()).set(0.0);
+        }
+    }
+
+    /// Why nothing is fetched, if that is so.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.lock()
+            .as_ref()
+            .map(|closed| format!("nothing is fetched since {}: {}", closed.since, closed.reason))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Closed>> {
+        // Whoever panicked while holding it left a whole value: it is only ever replaced.
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,103 @@
+//! Refresh: fetches the runs that are due, compares them, and commits what handlers are to get.
+//!
+//! It is a reconciler: a notification says that a run is worth a look, never what it looks like. One of these runs for
+//! each organization, since budget and token are the organization's.
+
+mod attempt;
+mod decide;
+mod gate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runs_store::{Claim, Store};
+use tallyfy_runs::Client;
+use tallyfy_transport::RateLimiter;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::clock::Clock;
+use crate::config::RefreshConfig;
+use crate::telemetry;
+use crate::wait::{AFTER_STORE_TROUBLE, Wait};
+
+use attempt::TokenVerdict;
+use gate::Passage;
+pub(crate) use gate::TokenGate;
+
+/// The refreshing stage of one organization.
+#[derive(Clone)]
+pub(crate) struct Refresher {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) client: Client,
+    pub(crate) limiter: RateLimiter,
+    pub(crate) gate: Arc<TokenGate>,
+    pub(crate) config: RefreshConfig,
+    pub(crate) guest_links: bool,
+}
+
+impl Refresher {
+    /// Runs until `stop`, then finishes the refreshes in hand within `grace`.
+    pub(crate) async fn run(self, stop: CancellationToken, grace: Duration) {
+        let mut wait = Wait::new(self.store.wakeups().due, self.clock.clone());
+        let mut in_hand = JoinSet::new();
+        while !stop.is_cancelled() {
+            while in_hand.try_join_next().is_some() {}
+            if in_hand.len() >= self.config.concurrency.get() {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    _ = in_hand.join_next() => {}
+                }
+                continue;
+            }
+            let Some(passage) = self.gate.passage(&stop).await else {
+                break;
+            };
+            // What goes next is chosen only when it can go: a live run that arrives while the budget is used up is
+            // then ahead of the retries.
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.limiter.ready() => {}
+            }
+            wait.mark_seen();
+            let claim = Claim {
+                now: self.clock.now(),
+                lease: self.config.lease,
+                limit: 1,
+            };
+            match self.store.claim_due(self.client.org(), claim).await {
+                Ok(claimed) if claimed.work.is_empty() => wait.for_work(claimed.next_due, &stop).await,
+                Ok(claimed) => {
+                    for due in claimed.work {
+                        in_hand.spawn(self.clone().refresh(due));
+                    }
+                    if passage == Passage::Trial {
+                        // Alone: while the token is doubtful, one request shows as much as many.
+                        while in_hand.join_next().await.is_some() {}
+                    }
+                }
+                Err(error) => {
+                    error!(org = %self.client.org(), error = telemetry::chain(&error), "cannot claim what is due");
+                    wait.pause(AFTER_STORE_TROUBLE, &stop).await;
+                }
+            }
+        }
+        if tokio::time::timeout(grace, async { while in_hand.join_next().await.is_some() {} })
+            .await
+            .is_err()
+        {
+            warn!(org = %self.client.org(), unfinished = in_hand.len(), "refreshes did not end in time; they stay due");
+        }
+    }
+
+    async fn refresh(self, due: runs_store::DueRefresh) {
+        let generation = self.gate.generation().await;
+        match self.attempt(due).await {
+            TokenVerdict::Accepted => self.gate.accepted(),
+            TokenVerdict::Refused(reason) => self.gate.refused(generation, &reason, self.clock.wall()),
+            TokenVerdict::Unknown => {}
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Waiting for work: a wake-up is a hint, the store is the truth.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+
+/// The longest that a stage goes without a look at the store, whatever it was told.
+const LONGEST: Duration = Duration::from_secs(30);
+/// The shortest, so that a stage whose work is held by somebody else does not spin.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// After the store could not be used: how long before it is tried again.
+pub(crate) const AFTER_STORE_TROUBLE: Duration = Duration::from_secs(1);
+
+/// Waits for a stage.
+pub(crate) struct Wait {
+    wakeup: watch::Receiver<u64>,
+    clock: Clock,
+}
+
+impl Wait {
+    pub(crate) fn new(wakeup: watch::Receiver<u64>, clock: Clock) -> Self {
+        Self { wakeup, clock }
+    }
+
+    /// Before a claim: from here on, a wake-up is about something that the claim may not have seen.
+    pub(crate) fn mark_seen(&mut self) {
+        self.wakeup.mark_unchanged();
+    }
+
+    /// After a claim that brought nothing: until something may be due.
+    pub(crate) async fn for_work(&mut self, next_due: Option<Timestamp>, stop: &CancellationToken) {
+        let until_due = next_due.map_or(LONGEST, |due| {
+            // What has become due since the claim is negative here, and due at once.
+            let wait = Duration::try_from(due.duration_since(self.clock.now())).unwrap_or_default();
+            wait.clamp(SHORTEST, LONGEST)
+        });
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(until_due) => {}
+            changed = self.wakeup.changed() => {
+                if changed.is_err() {
+                    // The store is closing: nothing will ever wake this up again.
+                    tokio::time::sleep(AFTER_STORE_TROUBLE).await;
+                }
+            }
+        }
+    }
+
+    /// For this long, whatever happens.
+    pub(crate) async fn pause(&mut self, length: Duration, stop: &CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(length) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// How long it waits for something that is due this many seconds from the claim, when the claim took one second.
+    async fn waits(due_in: i64) -> Duration {
+        let start = Timestamp::UNIX_EPOCH;
+        let (_wakeups, wakeup) = watch::channel(0);
+        let mut wait = Wait::new(wakeup, Clock::starting_at(start));
+        tokio::time::advance(SECOND).await;
+        let before = tokio::time::Instant::now();
+        let due = Timestamp::from_second(due_in).ok();
+        wait.for_work(due, &CancellationToken::new()).await;
+        before.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_waits_until_something_is_due_and_never_longer_than_half_a_minute() {
+        assert_eq!(waits(11).await, 10 * SECOND);
+        assert_eq!(waits(3600).await, LONGEST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_become_due_since_the_claim_is_not_waited_for() {
+        assert_eq!(waits(0).await, SHORTEST);
+        assert_eq!(waits(1).await, SHORTEST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wakeup_between_the_look_and_the_wait_is_not_missed() {
+        let (wakeups, wakeup) = watch::channel(0);
+        let mut wait = Wait::new(wakeup, Clock::starting_at(Timestamp::UNIX_EPOCH));
+        wakeups.send_replace(1);
+        wait.mark_seen();
+        wakeups.send_replace(2);
+        let before = tokio::time::Instant::now();
+        wait.for_work(None, &CancellationToken::new()).await;
+        assert_eq!(before.elapsed(), Duration::ZERO);
+    }
+}

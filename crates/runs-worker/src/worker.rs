@@ -1,0 +1,429 @@
+//! Puts the stages together, starts them, and stops them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use runs_store::{HandlerName, SqliteStore, Store, StoreError};
+use tallyfy_runs::Client;
+use tallyfy_transport::{
+    Authenticated, BuildError, HttpTransport, RateLimited, RateLimiter, ReqwestTransport, StaticToken, TokenFile,
+    TokenSource,
+};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::admin::Admin;
+use crate::clock::Clock;
+use crate::config::{ApiConfig, Config, HandlerType, Loaded, Organization, TokenSetting};
+use crate::deliver::Deliverer;
+use crate::handler::{Handler, StdoutHandler};
+use crate::listener::{self, Limits};
+use crate::receive::Receiver;
+use crate::refresh::{Refresher, TokenGate};
+
+/// The name of the store's file in the data folder.
+const STORE_FILE: &str = "runs.db";
+/// How long what is in hand may take once the worker stops. Service managers kill after longer than this.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// The whole worker: receive, refresh and deliver around one store.
+///
+/// ```no_run
+/// use runs_worker::{Event, Handler, HandlerError, Worker, config};
+///
+/// struct Print;
+///
+/// #[async_trait::async_trait]
+/// impl Handler for Print {
+///     async fn handle(&self, event: &Event) -> Result<(), HandlerError> {
+///         println!("{} of {}", event.event_type(), event.run_id());
+///         Ok(())
+///     }
+/// }
+///
+/// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+/// let loaded = config::load(&config::Flags::default(), &std::env::vars().collect(), true)?;
+/// let worker = Worker::builder(loaded).handler("print", Print).start().await?;
+/// tokio::signal::ctrl_c().await?;
+/// worker.stop().await;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Worker {
+    receive_address: SocketAddr,
+    admin_address: SocketAddr,
+    data_dir: Option<PathBuf>,
+    store: Arc<dyn Store>,
+    stages: JoinSet<&'static str>,
+    admin: tokio::task::JoinHandle<()>,
+    stop: CancellationToken,
+    stop_admin: CancellationToken,
+}
+
+type NamedHandlers = Vec<(HandlerName, Arc<dyn Handler>)>;
+
+/// A worker that is not started yet.
+pub struct WorkerBuilder {
+    config: Config,
+    organizations: Vec<Organization>,
+    handlers: NamedHandlers,
+    store: Option<Arc<dyn Store>>,
+    transport: Option<Arc<dyn HttpTransport>>,
+    clock: Clock,
+    metrics: Option<PrometheusHandle>,
+}
+
+/// Why a worker did not start. Nothing was changed but the data folder.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}, configured as {key}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The key that sets it.
+        key: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The data folder cannot be made or used.
+    #[error("cannot use the data folder {}", path.display())]
+    DataFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The API client cannot be made.
+    #[error("cannot set up the API client")]
+    Client(#[from] BuildError),
+    /// Opening the store panicked, or the runtime is shutting down.
+    #[error("the start was interrupted")]
+    Interrupted(#[source] JoinError),
+    /// Two handlers have one name.
+    #[error("two handlers are called `{0}`")]
+    HandlerTwice(HandlerName),
+}
+
+impl WorkerBuilder {
+    /// Adds a handler. Its deliveries are kept under its name, which must stay the same from one start to the next.
+    ///
+    /// Without any, here or in the configuration, events go to the standard output.
+    #[must_use]
+    pub fn handler(mut self, name: impl Into<String>, handler: impl Handler + 'static) -> Self {
+        self.handlers.push((HandlerName::new(name), Arc::new(handler)));
+        self
+    }
+
+    /// Uses this store in the place of SQLite in the data folder.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Sends requests through this transport in the place of the network. Tokens and budget are still applied.
+    #[must_use]
+    pub fn transport(mut self, transport: Arc<dyn HttpTransport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Uses this clock in the place of the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Shows these metrics on the admin listener; see [`start_metrics`](crate::telemetry::start_metrics).
+    #[must_use]
+    pub fn metrics(mut self, metrics: PrometheusHandle) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Starts the worker.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start(self) -> Result<Worker, StartError> {
+        let config = &self.config;
+        let handlers = self.all_handlers()?;
+        let transport = match &self.transport {
+            Some(transport) => Arc::clone(transport),
+            None => Arc::new(network(&config.api)?),
+        };
+        // Bound before the store is opened: while a large store recovers, senders wait instead of being refused.
+        let public = bind(config.receive.listen, "receive.listen").await?;
+        let admin = bind(config.admin.listen, "admin.listen").await?;
+        let (store, data_dir) = self.open_store().await?;
+        let names: Vec<HandlerName> = handlers.iter().map(|(name, _)| name.clone()).collect();
+        store.set_handlers(&names, self.clock.now()).await?;
+
+        let stop = CancellationToken::new();
+        let stop_admin = CancellationToken::new();
+        let mut stages = JoinSet::new();
+        let mut gates = Vec::new();
+        for organization in &self.organizations {
+            let refresher = self.refresher(organization, Arc::clone(&transport), Arc::clone(&store));
+            gates.push((organization.id.to_string(), Arc::clone(&refresher.gate)));
+            stages.spawn(named("refresh", refresher.run(stop.clone(), GRACE)));
+        }
+        for (name, handler) in handlers {
+            let deliverer = Deliverer {
+                store: Arc::clone(&store),
+                clock: self.clock.clone(),
+                name,
+                handler,
+                config: config.deliver.clone(),
+            };
+            stages.spawn(named("deliver", deliverer.run(stop.clone(), GRACE)));
+        }
+        let limits = Limits {
+            header_timeout: config.receive.header_timeout,
+            max_connections: config.receive.max_connections.get(),
+            grace: GRACE,
+        };
+        let receive_address = local_address(&public, "receive.listen", config.receive.listen)?;
+        let admin_address = local_address(&admin, "admin.listen", config.admin.listen)?;
+        let receiver = Receiver::new(
+            Arc::clone(&store),
+            self.clock.clone(),
+            &self.organizations,
+            &config.receive,
+        );
+        stages.spawn(named(
+            "receive",
+            listener::serve(public, receiver.routes(), limits, stop.clone()),
+        ));
+        let routes = Admin {
+            store: Arc::clone(&store),
+            clock: self.clock.clone(),
+            gates,
+            metrics: self.metrics.clone(),
+            stop: stop.clone(),
+        }
+        .routes();
+        let admin = tokio::spawn(listener::serve(admin, routes, limits, stop_admin.clone()));
+
+        info!(
+            listen = %receive_address,
+            admin = %admin_address,
+            data_dir = data_dir.as_ref().map(|folder| folder.display().to_string()),
+            base_url = %config.api.base_url,
+            organizations = self.organizations.iter().map(|organization| organization.id.as_str()).collect::<Vec<_>>().join(","),
+            handlers = names.iter().map(HandlerName::as_str).collect::<Vec<_>>().join(","),
+            version = env!("CARGO_PKG_VERSION"),
+            "started"
+        );
+        Ok(Worker {
+            receive_address,
+            admin_address,
+            data_dir,
+            store,
+            stages,
+            admin,
+            stop,
+            stop_admin,
+        })
+    }
+
+    fn all_handlers(&self) -> Result<NamedHandlers, StartError> {
+        let configured = self.config.handlers.iter().map(|handler| {
+            let made: Arc<dyn Handler> = match handler.r#type {
+                HandlerType::Stdout => Arc::new(StdoutHandler::new()),
+            };
+            (HandlerName::new(handler.name.clone()), made)
+        });
+        let mut handlers: NamedHandlers = configured.chain(self.handlers.iter().cloned()).collect();
+        if handlers.is_empty() {
+            handlers.push((HandlerName::new("stdout"), Arc::new(StdoutHandler::new())));
+        }
+        for (position, (name, _)) in handlers.iter().enumerate() {
+            if handlers[..position].iter().any(|(other, _)| other == name) {
+                return Err(StartError::HandlerTwice(name.clone()));
+            }
+        }
+        Ok(handlers)
+    }
+
+    async fn open_store(&self) -> Result<(Arc<dyn Store>, Option<PathBuf>), StartError> {
+        if let Some(store) = &self.store {
+            return Ok((Arc::clone(store), None));
+        }
+        let folder = self.config.store.folder();
+        make_private(&folder).map_err(|source| StartError::DataFolder {
+            path: folder.clone(),
+            source,
+        })?;
+        let (file, now) = (store_file(&folder), self.clock.now());
+        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(file, now)).await;
+        let store = opened.map_err(StartError::Interrupted)??;
+        Ok((Arc::new(store), Some(folder)))
+    }
+
+    fn refresher(
+        &self,
+        organization: &Organization,
+        transport: Arc<dyn HttpTransport>,
+        store: Arc<dyn Store>,
+    ) -> Refresher {
+        let limiter = RateLimiter::new(self.config.api.rate_limits());
+        let tokens = token_source(organization);
+        let client = client(organization, transport, Arc::clone(&tokens), limiter.clone());
+        let gate = TokenGate::new(organization.id.clone(), tokens, self.config.api.token_retry);
+        Refresher {
+            store,
+            clock: self.clock.clone(),
+            client,
+            limiter,
+            gate: Arc::new(gate),
+            config: self.config.refresh.clone(),
+            guest_links: self.config.events.guest_links,
+        }
+    }
+}
+
+impl Worker {
+    /// A worker with this configuration.
+    pub fn builder(loaded: Loaded) -> WorkerBuilder {
+        WorkerBuilder {
+            config: loaded.config,
+            organizations: loaded.organizations,
+            handlers: Vec::new(),
+            store: None,
+            transport: None,
+            clock: Clock::system(),
+            metrics: None,
+        }
+    }
+
+    /// The address that webhooks are accepted on.
+    pub fn receive_address(&self) -> SocketAddr {
+        self.receive_address
+    }
+
+    /// The address of the health checks and metrics.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// The folder of the durable state; none where the store was given.
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
+    }
+
+    /// Returns when a stage has ended although nobody stopped it, which only a defect can bring about.
+    pub async fn failed(&mut self) -> &'static str {
+        match self.stages.join_next().await {
+            Some(Ok(stage)) => stage,
+            Some(Err(error)) => {
+                error!(%error, "a stage ended by a panic");
+                "a stage that panicked"
+            }
+            None => "every stage",
+        }
+    }
+
+    /// Stops: accepts no more, finishes what is in hand, and leaves the rest in the store.
+    pub async fn stop(mut self) {
+        info!("stopping: finishing what is in hand");
+        self.stop.cancel();
+        while let Some(ended) = self.stages.join_next().await {
+            log_panic(ended.map(|_| ()));
+        }
+        self.stop_admin.cancel();
+        log_panic((&mut self.admin).await);
+        self.store.close().await;
+        info!("stopped");
+    }
+}
+
+fn log_panic(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        error!(%error, "a stage ended by a panic");
+    }
+}
+
+async fn named(stage: &'static str, run: impl Future<Output = ()>) -> &'static str {
+    run.await;
+    stage
+}
+
+async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address, key, source })
+}
+
+fn local_address(listener: &TcpListener, key: &'static str, address: SocketAddr) -> Result<SocketAddr, StartError> {
+    listener
+        .local_addr()
+        .map_err(|source| StartError::Listen { address, key, source })
+}
+
+/// The store's file in a data folder.
+pub(crate) fn store_file(folder: &Path) -> PathBuf {
+    folder.join(STORE_FILE)
+}
+
+/// Makes a folder that only its owner can look into; one that is there already is left as it is.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+        builder.mode(0o700);
+        if let Ok(found) = folder.metadata()
+            && found.mode() & 0o077 != 0
+        {
+            warn!(folder = %folder.display(), "others may look into the data folder, which holds webhook bodies; chmod 700 it");
+        }
+    }
+    builder.create(folder)
+}
+
+/// The transport on the network.
+pub(crate) fn network(config: &ApiConfig) -> Result<ReqwestTransport, BuildError> {
+    ReqwestTransport::builder(config.base_url.clone())
+        .connect_timeout(config.connect_timeout)
+        .timeout(config.timeout)
+        .max_response_bytes(config.max_response_bytes.get())
+        .user_agent(concat!("runs-worker/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// Where an organization's token comes from.
+pub(crate) fn token_source(organization: &Organization) -> Arc<dyn TokenSource> {
+    match &organization.token {
+        TokenSetting::Inline(token) => Arc::new(StaticToken::new(token.clone())),
+        TokenSetting::File(file) => Arc::new(TokenFile::new(file.clone())),
+    }
+}
+
+/// A client for one organization, with its token and within its budget.
+pub(crate) fn client(
+    organization: &Organization,
+    transport: Arc<dyn HttpTransport>,
+    tokens: Arc<dyn TokenSource>,
+    limiter: RateLimiter,
+) -> Client {
+    Client::new(
+        RateLimited::new(Authenticated::new(transport, tokens), limiter),
+        organization.id.clone(),
+    )
+}

@@ -1,0 +1,81 @@
+//! The binary as a person meets it: help, and every way in which it refuses to start.
+
+use std::process::{Command, Output};
+
+fn worker(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_runs-worker"))
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap()
+}
+
+/// Exit status, standard output and standard error, one below the other.
+fn told(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!(
+        "status {}\n--- stdout\n{}--- stderr\n{}",
+        output.status.code().unwrap_or(-1),
+        text(&output.stdout),
+        text(&output.stderr)
+    )
+}
+
+#[test]
+fn help_is_complete() {
+    for (name, arguments) in [
+        ("help", ["--help"].as_slice()),
+        ("help_get", &["get", "--help"]),
+        ("help_check", &["check", "--help"]),
+    ] {
+        insta::assert_snapshot!(name, told(&worker(arguments, &[])));
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_refused() {
+    for (name, arguments) in [
+        ("unknown_flag", ["--lissen"].as_slice()),
+        ("no_address", &["--listen", "here"]),
+        ("bad_include", &["get", "r1", "--with", "tasks,a b"]),
+        ("no_run", &["get"]),
+    ] {
+        insta::assert_snapshot!(name, told(&worker(arguments, &[])));
+    }
+}
+
+#[test]
+fn without_its_three_values_it_says_which_are_missing() {
+    insta::assert_snapshot!("nothing_configured", told(&worker(&[], &[])));
+}
+
+#[test]
+fn a_store_that_cannot_be_used_is_named_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("runs.db"), "my shopping list").unwrap();
+    let output = worker(
+        &[
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--data-dir",
+            data.to_str().unwrap(),
+        ],
+        &[
+            ("TALLYFY_ORG_ID", "acme"),
+            ("TALLYFY_TOKEN", "t"),
+            ("TALLYFY_WEBHOOK_SECRET", "s"),
+            ("RUNS_WORKER__LOG__FILTER", "off"),
+        ],
+    );
+    let told = told(&output).replace(folder.path().to_str().unwrap(), "[folder]");
+    insta::assert_snapshot!("foreign_store", told);
+    assert_eq!(
+        std::fs::read_to_string(data.join("runs.db")).unwrap(),
+        "my shopping list"
+    );
+}

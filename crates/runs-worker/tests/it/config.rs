@@ -1,0 +1,238 @@
+//! Configuration: the layers, what is refused, and how that is said.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use runs_worker::config::{Flags, Loaded, TokenSetting, load};
+use secrecy::ExposeSecret;
+
+const THREE: [(&str, &str); 3] = [
+    ("TALLYFY_ORG_ID", "acme"),
+    ("TALLYFY_TOKEN", "t0ken"),
+    ("TALLYFY_WEBHOOK_SECRET", "s3cret"),
+];
+
+fn environment(values: &[(&str, &str)]) -> BTreeMap<String, String> {
+    values
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn with_environment(values: &[(&str, &str)]) -> Loaded {
+    load(&Flags::default(), &environment(values), true).unwrap()
+}
+
+/// Writes a file and gives the flags that name it.
+fn file(folder: &Path, toml: &str) -> Flags {
+    let path = folder.join("worker.toml");
+    std::fs::write(&path, toml).unwrap();
+    let mut flags = Flags::default();
+    flags.config = Some(path);
+    flags
+}
+
+/// What a person is told, with the folder's name taken out.
+fn refusal(toml: &str, values: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let error = load(&file(folder.path(), toml), &environment(values), true).unwrap_err();
+    error.to_string().replace(folder.path().to_str().unwrap(), "[folder]")
+}
+
+#[test]
+fn three_values_are_enough() {
+    let loaded = with_environment(&THREE);
+    let [organization] = loaded.organizations.as_slice() else {
+        panic!("one organization")
+    };
+    assert_eq!(organization.id.as_str(), "acme");
+    assert!(matches!(&organization.token, TokenSetting::Inline(token) if token.expose_secret() == "t0ken"));
+    assert_eq!(organization.webhook_secrets[0].expose_secret(), "s3cret");
+    assert_eq!(loaded.config.api.base_url.to_string(), "https://go.tallyfy.com/api");
+    assert_eq!(loaded.config.receive.listen.to_string(), "127.0.0.1:8080");
+}
+
+#[test]
+fn flags_go_before_the_environment_which_goes_before_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut flags = file(
+        folder.path(),
+        "[receive]\nlisten = \"127.0.0.1:1\"\n[admin]\nlisten = \"127.0.0.1:2\"\n[refresh]\nwindow = \"7s\"\nconcurrency = 3\n",
+    );
+    flags
+        .values
+        .push(("receive.listen", "127.0.0.1:5".to_owned(), "--listen"));
+    let mut values = THREE.to_vec();
+    values.extend([
+        ("RUNS_WORKER_LISTEN", "127.0.0.1:3"),
+        ("RUNS_WORKER_ADMIN_LISTEN", "127.0.0.1:4"),
+        ("RUNS_WORKER__REFRESH__WINDOW", "250ms"),
+        ("RUNS_WORKER__REFRESH__INCLUDES", "tasks, new_include"),
+    ]);
+    let loaded = load(&flags, &environment(&values), true).unwrap();
+    assert_eq!(loaded.config.receive.listen.port(), 5);
+    assert_eq!(loaded.config.admin.listen.port(), 4);
+    assert_eq!(loaded.config.refresh.window, Duration::from_millis(250));
+    assert_eq!(loaded.config.refresh.concurrency.get(), 3);
+    let includes: Vec<String> = loaded.config.refresh.includes.iter().map(ToString::to_string).collect();
+    assert_eq!(includes, ["tasks", "new_include"]);
+}
+
+#[test]
+fn the_environment_can_name_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = file(folder.path(), "[refresh]\nmissing_tries = 9\n");
+    let path = flags.config.unwrap();
+    let mut values = THREE.to_vec();
+    values.push(("RUNS_WORKER_CONFIG", path.to_str().unwrap()));
+    let loaded = with_environment(&values);
+    assert_eq!(loaded.config.refresh.missing_tries.get(), 9);
+    assert_eq!(loaded.file.as_deref(), Some(path.as_path()));
+}
+
+#[test]
+fn secrets_are_taken_as_text_whatever_they_look_like() {
+    for odd in ["007", "1e5", "TRUE", "0x10", "null"] {
+        let loaded = with_environment(&[
+            ("TALLYFY_ORG_ID", odd),
+            ("TALLYFY_TOKEN", odd),
+            ("TALLYFY_WEBHOOK_SECRET", odd),
+        ]);
+        let organization = &loaded.organizations[0];
+        assert_eq!(organization.id.as_str(), odd);
+        assert!(matches!(&organization.token, TokenSetting::Inline(token) if token.expose_secret() == odd));
+        assert_eq!(organization.webhook_secrets[0].expose_secret(), odd);
+    }
+}
+
+#[test]
+fn secrets_may_come_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let secrets = folder.path().join("secrets");
+    std::fs::write(&secrets, "new-secret\n\nold-secret\n").unwrap();
+    let loaded = with_environment(&[
+        ("TALLYFY_ORG_ID", "acme"),
+        ("TALLYFY_TOKEN_FILE", "/run/secrets/token"),
+        ("TALLYFY_WEBHOOK_SECRET_FILE", secrets.to_str().unwrap()),
+    ]);
+    let organization = &loaded.organizations[0];
+    assert!(matches!(&organization.token, TokenSetting::File(file) if file == Path::new("/run/secrets/token")));
+    let read: Vec<&str> = organization
+        .webhook_secrets
+        .iter()
+        .map(ExposeSecret::expose_secret)
+        .collect();
+    assert_eq!(read, ["new-secret", "old-secret"]);
+}
+
+#[test]
+fn several_organizations_are_a_table_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let toml = "
+        [[organizations]]
+        id = \"acme\"
+        token = \"a\"
+        webhook_secrets = [\"s1\", \"s2\"]
+        [[organizations]]
+        id = \"globex\"
+        token = \"b\"
+        webhook_secrets = \"s3, s4\"
+    ";
+    let values = environment(&[("TALLYFY_ORG_ID", "globex"), ("TALLYFY_TOKEN", "from the environment")]);
+    let loaded = load(&file(folder.path(), toml), &values, true).unwrap();
+    let secrets: Vec<usize> = loaded
+        .organizations
+        .iter()
+        .map(|organization| organization.webhook_secrets.len())
+        .collect();
+    assert_eq!(secrets, [2, 2]);
+    let TokenSetting::Inline(token) = &loaded.organizations[1].token else {
+        panic!("a token")
+    };
+    assert_eq!(token.expose_secret(), "from the environment");
+}
+
+#[test]
+fn a_command_that_only_calls_the_api_needs_no_webhook_secret() {
+    let loaded = load(&Flags::default(), &environment(&THREE[..2]), false).unwrap();
+    assert!(loaded.organizations[0].webhook_secrets.is_empty());
+}
+
+#[test]
+fn every_mistake_is_named_with_its_place() {
+    type Case<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+    let cases: [Case<'_>; 17] = [
+        ("nothing is set", "", &[]),
+        ("unknown section", "[recieve]\nlisten = \"127.0.0.1:1\"", &THREE),
+        ("unknown key", "[receive]\nlissen = \"127.0.0.1:1\"", &THREE),
+        (
+            "unknown key in the environment",
+            "",
+            &[THREE[0], THREE[1], THREE[2], ("RUNS_WORKER__API__MAXRPS", "5")],
+        ),
+        ("not TOML", "[receive\n", &THREE),
+        ("no address", "[receive]\nlisten = \"localhost\"", &THREE),
+        (
+            "no address in the environment",
+            "",
+            &[THREE[0], THREE[1], THREE[2], ("RUNS_WORKER_LISTEN", "8080")],
+        ),
+        ("no length of time", "[refresh]\nwindow = \"soon\"", &THREE),
+        ("a negative length of time", "[refresh]\nwindow = \"-5s\"", &THREE),
+        ("no number", "[refresh]\nconcurrency = \"many\"", &THREE),
+        ("zero where nothing would happen", "[refresh]\nconcurrency = 0", &THREE),
+        (
+            "no URL",
+            "",
+            &[THREE[0], THREE[1], THREE[2], ("TALLYFY_BASE_URL", "go.tallyfy.com")],
+        ),
+        (
+            "plain http to another host",
+            "",
+            &[
+                THREE[0],
+                THREE[1],
+                THREE[2],
+                ("TALLYFY_BASE_URL", "http://go.tallyfy.com/api"),
+            ],
+        ),
+        ("a bad include", "[refresh]\nincludes = [\"tasks\", \"a b\"]", &THREE),
+        (
+            "several at once",
+            "[admin]\nlisten = \"0.0.0.0:8081\"\n[refresh]\nlease = \"1s\"\n[[handlers]]\nname = \"a\"\ntype = \"stdout\"\n[[handlers]]\nname = \"a\"\ntype = \"stdout\"",
+            &THREE[..1],
+        ),
+        (
+            "an unknown handler type",
+            "[[handlers]]\nname = \"a\"\ntype = \"carrier-pigeon\"",
+            &THREE,
+        ),
+        (
+            "the environment's token for one of several",
+            "[[organizations]]\nid = \"a\"\n[[organizations]]\nid = \"b\"",
+            &THREE[1..],
+        ),
+    ];
+    let said: Vec<String> = cases
+        .iter()
+        .map(|(what, toml, values)| format!("# {what}\n{}", refusal(toml, values)))
+        .collect();
+    insta::assert_snapshot!("config_refusals", said.join("\n\n"));
+}
+
+#[test]
+fn no_refusal_shows_a_secret() {
+    let toml =
+        "[[organizations]]\nid = \"acme\"\ntoken = [\"s3cret-token\"]\nwebhook_secrets = { a = \"s3cret-path\" }";
+    let said = refusal(toml, &[("TALLYFY_TOKEN", "s3cret-environment")]);
+    assert!(!said.contains("s3cret-"), "{said}");
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let mut flags = Flags::default();
+    flags.config = Some(PathBuf::from("/nowhere/worker.toml"));
+    let error = load(&flags, &environment(&THREE), true).unwrap_err();
+    insta::assert_snapshot!("config_missing_file", error);
+}

@@ -1,0 +1,9 @@
+//! Tests of the worker through its public surfaces: configuration, command line, listeners and handlers.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod cli;
+mod config;
+mod pipeline;
+mod receive;
+mod world;

@@ -1,0 +1,362 @@
+//! From a webhook to a handler, through the real store, with an API that answers by script.
+
+use std::sync::Arc;
+
+use runs_worker::{Event, HandlerError, Worker};
+use serde_json::Value;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::world::{Api, Relay, SilentApi, builder, run, task_completed, webhook};
+
+const AT: &str = "2026-01-31T09:00:00Z";
+
+async fn start(folder: &tempfile::TempDir, api: Arc<Api>) -> (Worker, UnboundedReceiver<Event>) {
+    let (relay, events) = Relay::new(|_| Ok(()));
+    (
+        builder(folder, &[])
+            .transport(api)
+            .handler("relay", relay)
+            .start()
+            .await
+            .unwrap(),
+        events,
+    )
+}
+
+fn json(event: &Event) -> Value {
+    serde_json::from_slice(event.json()).unwrap()
+}
+
+#[tokio::test]
+async fn a_webhook_becomes_an_event_with_the_run_as_the_api_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(|_, _| {
+        (
+            200,
+            "{ \"data\": {\n \"id\": \"r1\", \"name\": \"Globex\",\n \"amount\": 1.50, \"big\": 123456789012345678901234567890,\n \
+             \"tasks\": {\"data\": [{\"id\": \"t1\", \"status\": \"completed\", \"completed_at\": \"2026-01-31T09:00:00Z\"}]} } }"
+                .to_owned(),
+        )
+    });
+    let (worker, mut events) = start(&folder, Arc::clone(&api)).await;
+    assert_eq!(webhook(&worker, &task_completed("r1", "t1", AT)).await.0, 202);
+    let event = events.recv().await.unwrap();
+    worker.stop().await;
+
+    assert_eq!(
+        api.asked(),
+        ["/organizations/acme/runs/r1?with=checklist,tasks,tags,form_fields&form_fields_values=true"]
+    );
+    let text = std::str::from_utf8(event.json()).unwrap();
+    assert!(
+        text.contains("\"amount\":1.50,\"big\":123456789012345678901234567890"),
+        "{text}"
+    );
+    assert!(!text.contains('\n'), "one event is one line");
+    assert!(!text.contains("l1nk-s3cret"), "{text}");
+    insta::assert_json_snapshot!("event_run_seen", json(&event), {
+        ".id" => "[id]",
+        ".time" => "[time]",
+        ".data.notifications[].id" => "[id]",
+        ".data.notifications[].received_at" => "[time]",
+    });
+}
+
+#[tokio::test]
+async fn the_next_event_of_a_run_says_what_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(|_, before| {
+        let members = if before == 0 {
+            r#""status":"active","progress":50,"tasks":[{"id":"t1","title":"Call","status":"active"}]"#
+        } else {
+            r#""status":"complete","progress":{"complete":1,"total":1,"percent":100},"completed_at":"2026-01-31T10:00:00Z",
+               "tasks":[{"id":"t1","title":"Call","status":"completed","completed_at":"2026-01-31T10:00:00Z"}]"#
+        };
+        (200, run("r1", members))
+    });
+    let (worker, mut events) = start(&folder, api).await;
+    let launched = r#"{"id":"r1","status":"active","created_at":"2026-01-31T08:00:00Z"}"#;
+    assert_eq!(webhook(&worker, launched).await.0, 202);
+    let first = events.recv().await.unwrap();
+    assert_eq!(
+        webhook(&worker, &task_completed("r1", "t1", "2026-01-31T10:00:00Z"))
+            .await
+            .0,
+        202
+    );
+    let second = events.recv().await.unwrap();
+    worker.stop().await;
+
+    assert_eq!((first.number(), second.number()), (1, 2));
+    assert_eq!(second.event_type(), "com.tallyfy.run.completed.v1");
+    insta::assert_json_snapshot!("event_changes", json(&second)["data"]["changes"]);
+}
+
+#[tokio::test]
+async fn a_notification_without_a_visible_change_is_in_an_event_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let (worker, mut events) = start(&folder, Api::new(|_, _| (200, run("r1", r#""status":"active""#)))).await;
+    webhook(&worker, r#"{"event":"process.launched","process":{"id":"r1"}}"#).await;
+    assert_eq!(events.recv().await.unwrap().event_type(), "com.tallyfy.run.seen.v1");
+    webhook(&worker, r#"{"event":"task.comment_added","process":{"id":"r1"}}"#).await;
+    let event = events.recv().await.unwrap();
+    worker.stop().await;
+    assert_eq!(event.event_type(), "com.tallyfy.run.notified.v1");
+    assert_eq!(json(&event)["data"]["notifications"][0]["event"], "task.comment_added");
+}
+
+#[tokio::test]
+async fn an_organization_event_that_names_only_a_task_leads_to_its_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(|path, _| {
+        if path.contains("/tasks/") {
+            (200, r#"{"data":{"id":"t9","run_id":"r1"}}"#.to_owned())
+        } else {
+            (200, run("r1", r#""status":"active""#))
+        }
+    });
+    let (worker, mut events) = start(&folder, Arc::clone(&api)).await;
+    webhook(&worker, r#"{"event":"task.assigned","task":{"id":"t9"}}"#).await;
+    let event = events.recv().await.unwrap();
+    worker.stop().await;
+    assert_eq!(api.asked()[0], "/organizations/acme/tasks/t9");
+    assert_eq!(event.run_id().as_str(), "r1");
+    assert_eq!(json(&event)["data"]["notifications"][0]["task_id"], "t9");
+}
+
+#[tokio::test]
+async fn a_run_that_is_not_there_is_asked_for_a_few_times_and_then_said_to_be_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(|_, _| {
+        (
+            404,
+            r#"{"error":true,"message":"Resource not found","code":"RESOURCE_NOT_FOUND"}"#.to_owned(),
+        )
+    });
+    let (worker, mut events) = start(&folder, Arc::clone(&api)).await;
+    webhook(&worker, &task_completed("r1", "t1", AT)).await;
+    let event = events.recv().await.unwrap();
+    worker.stop().await;
+    assert_eq!(event.event_type(), "com.tallyfy.run.gone.v1");
+    assert!(event.run().unwrap().is_none());
+    assert_eq!(json(&event)["data"]["notifications"].as_array().unwrap().len(), 1);
+    assert_eq!(api.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn trouble_of_the_api_is_waited_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(|_, before| match before {
+        0 => (502, "<html>SQLSTATE[42S02]</html>".to_owned()),
+        1 => (200, "<html>maintenance</html>".to_owned()),
+        2 => (200, r#"{"data":{}}"#.to_owned()),
+        3 => (200, r#"{"data":{"id":"r1""#.to_owned()),
+        _ => (200, run("r1", r#""status":"active""#)),
+    });
+    let (worker, mut events) = start(&folder, Arc::clone(&api)).await;
+    webhook(&worker, &task_completed("r1", "t1", AT)).await;
+    let event = events.recv().await.unwrap();
+    worker.stop().await;
+    assert_eq!(event.event_type(), "com.tallyfy.run.seen.v1");
+    assert_eq!(api.asked().len(), 5);
+}
+
+#[tokio::test]
+async fn an_answer_older_than_the_notification_is_fetched_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(|_, before| {
+        let status = if before == 0 {
+            r#""status":"active""#
+        } else {
+            r#""status":"completed","completed_at":"2026-01-31T09:00:00Z""#
+        };
+        (200, run("r1", &format!(r#""tasks":[{{"id":"t1",{status}}}]"#)))
+    });
+    let (worker, mut events) = start(&folder, Arc::clone(&api)).await;
+    webhook(&worker, &task_completed("r1", "t1", AT)).await;
+    let event = events.recv().await.unwrap();
+    worker.stop().await;
+    assert_eq!(api.asked().len(), 2);
+    assert_eq!(json(&event)["data"]["run"]["tasks"][0]["status"], "completed");
+}
+
+#[tokio::test]
+async fn an_answer_that_stays_older_is_delivered_with_a_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(|_, _| (200, run("r1", r#""tasks":[{"id":"t1","status":"active"}]"#)));
+    let (relay, mut events) = Relay::new(|_| Ok(()));
+    let settings = [("RUNS_WORKER__REFRESH__STALE_RETRIES", "0")];
+    let worker = builder(&folder, &settings)
+        .transport(api)
+        .handler("relay", relay)
+        .start()
+        .await
+        .unwrap();
+    webhook(&worker, &task_completed("r1", "t1", AT)).await;
+    let event = events.recv().await.unwrap();
+    worker.stop().await;
+    assert_eq!(json(&event)["data"]["stale"], true);
+}
+
+#[tokio::test]
+async fn a_failing_handler_gets_the_same_event_again_and_nothing_of_that_run_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(|_, before| (200, run("r1", &format!(r#""name":"version {before}""#))));
+    let (relay, mut events) = Relay::new(|event| {
+        if event.attempt() < 3 {
+            Err(HandlerError::retry("not now"))
+        } else {
+            Ok(())
+        }
+    });
+    let worker = builder(&folder, &[])
+        .transport(api)
+        .handler("relay", relay)
+        .start()
+        .await
+        .unwrap();
+    webhook(&worker, &task_completed("r1", "t1", AT)).await;
+    let first = events.recv().await.unwrap();
+    webhook(&worker, &task_completed("r1", "t2", AT)).await;
+    let mut seen = vec![first];
+    while seen.len() < 6 {
+        seen.push(events.recv().await.unwrap());
+    }
+    worker.stop().await;
+    let attempts: Vec<(u64, u32)> = seen.iter().map(|event| (event.number(), event.attempt())).collect();
+    assert_eq!(attempts, [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]);
+    assert_eq!(seen[0].id(), seen[2].id());
+    assert_eq!(seen[0].json(), seen[2].json());
+    assert_ne!(seen[0].id(), seen[3].id());
+}
+
+#[tokio::test]
+async fn a_panic_or_a_rejection_of_one_event_stops_neither_the_run_nor_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(|path, _| {
+        let id = path.rsplit('/').next().unwrap_or_default().to_owned();
+        (200, run(&id, r#""status":"active""#))
+    });
+    let (relay, mut events) = Relay::new(
+        |event| match (event.run_id().as_str(), event.number(), event.attempt()) {
+            ("panics", 1, 1) => panic!("on purpose"),
+            ("rejects", 1, _) => Err(HandlerError::reject("never")),
+            _ => Ok(()),
+        },
+    );
+    let worker = builder(&folder, &[])
+        .transport(api)
+        .handler("relay", relay)
+        .start()
+        .await
+        .unwrap();
+    for run in ["panics", "rejects"] {
+        webhook(&worker, &task_completed(run, "t1", AT)).await;
+    }
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        seen.push(events.recv().await.unwrap());
+    }
+    webhook(&worker, &task_completed("rejects", "t2", AT)).await;
+    seen.push(events.recv().await.unwrap());
+    worker.stop().await;
+    let mut seen: Vec<(String, u64, u32)> = seen
+        .iter()
+        .map(|event| (event.run_id().to_string(), event.number(), event.attempt()))
+        .collect();
+    seen.sort();
+    let expected = [("panics", 1, 1), ("panics", 1, 2), ("rejects", 1, 1), ("rejects", 2, 1)];
+    assert_eq!(
+        seen,
+        expected.map(|(run, number, attempt)| (run.to_owned(), number, attempt))
+    );
+}
+
+#[tokio::test]
+async fn a_burst_for_one_run_costs_two_fetches() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(|_, before| (200, run("r1", &format!(r#""name":"version {before}""#))));
+    let (relay, mut events) = Relay::new(|_| Ok(()));
+    let settings = [("RUNS_WORKER__REFRESH__WINDOW", "1h")];
+    let worker = builder(&folder, &settings)
+        .transport(Arc::clone(&api) as _)
+        .handler("relay", relay)
+        .start()
+        .await
+        .unwrap();
+    for task in 0..50 {
+        assert_eq!(
+            webhook(&worker, &task_completed("r1", &format!("t{task}"), AT)).await.0,
+            202
+        );
+    }
+    events.recv().await.unwrap();
+    worker.stop().await;
+    assert_eq!(api.asked().len(), 1, "the second waits for the window to pass");
+}
+
+#[tokio::test]
+async fn a_refused_token_pauses_fetching_and_a_new_one_resumes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(|_, before| {
+        if before < 2 {
+            (401, r#"{"error":true,"message":"Unauthenticated."}"#.to_owned())
+        } else {
+            (200, run("r1", r#""name":"x""#))
+        }
+    });
+    let (relay, mut events) = Relay::new(|_| Ok(()));
+    let settings = [("RUNS_WORKER__API__TOKEN_RETRY", "50ms")];
+    let worker = builder(&folder, &settings)
+        .transport(Arc::clone(&api) as _)
+        .handler("relay", relay)
+        .start()
+        .await
+        .unwrap();
+    webhook(&worker, &task_completed("r1", "t1", AT)).await;
+    let event = events.recv().await.unwrap();
+    assert_eq!(
+        event.event_type(),
+        "com.tallyfy.run.seen.v1",
+        "not gone, and no dead letter"
+    );
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn health_says_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = builder(&folder, &[])
+        .transport(Arc::new(SilentApi))
+        .start()
+        .await
+        .unwrap();
+    let get = |path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
+        let address = worker.admin_address();
+        async move { crate::world::parts(&crate::world::exchange(address, request.as_bytes()).await) }
+    };
+    assert_eq!(get("/health/live").await, (200, r#"{"status":"live"}"#.to_owned()));
+    assert_eq!(get("/health/ready").await, (200, r#"{"status":"ready"}"#.to_owned()));
+    assert_eq!(get("/nothing").await.0, 404);
+    worker.stop().await;
+
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(|_, _| (401, r#"{"message":"Unauthenticated."}"#.to_owned()));
+    let worker = builder(&folder, &[]).transport(api).start().await.unwrap();
+    webhook(&worker, &task_completed("r1", "t1", AT)).await;
+    let answer = loop {
+        let request = b"GET /health/ready HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n";
+        let answer = crate::world::parts(&crate::world::exchange(worker.admin_address(), request).await);
+        if answer.0 == 503 {
+            break answer.1;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(
+        answer.contains("organization acme: nothing is fetched since"),
+        "{answer}"
+    );
+    assert!(!answer.contains("t0ken"), "{answer}");
+    worker.stop().await;
+}
