@@ -1,0 +1,94 @@
+//! A simulator and a worker, told of each other.
+
+use anyhow::Context;
+use tallyfy_sim::{SimConfig, Simulator};
+use tempfile::TempDir;
+
+use crate::worker_process::{Exit, WorkerProcess, WorkerSettings};
+
+/// The secret in the path of the webhook URL.
+const SECRET: &str = "3b1f0c8e5a7d49629f8e7a6b5c4d3e2f";
+
+/// A simulator that sends its webhooks to a worker that fetches from it.
+pub struct Stage {
+    /// The stand-in for Tallyfy.
+    pub sim: Simulator,
+    /// The worker.
+    pub worker: WorkerProcess,
+    settings: WorkerSettings,
+    folder: TempDir,
+}
+
+impl Stage {
+    /// Starts both. The worker has further environment variables, and a request budget that is not the bottleneck.
+    ///
+    /// # Errors
+    /// If one of them does not start.
+    pub async fn set(sim: SimConfig, environment: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir().context("make a temporary folder")?;
+        let sim = Simulator::start(sim).await.context("start the simulator")?;
+        let data_dir = folder.path().join("data");
+        let mut settings = WorkerSettings::new(sim.org(), &sim.token(), SECRET, sim.base_url(), &data_dir)
+            .with("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "0")
+            .with("RUNS_WORKER__API__REQUESTS_PER_HOUR", "0");
+        for (name, value) in environment {
+            settings = settings.with(name, value);
+        }
+        let worker = WorkerProcess::start(&settings).await?;
+        let settings = settings.at_the_addresses_of(&worker);
+        Ok(Self {
+            sim,
+            worker,
+            settings,
+            folder,
+        })
+    }
+
+    /// The URL that webhooks go to.
+    pub fn webhook_url(&self) -> String {
+        format!("http://{}/webhooks/{SECRET}", self.worker.receive_address())
+    }
+
+    /// Makes the templates' webhooks go to the worker.
+    ///
+    /// # Errors
+    /// If the simulator refuses.
+    pub fn connect_templates(&self) -> anyhow::Result<()> {
+        self.sim
+            .set_webhook_url(Some(&self.webhook_url()))
+            .context("set the templates' webhook")
+    }
+
+    /// Makes the events of the whole organization go to the worker. Gives the watcher's id.
+    ///
+    /// # Errors
+    /// If the simulator refuses.
+    pub fn connect_organization(&self) -> anyhow::Result<u64> {
+        let url = self.webhook_url();
+        self.sim
+            .change(|world| world.add_watcher(self.sim.org(), &url))
+            .context("add a watcher")
+    }
+
+    /// Kills the worker and starts it again, at the same address and on the same data. Gives what the first one left.
+    ///
+    /// # Errors
+    /// If either fails.
+    pub async fn kill_and_restart(&mut self) -> anyhow::Result<Exit> {
+        let exit = self.worker.kill().await?;
+        self.worker = WorkerProcess::start(&self.settings)
+            .await
+            .context("start the worker again")?;
+        Ok(exit)
+    }
+
+    /// The folder that everything is in.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// What the worker is started with.
+    pub fn settings(&self) -> &WorkerSettings {
+        &self.settings
+    }
+}

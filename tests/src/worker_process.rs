@@ -1,0 +1,364 @@
+//! The real binary as a process.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How long anything may take before it counts as never: a loaded machine is slow, a defect is forever.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where the binary is: as `RUNS_WORKER_BIN` says, or built now.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn binary() -> anyhow::Result<&'static Path> {
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found = BINARY.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    found.as_deref().map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+fn build() -> anyhow::Result<PathBuf> {
+    if let Some(binary) = std::env::var_os("RUNS_WORKER_BIN") {
+        return Ok(binary.into());
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = std::process::Command::new(cargo)
+        .args([
+            "build",
+            "--package",
+            "runs-worker",
+            "--bin",
+            "runs-worker",
+            "--message-format",
+            "json-render-diagnostics",
+        ])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("run cargo build")?;
+    ensure!(output.status.success(), "cargo build failed");
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)))
+        .context("cargo build named no executable")
+}
+
+/// What a worker is started with.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    environment: BTreeMap<String, String>,
+}
+
+impl WorkerSettings {
+    /// The three values that are needed, the API, the data folder, and free ports.
+    pub fn new(org: &str, token: &str, secret: &str, base_url: &str, data_dir: &Path) -> Self {
+        let data_dir = data_dir.display().to_string();
+        let environment = [
+            ("TALLYFY_ORG_ID", org),
+            ("TALLYFY_TOKEN", token),
+            ("TALLYFY_WEBHOOK_SECRET", secret),
+            ("TALLYFY_BASE_URL", base_url),
+            ("RUNS_WORKER_DATA_DIR", &data_dir),
+            ("RUNS_WORKER_LISTEN", "127.0.0.1:0"),
+            ("RUNS_WORKER_ADMIN_LISTEN", "127.0.0.1:0"),
+        ];
+        Self {
+            environment: environment
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        }
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Takes the addresses of a worker that ran before, so that the sender finds the next one there.
+    #[must_use]
+    pub fn at_the_addresses_of(self, worker: &WorkerProcess) -> Self {
+        self.with("RUNS_WORKER_LISTEN", &worker.receive_address().to_string())
+            .with("RUNS_WORKER_ADMIN_LISTEN", &worker.admin_address().to_string())
+    }
+}
+
+/// An event as it came out of the worker.
+#[derive(Clone, Debug)]
+pub struct ReceivedEvent {
+    /// The line.
+    pub line: String,
+    /// What it says.
+    pub json: Value,
+}
+
+impl ReceivedEvent {
+    /// The run that it is about.
+    pub fn run(&self) -> &str {
+        self.json["subject"].as_str().unwrap_or_default()
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        self.json["id"].as_str().unwrap_or_default()
+    }
+
+    /// Its number within the run.
+    pub fn number(&self) -> u64 {
+        self.json["sequence"]
+            .as_str()
+            .and_then(|number| number.parse().ok())
+            .unwrap_or_default()
+    }
+
+    /// The notifications that led to it.
+    pub fn notifications(&self) -> &[Value] {
+        self.json["data"]["notifications"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+}
+
+/// How a worker ended, with all that it wrote.
+#[derive(Debug)]
+pub struct Exit {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// The standard output, whole lines that are no event included.
+    pub stdout: Vec<String>,
+    /// The standard error.
+    pub stderr: Vec<String>,
+}
+
+/// A running worker. Dropping it kills it.
+pub struct WorkerProcess {
+    child: Child,
+    started: Value,
+    stdout: Arc<Lines>,
+    stderr: Arc<Lines>,
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl WorkerProcess {
+    /// Starts the binary and waits until it says that it has started.
+    ///
+    /// # Errors
+    /// If it ends before, with what it said.
+    pub async fn start(settings: &WorkerSettings) -> anyhow::Result<Self> {
+        let mut child = Command::new(binary()?)
+            .arg("serve")
+            .env_clear()
+            .envs(&settings.environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("start the worker")?;
+        let (stdout, stderr) = (Arc::new(Lines::default()), Arc::new(Lines::default()));
+        let mut readers = Vec::new();
+        if let Some(pipe) = child.stdout.take() {
+            readers.push(tokio::spawn(Arc::clone(&stdout).read(pipe)));
+        }
+        if let Some(pipe) = child.stderr.take() {
+            readers.push(tokio::spawn(Arc::clone(&stderr).read(pipe)));
+        }
+        let mut worker = Self {
+            child,
+            started: Value::Null,
+            stdout,
+            stderr,
+            readers,
+        };
+        let has_started = |lines: &[String]| {
+            lines
+                .iter()
+                .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+                .find(|line| line["message"] == "started")
+        };
+        tokio::select! {
+            started = worker.stderr.wait_for(has_started) => worker.started = started.context("the worker does not start")?,
+            status = worker.child.wait() => {
+                let status = status?;
+                for reader in worker.readers.drain(..) {
+                    reader.await?;
+                }
+                bail!("the worker ended with {status}:\n{}", worker.stderr.all().join("\n"));
+            }
+        }
+        Ok(worker)
+    }
+
+    fn address(&self, name: &str) -> SocketAddr {
+        let text = self.started[name].as_str().unwrap_or_default();
+        text.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// Where it accepts webhooks.
+    pub fn receive_address(&self) -> SocketAddr {
+        self.address("listen")
+    }
+
+    /// Where its health checks and metrics are.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.address("admin")
+    }
+
+    /// The process id.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// The events that have come so far.
+    pub fn events(&self) -> Vec<ReceivedEvent> {
+        events(&self.stdout.all())
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> Vec<String> {
+        self.stderr.all()
+    }
+
+    /// Waits until the events that have come satisfy a condition.
+    ///
+    /// # Errors
+    /// If they do not within a minute.
+    pub async fn wait_for_events(
+        &self,
+        enough: impl Fn(&[ReceivedEvent]) -> bool,
+    ) -> anyhow::Result<Vec<ReceivedEvent>> {
+        let satisfied = |lines: &[String]| {
+            let events = events(lines);
+            enough(&events).then_some(events)
+        };
+        self.stdout.wait_for(satisfied).await.with_context(|| {
+            let log = self.stderr.all();
+            format!(
+                "the events that were waited for did not come; the end of the log:\n{}",
+                log[log.len().saturating_sub(20)..].join("\n")
+            )
+        })
+    }
+
+    /// Kills it as a power cut would, without a warning.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub async fn kill(&mut self) -> anyhow::Result<Exit> {
+        self.child.start_kill().context("kill the worker")?;
+        self.ended().await
+    }
+
+    /// Asks it to stop and waits until it has.
+    ///
+    /// # Errors
+    /// If it does not within a minute.
+    pub async fn terminate(&mut self) -> anyhow::Result<Exit> {
+        if let Some(id) = self.child.id() {
+            kill(Pid::from_raw(i32::try_from(id)?), Signal::SIGTERM).context("signal the worker")?;
+        }
+        self.ended().await
+    }
+
+    async fn ended(&mut self) -> anyhow::Result<Exit> {
+        let status = tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .context("the worker does not end")??;
+        for reader in self.readers.drain(..) {
+            reader.await?;
+        }
+        Ok(Exit {
+            status,
+            stdout: self.stdout.all(),
+            stderr: self.stderr.all(),
+        })
+    }
+}
+
+impl Exit {
+    /// The events that came before the end.
+    pub fn events(&self) -> Vec<ReceivedEvent> {
+        events(&self.stdout)
+    }
+}
+
+fn events(lines: &[String]) -> Vec<ReceivedEvent> {
+    lines
+        .iter()
+        // The last line of a killed worker may be cut off: that event is not delivered, and comes again.
+        .filter_map(|line| {
+            Some(ReceivedEvent {
+                json: serde_json::from_str(line).ok()?,
+                line: line.clone(),
+            })
+        })
+        .collect()
+}
+
+/// The lines that came out of a pipe.
+struct Lines {
+    lines: Mutex<Vec<String>>,
+    count: watch::Sender<usize>,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self {
+            lines: Mutex::default(),
+            count: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Lines {
+    async fn read(self: Arc<Self>, pipe: impl AsyncRead + Unpin) {
+        let mut lines = BufReader::new(pipe).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let count = {
+                let mut lines = self.lock();
+                lines.push(line);
+                lines.len()
+            };
+            self.count.send_replace(count);
+        }
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.lock().clone()
+    }
+
+    async fn wait_for<T>(&self, found: impl Fn(&[String]) -> Option<T>) -> anyhow::Result<T> {
+        let mut count = self.count.subscribe();
+        let search = async {
+            loop {
+                count.mark_unchanged();
+                if let Some(found) = found(&self.all()) {
+                    return Ok(found);
+                }
+                count.changed().await?;
+            }
+        };
+        tokio::time::timeout(PATIENCE, search)
+            .await
+            .context("waited a minute")?
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<String>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,30 @@
+//! `cargo xtask ci`
+
+use xshell::{Shell, cmd};
+
+use crate::lint;
+
+pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
+    lint::run(shell)?;
+    licences(shell)?;
+    // The README's own command, so that it is what is tested.
+    cmd!(shell, "cargo xtask test").run()?;
+    println!("everything passed");
+    Ok(())
+}
+
+/// `cargo deny`, where it is installed. Advisories need the network and are left to a scheduled job.
+fn licences(shell: &Shell) -> anyhow::Result<()> {
+    if cmd!(shell, "cargo deny --version")
+        .quiet()
+        .ignore_stderr()
+        .ignore_stdout()
+        .run()
+        .is_err()
+    {
+        println!("skipped: licences and sources, because cargo-deny is not installed");
+        return Ok(());
+    }
+    cmd!(shell, "cargo deny check bans licenses sources").run()?;
+    Ok(())
+}

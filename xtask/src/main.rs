@@ -1,0 +1,83 @@
+//! Every developer workflow of this workspace. `cargo xtask` lists them.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "talking to a person is what this program does"
+)]
+
+mod ci;
+mod demo;
+mod lint;
+mod send;
+mod sim;
+mod snapshots;
+mod test;
+mod worker;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use xshell::Shell;
+
+/// Developer workflows, each one command.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    workflow: Option<Workflow>,
+}
+
+#[derive(Subcommand)]
+enum Workflow {
+    /// Show the whole product at work: simulator, real binary, a kill in the middle
+    Demo(demo::Demo),
+    /// Run every test of the workspace
+    Test(test::Test),
+    /// Do everything that a change must pass: format, lints, docs, tests, licences
+    Ci,
+    /// Check format, lints and docs
+    Lint,
+    /// Run the tests, then show each snapshot that differs and ask what to do with it
+    Snapshots,
+    /// Run the simulator of Tallyfy
+    Sim(sim::Sim),
+    /// Send one sample webhook to a URL
+    Send(send::Send),
+    /// Run the worker against a simulator, with its events on the standard output
+    Worker(worker::Worker),
+}
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let Some(workflow) = cli.workflow else {
+        Cli::command().print_help()?;
+        return Ok(());
+    };
+    let shell = Shell::new()?;
+    shell.change_dir(root());
+    match workflow {
+        Workflow::Demo(demo) => demo.run(),
+        Workflow::Test(test) => test.run(&shell),
+        Workflow::Ci => ci::run(&shell),
+        Workflow::Lint => lint::run(&shell),
+        Workflow::Snapshots => snapshots::run(&shell),
+        Workflow::Sim(sim) => sim.run(&shell),
+        Workflow::Send(send) => send.run(),
+        Workflow::Worker(worker) => worker.run(),
+    }
+}
+
+/// The root of the workspace, wherever this was called from.
+fn root() -> &'static std::path::Path {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// `--locked` in CI: what is tested there is exactly what was committed.
+fn locked() -> Option<&'static str> {
+    in_ci().then_some("--locked")
+}
+
+/// Whether this runs in CI, where nothing may be skipped.
+fn in_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
+}
