@@ -9,4 +9,4 @@ mod worker_process;
 pub use account::{Account, Missing};
 pub use burst::burst;
 pub use stage::Stage;
-pub use worker_process::{Exit, ReceivedEvent, WorkerProcess, WorkerSettings, binary};
+pub use worker_process::{Exit, ReceivedEvent, WorkerProcess, WorkerSettings, binary, cargos_variables};

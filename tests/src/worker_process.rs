@@ -34,7 +34,11 @@ fn build() -> anyhow::Result<PathBuf> {
         return Ok(binary.into());
     }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = std::process::Command::new(cargo)
+    let mut command = std::process::Command::new(cargo);
+    for name in cargos_variables() {
+        command.env_remove(name);
+    }
+    let output = command
         .args([
             "build",
             "--package",
@@ -53,6 +57,13 @@ fn build() -> anyhow::Result<PathBuf> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .find_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)))
         .context("cargo build named no executable")
+}
+
+/// The variables that cargo sets for a program that it runs. Some build scripts are run again when these differ, so a
+/// cargo that is started by such a program must not see them.
+pub fn cargos_variables() -> impl Iterator<Item = String> {
+    let set = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    set.filter(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
 }
 
 /// What a worker is started with.

@@ -2,20 +2,20 @@
 
 use xshell::{Shell, cmd};
 
-use crate::lint;
+use crate::{cargo, lint};
 
 pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     lint::run(shell)?;
     licences(shell)?;
     // The README's own command, so that it is what is tested.
-    cmd!(shell, "cargo xtask test").run()?;
+    cargo(cmd!(shell, "cargo xtask test")).run()?;
     println!("everything passed");
     Ok(())
 }
 
 /// `cargo deny`, where it is installed. Advisories need the network and are left to a scheduled job.
 fn licences(shell: &Shell) -> anyhow::Result<()> {
-    if cmd!(shell, "cargo deny --version")
+    if cargo(cmd!(shell, "cargo deny --version"))
         .quiet()
         .ignore_stderr()
         .ignore_stdout()
@@ -25,6 +25,6 @@ fn licences(shell: &Shell) -> anyhow::Result<()> {
         println!("skipped: licences and sources, because cargo-deny is not installed");
         return Ok(());
     }
-    cmd!(shell, "cargo deny check bans licenses sources").run()?;
+    cargo(cmd!(shell, "cargo deny check bans licenses sources")).run()?;
     Ok(())
 }

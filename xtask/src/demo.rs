@@ -47,16 +47,14 @@ impl Demo {
 
         println!("\n== Three runs are launched, some of their tasks completed. Tallyfy says so by webhook.");
         stage.connect_templates()?;
-        launch_and_complete(&stage).await?;
-        let mut shown = report.settle(&stage, 0).await?;
+        launch_and_complete(&stage, &mut report).await?;
 
         println!("\n== The same through the webhook of a whole organization, whose events may name only a task.");
         stage.sim.set_webhook_url(None)?;
         let watcher = stage.connect_organization()?;
         let run = stage.sim.launch("Offboarding of Initech")?;
         stage.sim.complete_next(&run)?;
-        stage.sim.settle().await;
-        shown = report.settle(&stage, shown).await?;
+        report.settle(&stage).await?;
 
         println!("\n== A webhook comes twice. The second is answered 200, and nobody is told twice.");
         stage
@@ -65,8 +63,7 @@ impl Demo {
         stage.connect_templates()?;
         stage.sim.faults().add(FaultRule::once(Fault::WebhookDuplicated));
         stage.sim.launch("Audit of Hooli")?;
-        stage.sim.settle().await;
-        report.settle(&stage, shown).await?;
+        report.settle(&stage).await?;
 
         let account = burst_and_kill(&mut stage).await?;
         conclude(&stage, &account)?;
@@ -79,19 +76,18 @@ impl Demo {
     }
 }
 
-async fn launch_and_complete(stage: &Stage) -> anyhow::Result<()> {
+/// Launches runs, completes some of their tasks, and shows each step when its event has come.
+async fn launch_and_complete(stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
     for (name, tasks) in [
-        ("Onboarding of Globex", 1),
-        ("Onboarding of Umbrella", 2),
-        ("Onboarding of Wayne", usize::MAX),
+        ("Onboarding of Globex", 0),
+        ("Onboarding of Umbrella", 1),
+        ("Onboarding of Wayne", 3),
     ] {
         let run = stage.sim.launch(name)?;
-        stage.sim.settle().await;
+        report.settle(stage).await?;
         for _ in 0..tasks {
-            if stage.sim.complete_next(&run)?.is_none() {
-                break;
-            }
-            stage.sim.settle().await;
+            stage.sim.complete_next(&run)?;
+            report.settle(stage).await?;
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ mod test;
 mod worker;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use xshell::Shell;
+use xshell::{Cmd, Shell};
 
 /// Developer workflows, each one command.
 #[derive(Parser)]
@@ -75,6 +75,11 @@ fn root() -> &'static std::path::Path {
 /// `--locked` in CI: what is tested there is exactly what was committed.
 fn locked() -> Option<&'static str> {
     in_ci().then_some("--locked")
+}
+
+/// A command that runs cargo, as if it were called from the command line.
+fn cargo(command: Cmd<'_>) -> Cmd<'_> {
+    system_tests::cargos_variables().fold(command, Cmd::env_remove)
 }
 
 /// Whether this runs in CI, where nothing may be skipped.

@@ -3,6 +3,8 @@
 use clap::Args;
 use xshell::{Shell, cmd};
 
+use crate::cargo;
+
 #[derive(Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Sim {
@@ -14,7 +16,7 @@ pub(crate) struct Sim {
 impl Sim {
     pub(crate) fn run(&self, shell: &Shell) -> anyhow::Result<()> {
         let arguments = &self.arguments;
-        cmd!(shell, "cargo run --quiet -p tallyfy-sim -- {arguments...}")
+        cargo(cmd!(shell, "cargo run --quiet -p tallyfy-sim -- {arguments...}"))
             .quiet()
             .run()?;
         Ok(())

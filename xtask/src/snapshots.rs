@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use xshell::{Shell, cmd};
 
+use crate::cargo;
+
 /// Runs the tests, then goes through the snapshots that differ: one at a time, because each is read before it is
 /// accepted.
 pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     {
         let _update = shell.push_env("INSTA_UPDATE", "new");
         let _force = shell.push_env("INSTA_FORCE_PASS", "1");
-        cmd!(shell, "cargo xtask test").run()?;
+        cargo(cmd!(shell, "cargo xtask test")).run()?;
     }
     let mut pending = Vec::new();
     find_pending(&shell.current_dir(), &mut pending)?;

@@ -3,7 +3,7 @@
 use clap::Args;
 use xshell::{Shell, cmd};
 
-use crate::{in_ci, locked};
+use crate::{cargo, in_ci, locked};
 
 #[derive(Args)]
 pub(crate) struct Test {
@@ -19,7 +19,7 @@ impl Test {
         let _update = in_ci().then(|| shell.push_env("INSTA_UPDATE", "no"));
         // The system tests start this binary; built here, it is not built by each of them.
         let _binary = shell.push_env("RUNS_WORKER_BIN", system_tests::binary()?);
-        if cmd!(shell, "cargo nextest --version")
+        if cargo(cmd!(shell, "cargo nextest --version"))
             .quiet()
             .ignore_stdout()
             .ignore_stderr()
@@ -27,22 +27,22 @@ impl Test {
             .is_ok()
         {
             let none = filter.as_ref().map(|_| "--no-tests=pass");
-            cmd!(
+            cargo(cmd!(
                 shell,
                 "cargo nextest run {locked...} --workspace --all-features {none...} {filter...}"
-            )
+            ))
             .run()?;
             // nextest runs no examples in documentation.
-            cmd!(
+            cargo(cmd!(
                 shell,
                 "cargo test {locked...} --workspace --all-features --doc -- {filter...}"
-            )
+            ))
             .run()?;
         } else {
-            cmd!(
+            cargo(cmd!(
                 shell,
                 "cargo test {locked...} --workspace --all-features -- {filter...}"
-            )
+            ))
             .run()?;
         }
         Ok(())

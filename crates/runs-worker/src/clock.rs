@@ -47,12 +47,13 @@ impl Clock {
         later(self.origin, self.started.elapsed())
     }
 
-    /// The time for people.
+    /// The time for people, to the millisecond.
     pub fn wall(&self) -> Timestamp {
-        match self.wall {
+        let exact = match self.wall {
             Wall::System => Timestamp::now(),
             Wall::FollowsNow => self.now(),
-        }
+        };
+        Timestamp::from_millisecond(exact.as_millisecond()).unwrap_or(exact)
     }
 }
 

@@ -9,12 +9,13 @@ use tallyfy_sim::webhooks::Outcome;
 pub(super) struct Report {
     notifications: usize,
     calls: u64,
+    events: usize,
 }
 
 impl Report {
-    /// Waits until every acknowledged webhook is in an event, then prints what is new. `shown` events were printed
-    /// before; gives how many are now.
-    pub(super) async fn settle(&mut self, stage: &Stage, shown: usize) -> anyhow::Result<usize> {
+    /// Waits until every webhook was answered and every acknowledged one is in an event, then prints what is new.
+    pub(super) async fn settle(&mut self, stage: &Stage) -> anyhow::Result<()> {
+        stage.sim.settle().await;
         let acknowledged = stage.sim.ledger().acknowledged();
         let all_told = |events: &[ReceivedEvent]| {
             let mut account = Account::default();
@@ -39,10 +40,11 @@ impl Report {
         let calls = stage.sim.requests().total();
         println!("   fetch  {} API calls", calls - self.calls);
         self.calls = calls;
-        for event in events.iter().skip(shown) {
+        for event in events.iter().skip(self.events) {
             print_event(event);
         }
-        Ok(events.len())
+        self.events = events.len();
+        Ok(())
     }
 }
 
@@ -76,6 +78,15 @@ fn describe(change: &Value) -> String {
         .or(change["pointer"].as_str())
         .map(|place| format!(" {place}"))
         .unwrap_or_default();
+    let fields: Vec<&str> = change["fields"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|field| field["pointer"].as_str())
+        .collect();
+    if !fields.is_empty() {
+        return format!("{kind}{place}: {}", fields.join(", "));
+    }
     let step = match (change.get("from"), change.get("to")) {
         (None, None) => String::new(),
         (from, to) => format!(": {} → {}", brief(from), brief(to)),

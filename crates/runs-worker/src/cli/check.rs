@@ -75,8 +75,12 @@ fn configuration(loaded: &Loaded) -> Verdict {
 }
 
 fn store(loaded: &Loaded) -> Verdict {
-    let file = worker::store_file(&loaded.config.store.folder());
+    let folder = loaded.config.store.folder();
+    let file = worker::store_file(&folder);
     let shown = file.display();
+    if !folder.exists() {
+        return Verdict::Well(format!("{} is not there yet and will be made", folder.display()));
+    }
     match sqlite::inspect(&file) {
         Ok(Inspection::Absent) => Verdict::Well(format!("{shown} is not there yet and will be made")),
         Ok(Inspection::Present { damage, .. }) if !damage.is_empty() => {
