@@ -35,3 +35,8 @@ pub use clock::Clock;
 pub use event::EventType;
 pub use handler::{Event, Handler, HandlerError, StdoutHandler};
 pub use worker::{StartError, Worker, WorkerBuilder};
+
+/// The examples of the workspace's README.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -14,8 +14,8 @@ use crate::config::RefreshConfig;
 use crate::event::{EventType, Occurrence};
 use crate::telemetry;
 
-/// The wait before a run that was older than its notification is fetched again for the first time, where the refresh
-/// window is shorter. It doubles each time.
+/// The wait before a run that was older than its notification is fetched again for the first time. It doubles each time,
+/// and is never shorter than the refresh window.
 const STALE_WAIT: Duration = Duration::from_millis(500);
 
 /// What is to be done, and its name in logs and metrics.
@@ -116,11 +116,12 @@ impl Decider<'_> {
                     reason,
                 );
             }
-            _ => return self.postpone("failed", PostponeCause::Failed, self.backoff(), reason),
+            _ => return self.failed_for_now(reason),
         };
-        // A replica that lags behind may not know a new run yet.
-        if self.due.failures + 1 < self.config.missing_tries.get() {
-            return self.postpone("missing", PostponeCause::Failed, self.backoff(), reason);
+        // A replica that lags behind may not know a new run yet. Failures of other kinds say nothing about that.
+        let tries = self.due.stale_reads + 1;
+        if tries < self.config.missing_tries.get() {
+            return self.postpone("missing", PostponeCause::StaleRead, self.backoff(tries), reason);
         }
         match &self.due.subject {
             Subject::Run(run) => {
@@ -187,10 +188,7 @@ impl Decider<'_> {
                     changes,
                 },
             },
-            Err(error) => {
-                let reason = format!("the event cannot be written: {error}");
-                self.postpone("failed", PostponeCause::Failed, self.backoff(), reason)
-            }
+            Err(error) => self.failed_for_now(format!("the event cannot be written: {error}")),
         }
     }
 
@@ -212,11 +210,20 @@ impl Decider<'_> {
         Decision { outcome, step }
     }
 
-    fn backoff(&self) -> Duration {
+    fn failed_for_now(&self, reason: String) -> Decision {
+        self.postpone(
+            "failed",
+            PostponeCause::Failed,
+            self.backoff(self.due.failures + 1),
+            reason,
+        )
+    }
+
+    fn backoff(&self, tries: u32) -> Duration {
         let backoff = Backoff {
             initial: self.config.retry_initial,
             max: self.config.retry_max,
         };
-        backoff.wait(self.due.failures + 1, self.random)
+        backoff.wait(tries, self.random)
     }
 }

@@ -79,3 +79,48 @@ fn a_store_that_cannot_be_used_is_named_and_left_as_it_is() {
         "my shopping list"
     );
 }
+
+/// Three values, and an API that nobody serves.
+const UNREACHABLE: [(&str, &str); 4] = [
+    ("TALLYFY_ORG_ID", "acme"),
+    ("TALLYFY_TOKEN", "s3cret-token"),
+    ("TALLYFY_WEBHOOK_SECRET", "s3cret-path"),
+    ("TALLYFY_BASE_URL", "http://127.0.0.1:9"),
+];
+
+#[test]
+fn an_api_that_is_not_there_is_said_to_be_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    insta::assert_snapshot!("get_unreachable", told(&worker(&["get", "r1"], &UNREACHABLE)));
+    let output = worker(&["check", "--data-dir", data.to_str().unwrap()], &UNREACHABLE);
+    let told = told(&output).replace(folder.path().to_str().unwrap(), "[folder]");
+    insta::assert_snapshot!("check_unreachable", told);
+    assert!(!told.contains("s3cret"));
+    assert!(!data.exists(), "checking changes nothing");
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--listen",
+        &address,
+        "--admin-listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        folder.path().to_str().unwrap(),
+    ];
+    let told = told(&worker(&arguments, &UNREACHABLE)).replace(&address, "[address]");
+    insta::assert_snapshot!("address_taken", told);
+}
+
+#[test]
+fn an_organization_that_is_not_configured_is_refused() {
+    insta::assert_snapshot!(
+        "unknown_org",
+        told(&worker(&["get", "r1", "--org", "globex"], &UNREACHABLE))
+    );
+}

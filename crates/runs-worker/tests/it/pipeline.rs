@@ -6,7 +6,7 @@ use runs_worker::{Event, HandlerError, Worker};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::world::{Api, Relay, SilentApi, builder, run, task_completed, webhook};
+use crate::world::{Api, Relay, SilentApi, builder, file_builder, post, run, task_completed, webhook};
 
 const AT: &str = "2026-01-31T09:00:00Z";
 
@@ -141,6 +141,74 @@ async fn a_run_that_is_not_there_is_asked_for_a_few_times_and_then_said_to_be_go
     assert!(event.run().unwrap().is_none());
     assert_eq!(json(&event)["data"]["notifications"].as_array().unwrap().len(), 1);
     assert_eq!(api.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn trouble_before_does_not_make_a_run_gone_at_its_first_404() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(|_, before| match before {
+        0..5 => (502, String::new()),
+        5 => (404, String::new()),
+        _ => (200, run("r1", r#""status":"active""#)),
+    });
+    let (worker, mut events) = start(&folder, Arc::clone(&api)).await;
+    webhook(&worker, &task_completed("r1", "t1", AT)).await;
+    let event = events.recv().await.unwrap();
+    worker.stop().await;
+    assert_eq!(event.event_type(), "com.tallyfy.run.seen.v1");
+}
+
+#[tokio::test]
+async fn each_organization_has_its_own_secret_and_its_own_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("worker.toml");
+    let toml = "
+        [[organizations]]
+        id = \"acme\"
+        token = \"a\"
+        webhook_secrets = [\"secret-of-acme\"]
+        [[organizations]]
+        id = \"globex\"
+        token = \"g\"
+        webhook_secrets = [\"secret-of-globex\"]
+    ";
+    std::fs::write(&file, toml).unwrap();
+    let api = Api::new(|path, _| (200, run("r1", &format!(r#""name":"{path}""#))));
+    let (relay, mut events) = Relay::new(|_| Ok(()));
+    let worker = file_builder(&folder, &file)
+        .transport(api)
+        .handler("relay", relay)
+        .start()
+        .await
+        .unwrap();
+    let body = task_completed("r1", "t1", AT);
+    let address = worker.receive_address();
+    for (org, secret, expected) in [
+        ("acme", "secret-of-acme", 202),
+        ("globex", "secret-of-globex", 202),
+        ("acme", "secret-of-globex", 403),
+        ("initech", "secret-of-acme", 403),
+    ] {
+        let path = format!("/webhooks/{secret}");
+        assert_eq!(
+            post(address, &path, &[("X-Tallyfy-orgID", org)], body.as_bytes())
+                .await
+                .0,
+            expected,
+            "{org}"
+        );
+    }
+    let mut sources = [json(&events.recv().await.unwrap()), json(&events.recv().await.unwrap())]
+        .map(|event| format!("{} {}", event["source"], event["data"]["run"]["name"]));
+    sources.sort();
+    worker.stop().await;
+    assert_eq!(
+        sources,
+        [
+            r#""/organizations/acme" "/organizations/acme/runs/r1""#,
+            r#""/organizations/globex" "/organizations/globex/runs/r1""#,
+        ]
+    );
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -18,14 +19,10 @@ pub(crate) const ORG: &str = "acme";
 pub(crate) const SECRET: &str = "correct-horse-battery-staple";
 pub(crate) const OLD_SECRET: &str = "an-older-secret-that-still-works";
 
-/// A worker that is not started, with its state in `folder` and further settings from `environment`.
-pub(crate) fn builder(folder: &TempDir, environment: &[(&str, &str)]) -> WorkerBuilder {
-    let secrets = format!("{SECRET},{OLD_SECRET}");
+/// What is the same for every worker: its state is in `folder`, it listens on free ports, and waits are short.
+fn settings(folder: &TempDir) -> BTreeMap<String, String> {
     let data_dir = folder.path().join("data");
-    let mut values: BTreeMap<String, String> = [
-        ("TALLYFY_ORG_ID", ORG),
-        ("TALLYFY_TOKEN", "t0ken-t0ken"),
-        ("TALLYFY_WEBHOOK_SECRET", secrets.as_str()),
+    let settings = [
         ("RUNS_WORKER_LISTEN", "127.0.0.1:0"),
         ("RUNS_WORKER_ADMIN_LISTEN", "127.0.0.1:0"),
         ("RUNS_WORKER_DATA_DIR", data_dir.to_str().unwrap()),
@@ -34,16 +31,36 @@ pub(crate) fn builder(folder: &TempDir, environment: &[(&str, &str)]) -> WorkerB
         ("RUNS_WORKER__DELIVER__RETRY_INITIAL", "1ms"),
         ("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "0"),
         ("RUNS_WORKER__API__REQUESTS_PER_HOUR", "0"),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .collect();
+    ];
+    settings
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// A worker that is not started, for one organization and with further settings from `environment`.
+pub(crate) fn builder(folder: &TempDir, environment: &[(&str, &str)]) -> WorkerBuilder {
+    let secrets = format!("{SECRET},{OLD_SECRET}");
+    let organization = [
+        ("TALLYFY_ORG_ID", ORG),
+        ("TALLYFY_TOKEN", "t0ken-t0ken"),
+        ("TALLYFY_WEBHOOK_SECRET", secrets.as_str()),
+    ];
+    let mut values = settings(folder);
     values.extend(
-        environment
+        organization
             .iter()
+            .chain(environment)
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
     );
     Worker::builder(load(&Flags::default(), &values, true).unwrap())
+}
+
+/// A worker that is not started, with its organizations from a file.
+pub(crate) fn file_builder(folder: &TempDir, file: &Path) -> WorkerBuilder {
+    let mut flags = Flags::default();
+    flags.config = Some(file.to_owned());
+    Worker::builder(load(&flags, &settings(folder), true).unwrap())
 }
 
 type ApiAnswer = dyn Fn(&str, usize) -> (u16, String) + Send + Sync;
