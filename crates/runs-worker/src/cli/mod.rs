@@ -54,8 +54,12 @@ struct Settings {
     /// The folder of the durable state [env: RUNS_WORKER_DATA_DIR] [default: ~/.local/state/runs-worker]
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
-    /// Where the API is [env: TALLYFY_BASE_URL] [default: https://go.tallyfy.com/api]
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "Where the API is [env: TALLYFY_BASE_URL] [default: https://go.tallyfy.com/api]"
+    )]
     base_url: Option<String>,
 }
 
