@@ -17,8 +17,10 @@ pub mod config;
 pub mod telemetry;
 
 mod admin;
+mod api;
 mod backoff;
 mod clock;
+mod data_folder;
 mod deliver;
 mod event;
 mod handler;

@@ -7,28 +7,24 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use runs_store::{HandlerName, SqliteStore, Store, StoreError};
-use tallyfy_runs::Client;
-use tallyfy_transport::{
-    Authenticated, BuildError, HttpTransport, RateLimited, RateLimiter, ReqwestTransport, StaticToken, TokenFile,
-    TokenSource,
-};
+use tallyfy_transport::{BuildError, HttpTransport, RateLimiter};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::admin::Admin;
+use crate::api;
 use crate::clock::Clock;
-use crate::config::{ApiConfig, Config, HandlerType, Loaded, Organization, TokenSetting};
+use crate::config::{Config, HandlerType, Loaded, Organization};
+use crate::data_folder;
 use crate::deliver::Deliverer;
 use crate::handler::{Handler, StdoutHandler};
 use crate::listener::{self, Limits};
 use crate::receive::Receiver;
 use crate::refresh::{Refresher, TokenGate};
 
-/// The name of the store's file in the data folder.
-const STORE_FILE: &str = "runs.db";
 /// How long what is in hand may take once the worker stops. Service managers kill after longer than this.
 const GRACE: Duration = Duration::from_secs(20);
 
@@ -164,7 +160,7 @@ impl WorkerBuilder {
         let handlers = self.all_handlers()?;
         let transport = match &self.transport {
             Some(transport) => Arc::clone(transport),
-            None => Arc::new(network(&config.api)?),
+            None => Arc::new(api::network(&config.api)?),
         };
         // Bound before the store is opened: while a large store recovers, senders wait instead of being refused.
         let public = bind(config.receive.listen, "receive.listen").await?;
@@ -265,11 +261,11 @@ impl WorkerBuilder {
             return Ok((Arc::clone(store), None));
         }
         let folder = self.config.store.folder();
-        make_private(&folder).map_err(|source| StartError::DataFolder {
+        data_folder::make_private(&folder).map_err(|source| StartError::DataFolder {
             path: folder.clone(),
             source,
         })?;
-        let (file, now) = (store_file(&folder), self.clock.now());
+        let (file, now) = (data_folder::store_file(&folder), self.clock.now());
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(file, now)).await;
         let store = opened.map_err(StartError::Interrupted)??;
         Ok((Arc::new(store), Some(folder)))
@@ -282,8 +278,8 @@ impl WorkerBuilder {
         store: Arc<dyn Store>,
     ) -> Refresher {
         let limiter = RateLimiter::new(self.config.api.rate_limits());
-        let tokens = token_source(organization);
-        let client = client(organization, transport, Arc::clone(&tokens), limiter.clone());
+        let tokens = api::token_source(organization);
+        let client = api::client(organization, transport, Arc::clone(&tokens), limiter.clone());
         let gate = TokenGate::new(organization.id.clone(), tokens, self.config.api.token_retry);
         Refresher {
             store,
@@ -373,57 +369,4 @@ fn local_address(listener: &TcpListener, key: &'static str, address: SocketAddr)
     listener
         .local_addr()
         .map_err(|source| StartError::Listen { address, key, source })
-}
-
-/// The store's file in a data folder.
-pub(crate) fn store_file(folder: &Path) -> PathBuf {
-    folder.join(STORE_FILE)
-}
-
-/// Makes a folder that only its owner can look into; one that is there already is left as it is.
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-        builder.mode(0o700);
-        if let Ok(found) = folder.metadata()
-            && found.mode() & 0o077 != 0
-        {
-            warn!(folder = %folder.display(), "others may look into the data folder, which holds webhook bodies; chmod 700 it");
-        }
-    }
-    builder.create(folder)
-}
-
-/// The transport on the network.
-pub(crate) fn network(config: &ApiConfig) -> Result<ReqwestTransport, BuildError> {
-    ReqwestTransport::builder(config.base_url.clone())
-        .connect_timeout(config.connect_timeout)
-        .timeout(config.timeout)
-        .max_response_bytes(config.max_response_bytes.get())
-        .user_agent(concat!("runs-worker/", env!("CARGO_PKG_VERSION")))
-        .build()
-}
-
-/// Where an organization's token comes from.
-pub(crate) fn token_source(organization: &Organization) -> Arc<dyn TokenSource> {
-    match &organization.token {
-        TokenSetting::Inline(token) => Arc::new(StaticToken::new(token.clone())),
-        TokenSetting::File(file) => Arc::new(TokenFile::new(file.clone())),
-    }
-}
-
-/// A client for one organization, with its token and within its budget.
-pub(crate) fn client(
-    organization: &Organization,
-    transport: Arc<dyn HttpTransport>,
-    tokens: Arc<dyn TokenSource>,
-    limiter: RateLimiter,
-) -> Client {
-    Client::new(
-        RateLimited::new(Authenticated::new(transport, tokens), limiter),
-        organization.id.clone(),
-    )
 }

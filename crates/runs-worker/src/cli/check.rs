@@ -8,7 +8,7 @@ use tallyfy_transport::RateLimiter;
 
 use super::{FAILED, MISUSED, Settings, get};
 use crate::config::{Loaded, Organization, TokenSetting};
-use crate::{telemetry, worker};
+use crate::{api, data_folder, telemetry};
 
 /// How one thing stands.
 enum Verdict {
@@ -41,7 +41,10 @@ pub(super) async fn run(settings: &Settings) -> ExitCode {
     ];
     for organization in &loaded.organizations {
         verdicts.push((format!("secrets of {}", organization.id), secrets(organization)));
-        verdicts.push((format!("API for {}", organization.id), api(&loaded, organization).await));
+        verdicts.push((
+            format!("API for {}", organization.id),
+            reachability(&loaded, organization).await,
+        ));
     }
     for (what, verdict) in &verdicts {
         show(what, verdict);
@@ -76,7 +79,7 @@ fn configuration(loaded: &Loaded) -> Verdict {
 
 fn store(loaded: &Loaded) -> Verdict {
     let folder = loaded.config.store.folder();
-    let file = worker::store_file(&folder);
+    let file = data_folder::store_file(&folder);
     let shown = file.display();
     if !folder.exists() {
         return Verdict::Well(format!("{} is not there yet and will be made", folder.display()));
@@ -133,13 +136,13 @@ fn readable_by_others(_: &std::path::Path) -> Option<String> {
     None
 }
 
-async fn api(loaded: &Loaded, organization: &Organization) -> Verdict {
-    let network = match worker::network(&loaded.config.api) {
+async fn reachability(loaded: &Loaded, organization: &Organization) -> Verdict {
+    let network = match api::network(&loaded.config.api) {
         Ok(network) => Arc::new(network),
         Err(error) => return Verdict::Wrong(telemetry::chain(&error)),
     };
     let limiter = RateLimiter::new(loaded.config.api.rate_limits());
-    let client = worker::client(organization, network, worker::token_source(organization), limiter);
+    let client = api::client(organization, network, api::token_source(organization), limiter);
     match client.probe().await {
         Ok(()) => Verdict::Well(format!("{} answers, the token is accepted", loaded.config.api.base_url)),
         Err(error) => {

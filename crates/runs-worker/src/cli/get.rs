@@ -11,7 +11,7 @@ use tallyfy_transport::RateLimiter;
 
 use super::{FAILED, MISUSED, Settings, fail};
 use crate::config::Organization;
-use crate::{telemetry, worker};
+use crate::{api, telemetry};
 
 #[derive(Debug, Args)]
 pub(super) struct Get {
@@ -42,12 +42,12 @@ impl Get {
             Ok(organization) => organization,
             Err(message) => return fail(MISUSED, &message),
         };
-        let network = match worker::network(&loaded.config.api) {
+        let network = match api::network(&loaded.config.api) {
             Ok(network) => Arc::new(network),
             Err(error) => return fail(FAILED, &telemetry::chain(&error)),
         };
         let limiter = RateLimiter::new(loaded.config.api.rate_limits());
-        let client = worker::client(organization, network, worker::token_source(organization), limiter);
+        let client = api::client(organization, network, api::token_source(organization), limiter);
 
         let mut refresh = loaded.config.refresh;
         refresh.includes = self.with.unwrap_or(refresh.includes);
