@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::lenient::Field;
 use crate::record::record;
+use crate::salvage;
 
 /// The longest message that is repeated.
 const MAX_MESSAGE_CHARS: usize = 300;
@@ -40,7 +41,7 @@ pub struct ApiError {
 impl ApiError {
     /// Reads the body of an error response; an HTML page, or anything else that is no JSON object, says nothing.
     pub fn parse(body: &[u8]) -> Self {
-        let Ok(Field::Value(body)) = serde_json::from_slice::<Field<Body>>(body) else {
+        let Ok(Field::Value(body)) = salvage::from_slice::<Field<Body>>(body) else {
             return Self::default();
         };
         let inner = body.error.get();

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::record::record;
-use crate::{FieldId, StepId, lenient::List};
+use crate::{ApiTime, ChecklistId, FieldId, StepId, lenient::List};
 
 record! {
     /// A form field, which the API calls a capture, as an include of a run or a task (API reference, section c.6).
@@ -14,16 +14,38 @@ record! {
         timeline_id: FieldId,
         /// The step that it belongs to; none for a kick-off field.
         step_id: StepId,
+        /// The template, of a kick-off field.
+        checklist_id: ChecklistId,
         /// Such as `text`, `dropdown` or `table` (API reference, section d.5).
         field_type: String,
         /// What a person sees.
         label: String,
         /// The alias; renaming may change it, so key on the id.
         alias: String,
+        /// What to enter, for a person; may hold HTML.
+        guidance: String,
+        /// Its place in the form.
+        position: i64,
         /// Whether it must be filled.
         required: bool,
         /// What can be chosen.
         options: List<Value>,
+        /// The columns of a table.
+        columns: List<Value>,
+        /// What it holds before anything is entered.
+        default_value: Value,
+        /// Whether that is in use.
+        default_value_enabled: bool,
+        /// Rules for what is entered.
+        field_validation: Value,
+        /// Whether a date is entered with a time.
+        collect_time: bool,
+        /// Whether text is entered in a rich-text editor.
+        use_wysiwyg_editor: bool,
+        /// When it was created.
+        created_at: ApiTime,
+        /// When it last changed.
+        last_updated: ApiTime,
         /// The answer, as measured by the vendor.
         field_value: Value,
         /// The answer, as documented.

@@ -10,7 +10,7 @@ use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Number;
 
-use crate::lenient::{Field, Shape};
+use crate::lenient::{Field, Shape, whole};
 use crate::record::Inspect;
 
 /// The longest id that is taken from an unauthenticated or unsigned body.
@@ -102,7 +102,7 @@ macro_rules! ids {
             }
 
             fn from_number(number: Number) -> Field<Self> {
-                match number.as_i64() {
+                match whole(&number) {
                     Some(0) => Field::Empty,
                     Some(id) => Field::Value(Self(id.to_string())),
                     None if number.is_u64() => Field::Value(Self(number.to_string())),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::de::{DeserializeSeed, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor, value};
+use serde::de::{DeserializeSeed, Error, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor, value};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Number, Value};
 
@@ -82,7 +82,7 @@ pub trait Shape: Sized {
 
     /// Reads a number.
     fn from_number(number: Number) -> Field<Self> {
-        if number.as_i64() == Some(0) {
+        if number.as_f64() == Some(0.0) {
             Field::Empty
         } else {
             Field::unexpected(number)
@@ -172,6 +172,16 @@ impl<'de, T: Shape> Deserialize<'de> for Field<T> {
     }
 }
 
+/// A whole number, which PHP writes as `3.0` if it came out of a division.
+pub(crate) fn whole(number: &Number) -> Option<i64> {
+    // Up to here every whole number is a float of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    number.as_i64().or_else(|| {
+        let float = number.as_f64()?;
+        (float.fract() == 0.0 && float.abs() < EXACT).then_some(float as i64)
+    })
+}
+
 impl Shape for String {
     fn from_text(text: String) -> Field<Self> {
         Field::Value(text)
@@ -184,7 +194,7 @@ impl Shape for bool {
     }
 
     fn from_number(number: Number) -> Field<Self> {
-        match number.as_i64() {
+        match whole(&number) {
             Some(0) => Field::Value(false),
             Some(1) => Field::Value(true),
             _ => Field::unexpected(number),
@@ -203,7 +213,7 @@ impl Shape for bool {
 
 impl Shape for i64 {
     fn from_number(number: Number) -> Field<Self> {
-        number.as_i64().map_or_else(|| Field::unexpected(number), Field::Value)
+        whole(&number).map_or_else(|| Field::unexpected(number), Field::Value)
     }
 
     fn from_text(text: String) -> Field<Self> {
@@ -252,29 +262,6 @@ impl Shape for Value {
     }
 }
 
-/// The same, on the heap, where a type holds itself.
-impl<T: Shape> Shape for Box<T> {
-    fn from_bool(value: bool) -> Field<Self> {
-        T::from_bool(value).map(Self::new)
-    }
-
-    fn from_number(number: Number) -> Field<Self> {
-        T::from_number(number).map(Self::new)
-    }
-
-    fn from_text(text: String) -> Field<Self> {
-        T::from_text(text).map(Self::new)
-    }
-
-    fn from_seq<'de, A: SeqAccess<'de>>(seq: A) -> Result<Field<Self>, A::Error> {
-        Ok(T::from_seq(seq)?.map(Self::new))
-    }
-
-    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Field<Self>, A::Error> {
-        Ok(T::from_map(map)?.map(Self::new))
-    }
-}
-
 /// A list: bare, wrapped in `{"data": […]}`, or an object whose keys are positions, which is how PHP writes an array
 /// with gaps.
 #[derive(Clone, Debug, PartialEq)]
@@ -294,32 +281,55 @@ impl<T> List<T> {
 
 impl<T: Shape> Shape for List<T> {
     fn from_seq<'de, A: SeqAccess<'de>>(seq: A) -> Result<Field<Self>, A::Error> {
+        Ok(BareList::from_seq(seq)?.map(|BareList(items)| Self(items)))
+    }
+
+    fn from_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Field<Self>, A::Error> {
+        let list = match map.next_key::<String>()? {
+            Some(first) if first == "data" => last_data(map)?,
+            first => {
+                let is_list = first.as_deref().is_none_or(is_position);
+                let map = Replayed { key: first, rest: map };
+                if is_list {
+                    BareList::from_map(map)?
+                } else {
+                    let mut members = serde_json::Map::deserialize(value::MapAccessDeserializer::new(map))?;
+                    match members.remove("data") {
+                        Some(wrapped) => Field::deserialize(wrapped).map_err(Error::custom)?,
+                        None => Field::unexpected(members),
+                    }
+                }
+            }
+        };
+        Ok(list.map(|BareList(items)| Self(items)))
+    }
+}
+
+/// A list that is out of its envelope: an envelope within would be a way to fill the stack.
+struct BareList<T>(Vec<Field<T>>);
+
+impl<T: Shape> Shape for BareList<T> {
+    fn from_seq<'de, A: SeqAccess<'de>>(seq: A) -> Result<Field<Self>, A::Error> {
         Vec::deserialize(value::SeqAccessDeserializer::new(seq)).map(|items| Field::Value(Self(items)))
     }
 
     fn from_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Field<Self>, A::Error> {
-        let Some(first) = map.next_key::<String>()? else {
-            return Ok(Field::Value(Self(Vec::new())));
-        };
-        if first == "data" {
-            let wrapped = map.next_value()?;
-            ignore_rest(map)?;
-            return Ok(wrapped);
+        let mut next = map.next_key::<String>()?;
+        if next.as_deref().is_some_and(|key| !is_position(key)) {
+            let map = value::MapAccessDeserializer::new(Replayed { key: next, rest: map });
+            return Value::deserialize(map).map(Field::unexpected);
         }
-        let map = Replayed {
-            key: Some(first),
-            rest: map,
-        };
-        if map
-            .key
-            .as_deref()
-            .is_some_and(|key| key.bytes().all(|byte| byte.is_ascii_digit()))
-        {
-            let items = PositionedItems::deserialize(value::MapAccessDeserializer::new(map))?;
-            return Ok(Field::Value(Self(items.0)));
+        let mut items = Vec::new();
+        while next.is_some() {
+            items.push(map.next_value()?);
+            next = map.next_key()?;
         }
-        Value::deserialize(value::MapAccessDeserializer::new(map)).map(Field::unexpected)
+        Ok(Field::Value(Self(items)))
     }
+}
+
+fn is_position(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// One thing: bare, wrapped in `{"data": {…}}`, or in an array of its own, whose first element it is.
@@ -350,27 +360,65 @@ impl<T: Shape> Shape for Item<T> {
         T::from_number(number).map(Self)
     }
 
-    fn from_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Field<Self>, A::Error> {
-        let first = seq.next_element::<Field<Self>>()?;
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(first.unwrap_or(Field::Empty))
+    fn from_seq<'de, A: SeqAccess<'de>>(seq: A) -> Result<Field<Self>, A::Error> {
+        Ok(first_element::<Enclosed<T>, A>(seq)?.map(|Enclosed(thing)| Self(thing)))
     }
 
-    fn from_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Field<Self>, A::Error> {
-        let Some(first) = map.next_key::<String>()? else {
-            return Ok(Field::Empty);
-        };
-        if first == "data" {
-            let wrapped = map.next_value()?;
-            ignore_rest(map)?;
-            return Ok(wrapped);
-        }
-        Ok(T::from_map(Replayed {
-            key: Some(first),
-            rest: map,
-        })?
-        .map(Self))
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Field<Self>, A::Error> {
+        out_of_envelope(map, |Enclosed(thing)| Self(thing), Self)
     }
+}
+
+/// What is in the envelope or the array of an [`Item`]: in an envelope or an array once more at most, since more would
+/// be a way to fill the stack.
+struct Enclosed<T>(T);
+
+impl<T: Shape> Shape for Enclosed<T> {
+    fn from_text(text: String) -> Field<Self> {
+        T::from_text(text).map(Self)
+    }
+
+    fn from_number(number: Number) -> Field<Self> {
+        T::from_number(number).map(Self)
+    }
+
+    fn from_seq<'de, A: SeqAccess<'de>>(seq: A) -> Result<Field<Self>, A::Error> {
+        Ok(first_element(seq)?.map(Self))
+    }
+
+    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Field<Self>, A::Error> {
+        out_of_envelope(map, Self, Self)
+    }
+}
+
+fn first_element<'de, T: Shape, A: SeqAccess<'de>>(mut seq: A) -> Result<Field<T>, A::Error> {
+    let first = seq.next_element()?;
+    while seq.next_element::<IgnoredAny>()?.is_some() {}
+    Ok(first.unwrap_or(Field::Empty))
+}
+
+/// Reads an object that is an envelope with an `I` in it, or else a `T` itself.
+fn out_of_envelope<'de, T: Shape, I: Shape, O, A: MapAccess<'de>>(
+    mut map: A,
+    open: impl FnOnce(I) -> O,
+    keep: impl FnOnce(T) -> O,
+) -> Result<Field<O>, A::Error> {
+    let Some(first) = map.next_key::<String>()? else {
+        return Ok(Field::Empty);
+    };
+    if first == "data" {
+        return Ok(last_data(map)?.map(open));
+    }
+    let mut wrapped = Field::Absent;
+    let bare = T::from_map(Unwrapping {
+        first: Some(first),
+        rest: map,
+        wrapped: &mut wrapped,
+    })?;
+    Ok(match wrapped {
+        Field::Value(wrapped) => Field::Value(open(wrapped)),
+        Field::Absent | Field::Empty | Field::Unexpected(_) => bare.map(keep),
+    })
 }
 
 /// An object that is a map; `[]` when it is empty, as PHP writes it.
@@ -411,35 +459,17 @@ impl<K: Ord + From<String>, T: Shape> Shape for Map<K, T> {
     }
 }
 
-fn ignore_rest<'de, A: MapAccess<'de>>(mut map: A) -> Result<(), A::Error> {
-    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-    Ok(())
-}
-
-struct PositionedItems<T>(Vec<Field<T>>);
-
-impl<'de, T: Shape> Deserialize<'de> for PositionedItems<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Positions<T>(PhantomData<T>);
-
-        impl<'de, T: Shape> Visitor<'de> for Positions<T> {
-            type Value = PositionedItems<T>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object whose keys are positions")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut items = Vec::new();
-                while let Some((_, item)) = map.next_entry::<IgnoredAny, Field<T>>()? {
-                    items.push(item);
-                }
-                Ok(PositionedItems(items))
-            }
+/// What is in an envelope whose key `data` was read already.
+fn last_data<'de, T: Shape, A: MapAccess<'de>>(mut map: A) -> Result<Field<T>, A::Error> {
+    let mut wrapped = map.next_value()?;
+    while let Some(key) = map.next_key::<String>()? {
+        if key == "data" {
+            wrapped = map.next_value()?;
+        } else {
+            map.next_value::<IgnoredAny>()?;
         }
-
-        deserializer.deserialize_map(Positions(PhantomData))
     }
+    Ok(wrapped)
 }
 
 /// An object whose first key was looked at already.
@@ -455,6 +485,38 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Replayed<A> {
         match self.key.take() {
             Some(key) => seed.deserialize(key.into_deserializer()).map(Some),
             None => self.rest.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.rest.next_value_seed(seed)
+    }
+}
+
+/// An object that turns out to be an envelope, or not: its member `data` is taken out.
+struct Unwrapping<'a, A, T> {
+    first: Option<String>,
+    rest: A,
+    wrapped: &'a mut Field<T>,
+}
+
+impl<'de, A: MapAccess<'de>, T: Shape> MapAccess<'de> for Unwrapping<'_, A, T> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        let mut next = self.first.take();
+        loop {
+            let key = match next.take() {
+                Some(key) => key,
+                None => match self.rest.next_key::<String>()? {
+                    Some(key) => key,
+                    None => return Ok(None),
+                },
+            };
+            if key != "data" {
+                return seed.deserialize(key.into_deserializer()).map(Some);
+            }
+            *self.wrapped = self.rest.next_value()?;
         }
     }
 
@@ -481,6 +543,8 @@ mod tests {
             r#"["a","b"]"#,
             r#"{"data":["a","b"]}"#,
             r#"{"data":["a","b"],"meta":{"pagination":[]}}"#,
+            r#"{"meta":{"pagination":[]},"data":["a","b"]}"#,
+            r#"{"data":["z"],"data":["a","b"]}"#,
             r#"{"0":"a","4":"b"}"#,
         ] {
             assert_eq!(texts(json), ["a", "b"], "{json}");
@@ -505,7 +569,14 @@ mod tests {
 
     #[test]
     fn one_thing_is_read_bare_wrapped_or_alone_in_an_array() {
-        for json in [r#""a""#, r#"{"data":"a"}"#, r#"["a"]"#, r#"{"data":["a","b"]}"#] {
+        for json in [
+            r#""a""#,
+            r#"{"data":"a"}"#,
+            r#"["a"]"#,
+            r#"{"data":["a","b"]}"#,
+            r#"{"data":"z","data":"a"}"#,
+            r#"{"meta":{},"data":"a"}"#,
+        ] {
             assert_eq!(
                 read::<Item<String>>(json).get().map(|item| item.as_str()),
                 Some("a"),
@@ -549,5 +620,7 @@ mod tests {
         assert_eq!(read::<f64>("\"33.3\""), Field::Value(33.3));
         assert_eq!(read::<bool>("\"1\""), Field::Value(true));
         assert_eq!(read::<bool>("0"), Field::Value(false));
+        assert_eq!(read::<i64>("3.0"), Field::Value(3));
+        assert_eq!(read::<String>("0.0"), Field::Empty);
     }
 }

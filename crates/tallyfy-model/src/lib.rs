@@ -27,11 +27,17 @@ mod owners;
 mod raw;
 mod record;
 mod run;
+mod salvage;
 mod status;
 mod tag;
 mod task;
 mod time;
 mod webhook;
+
+/// The examples of the README, which are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 pub use announced::Announced;
 pub use api_error::ApiError;

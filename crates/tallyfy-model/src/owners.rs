@@ -1,5 +1,7 @@
 //! Who is involved: members, guests and groups.
 
+use serde_json::Value;
+
 use crate::lenient::List;
 use crate::record::record;
 use crate::{GroupId, UserId};
@@ -15,6 +17,8 @@ record! {
         email: String,
         /// The name; not everywhere.
         full_name: String,
+        /// Where a picture is; not everywhere.
+        profile_pic: String,
     }
 }
 
@@ -53,5 +57,7 @@ record! {
         guests: List<String>,
         /// Groups; webhooks leave them out.
         groups: List<GroupRef>,
+        /// Links to the task; undocumented.
+        task_urls = "taskUrls": Value,
     }
 }

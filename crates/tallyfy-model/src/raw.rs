@@ -6,13 +6,15 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::salvage;
+
 /// What stands in the place of a guest link.
 pub const REDACTED: &str = "[redacted]";
 
 /// Members whose text lets whoever has it in without a login (API reference, section g.3).
 const GUEST_LINK_MEMBERS: [&str; 4] = ["guest-links", "guest_links", "link_for_guest", "guest_link"];
 
-/// The deepest nesting that is looked into.
+/// The deepest nesting that is looked into, or set out over lines.
 const MAX_DEPTH: usize = 128;
 
 /// Takes the white space between the tokens out of JSON text, so that it fits on one line.
@@ -49,8 +51,11 @@ pub fn indented(json: &str) -> String {
     let mut in_string = false;
     let mut escaped = false;
     let new_line = |out: &mut String, depth: usize| {
-        out.push('\n');
-        out.extend(std::iter::repeat_n("  ", depth));
+        // Deeper down, the indentation would outgrow the text without bound.
+        if depth <= MAX_DEPTH {
+            out.push('\n');
+            out.extend(std::iter::repeat_n("  ", depth));
+        }
     };
     let mut characters = json.chars().peekable();
     while let Some(character) = characters.next() {
@@ -113,7 +118,7 @@ fn write_redacted(raw: &RawValue, secret: bool, depth: usize, out: &mut String) 
                 if position > 0 {
                     out.push(',');
                 }
-                let key_text: String = serde_json::from_str(key.get())?;
+                let key_text: String = salvage::from_str(key.get())?;
                 out.push_str(key.get());
                 out.push(':');
                 let secret = secret || GUEST_LINK_MEMBERS.contains(&key_text.as_str());
@@ -226,6 +231,23 @@ mod tests {
     fn an_escaped_key_hides_nothing() {
         let redacted = without_guest_links(r#"{"\u0067uest-links":"s3cret"}"#).unwrap();
         assert!(!redacted.contains("s3cret"), "{redacted}");
+    }
+
+    #[test]
+    fn a_key_that_is_no_text_is_passed_on() {
+        let body = r#"{"\ud800":{"guest-links":"s3cret"}}"#;
+        assert_eq!(
+            without_guest_links(body).unwrap(),
+            r#"{"\ud800":{"guest-links":"[redacted]"}}"#
+        );
+    }
+
+    #[test]
+    fn indentation_does_not_outgrow_the_text() {
+        let deep = format!("{}1{}", "[".repeat(1 << 16), "]".repeat(1 << 16));
+        let shown = indented(&deep);
+        assert!(shown.len() < 200_000, "{}", shown.len());
+        assert_eq!(minified(&shown), deep);
     }
 
     #[test]

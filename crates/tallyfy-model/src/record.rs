@@ -6,7 +6,8 @@ use crate::lenient::{Field, Item, List, Map};
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Surprise {
-    /// Where it is, as a JSON Pointer (RFC 6901) into the raw JSON, with `/data` left out where an include is wrapped.
+    /// Where it is, as a JSON Pointer (RFC 6901) into the raw JSON read plainly: without `/data` where an include is
+    /// wrapped, and with positions counted from 0 where a list has them as keys.
     pub pointer: String,
     /// The JSON that is there; exact to 64-bit numbers.
     pub json: serde_json::Value,
@@ -52,12 +53,6 @@ impl<K: Ord + AsRef<str>, T: Inspect> Inspect for Map<K, T> {
             let key = key.as_ref().replace('~', "~0").replace('/', "~1");
             value.inspect(&format!("{pointer}/{key}"), found);
         }
-    }
-}
-
-impl<T: Inspect> Inspect for Box<T> {
-    fn inspect(&self, pointer: &str, found: &mut Vec<Surprise>) {
-        (**self).inspect(pointer, found);
     }
 }
 

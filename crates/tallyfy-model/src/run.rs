@@ -8,8 +8,9 @@ use serde_json::{Number, Value};
 
 use crate::lenient::{Field, Item, List, Map, Shape};
 use crate::record::{Inspect, Surprise, record};
+use crate::salvage;
 use crate::{
-    ApiTime, Checklist, ChecklistId, FieldId, FormField, GroupRef, Member, RunId, RunStatus, Tag, Task, UserId,
+    ApiTime, Checklist, ChecklistId, FieldId, FormField, GroupRef, Member, OrgId, RunId, RunStatus, Tag, Task, UserId,
 };
 
 /// A run (which the product's pages call a process) as the API sent it.
@@ -39,7 +40,8 @@ impl Run {
     /// Decodes the JSON of a run, without the `data` envelope of a response.
     ///
     /// # Errors
-    /// [`NotARun`] if it is not JSON, not an object, or has no id. Nothing else is required of a run.
+    /// [`NotARun`] if it is not JSON, not an object, or has no id. Nothing else is required of a run, and whatever else
+    /// is in it, however odd, is no reason to refuse it.
     pub fn from_json(json: &str) -> Result<Self, NotARun> {
         let raw: Box<RawValue> = serde_json::from_str(json).map_err(NotARun::Json)?;
         Self::from_raw(raw)
@@ -50,7 +52,7 @@ impl Run {
     /// # Errors
     /// As [`from_json`](Self::from_json).
     pub fn from_raw(raw: Box<RawValue>) -> Result<Self, NotARun> {
-        let fields = match serde_json::from_str(raw.get()).map_err(NotARun::Json)? {
+        let fields = match salvage::from_str(raw.get()).map_err(NotARun::Json)? {
             Field::Value(fields) => fields,
             Field::Absent | Field::Empty | Field::Unexpected(_) => return Err(NotARun::NotAnObject),
         };
@@ -69,10 +71,11 @@ impl Run {
         self.raw.get()
     }
 
-    /// The JSON as a tree. Numbers are exact as far as 64 bits go; [`raw`](Self::raw) is exact always.
+    /// The JSON as a tree. Numbers are exact as far as 64 bits go, one that not even a float can hold is a string, and
+    /// what is nested more than 127 levels deep is `null`; [`raw`](Self::raw) is exact always.
     pub fn to_value(&self) -> Value {
-        // The text was decoded before; what fails here can only be nested too deeply for a tree.
-        serde_json::from_str(self.raw.get()).unwrap_or(Value::Null)
+        // The same text was decoded before.
+        salvage::from_str(self.raw.get()).unwrap_or(Value::Null)
     }
 
     /// The members that came in a form that nobody foresaw.
@@ -101,7 +104,7 @@ impl Serialize for Run {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NotARun {
-    /// It is not JSON, or nested too deeply.
+    /// It is not JSON.
     Json(serde_json::Error),
     /// It is JSON, but not an object.
     NotAnObject,
@@ -135,6 +138,8 @@ record! {
         id: RunId,
         /// A number within the organization.
         increment_id: i64,
+        /// The organization; only where a webhook shows the run.
+        organization_id: OrgId,
         /// The template that it was launched from.
         checklist_id: ChecklistId,
         /// That template's title.
@@ -163,10 +168,16 @@ record! {
         prerun_completed_at: ApiTime,
         /// Who submitted it.
         prerun_completed_by: UserId,
+        /// How many fields the kick-off form has.
+        prerun_length: i64,
         /// Whether the caller starred it.
         starred: bool,
         /// Whether anybody with the link may see it.
         is_public: bool,
+        /// What those with the link do not see.
+        publicly_hidden_fields: List<Value>,
+        /// Whether assignees may pass their tasks on.
+        assign_someone_else: bool,
         /// When it was created.
         created_at: ApiTime,
         /// When anything of it last changed.
@@ -183,6 +194,8 @@ record! {
         due_date_passed: bool,
         /// Whether that time is near.
         due_soon: bool,
+        /// The latest deadline of its tasks.
+        max_task_deadline: ApiTime,
         /// How many tasks are late.
         late_tasks: i64,
         /// Members who are involved.
@@ -213,6 +226,18 @@ record! {
         ko_form_fields: Value,
         /// Files, if asked for by `with=assets`.
         assets: List<Value>,
+        /// Stages, if asked for by `with=stages`; undocumented.
+        stages: Value,
+        /// Folders, if asked for by `with=folders`.
+        folders: Value,
+        /// What the caller may do, if asked for by `with=permissions`; undocumented.
+        permissions: Value,
+        /// Figures about the tasks, if asked for by `with=tasks_meta`; undocumented.
+        tasks_meta: Value,
+        /// Members who watch it, if asked for by `with=member_watchers`; undocumented.
+        member_watchers: Value,
+        /// Guests who watch it, if asked for by `with=guest_watchers`; undocumented.
+        guest_watchers: Value,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tags of a run.
 
 use crate::TagId;
-use crate::lenient::Item;
+use crate::lenient::{Field, Item};
 use crate::record::record;
 
 record! {
@@ -24,10 +24,14 @@ record! {
 }
 
 record! {
-    /// The texts of a tag inside an association.
-    pub struct TagText {
-        /// The name.
+    /// A tag inside an association.
+    pub struct TagText or bare id {
+        /// The tag's id.
+        id: TagId,
+        /// The name, as the API calls it.
         title: String,
+        /// The name, as webhooks call it.
+        name: String,
         /// The colour.
         color: String,
     }
@@ -36,14 +40,17 @@ record! {
 impl Tag {
     /// The id of the tag, whichever form it came in.
     pub fn any_id(&self) -> Option<&TagId> {
-        self.tag_id.get().or_else(|| self.id.get())
+        let inner = || self.tag.get().and_then(|tag| tag.id.get());
+        self.tag_id.get().or_else(inner).or_else(|| self.id.get())
     }
 
     /// The name of the tag, under whichever name it came.
     pub fn any_title(&self) -> Option<&str> {
-        self.title
-            .as_str()
-            .or_else(|| self.name.as_str())
-            .or_else(|| self.tag.get().and_then(|tag| tag.title.as_str()))
+        let inner = self.tag.get().into_iter().flat_map(|tag| [&tag.title, &tag.name]);
+        [&self.title, &self.name]
+            .into_iter()
+            .chain(inner)
+            .filter_map(Field::as_str)
+            .find(|title| !title.is_empty())
     }
 }

@@ -2,13 +2,19 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+
 use crate::id::is_plausible;
 use crate::lenient::{Field, Item};
 use crate::record::record;
-use crate::{Announced, ApiTime, OrgId, RunId, RunStatus, TaskId, TaskStatus};
+use crate::salvage;
+use crate::{Announced, ApiTime, OrgId, RunId, TaskId};
 
 /// The longest text that is taken as a time or as the name of an event.
 const MAX_WORD_LEN: usize = 64;
+
+/// How many envelopes are opened.
+const MAX_ENVELOPES: usize = 3;
 
 /// What a webhook body says of itself: whom it is about, what happened, and when.
 ///
@@ -28,12 +34,13 @@ pub struct Webhook {
     /// `task.completed`, a process payload `process.completed` if it has a time of completion, else
     /// `process.launched` unless it is archived (API reference, section g.6).
     pub event: Option<String>,
-    /// When it happened, as far as the body says.
+    /// When it happened, as far as the body says. That a task has a time of completion says nothing of when somebody
+    /// commented on it, so of most organization events this is only known if they say it themselves.
     pub occurred_at: Option<ApiTime>,
     /// What a fetched run must not be older than.
     pub announced: Announced,
     /// Equal for two bodies about the same thing; made of ids and times. `None` where there is no time to tell two
-    /// occurrences apart.
+    /// occurrences apart. Localized dates have no seconds: what happens twice within a minute has one key then.
     pub dedupe_key: Option<String>,
 }
 
@@ -111,9 +118,11 @@ impl Webhook {
     /// [`UnreadableWebhook`] if it is none of the three shapes. Keep such a body: it will not be sent again.
     pub fn parse(body: &[u8]) -> Result<Self, UnreadableWebhook> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let body: Field<Body> = serde_json::from_slice(body).map_err(UnreadableWebhook::Json)?;
+        let body: Field<Body> = salvage::from_slice(body).map_err(UnreadableWebhook::Json)?;
         let body = body.into_value().ok_or(UnreadableWebhook::NotAnObject)?;
-        body.read().ok_or(UnreadableWebhook::NamesNothing)
+        Layer::open(body, MAX_ENVELOPES)
+            .read()
+            .ok_or(UnreadableWebhook::NamesNothing)
     }
 }
 
@@ -123,7 +132,7 @@ record! {
         /// Organization events: what happened.
         event: String,
         /// An envelope like that of API responses; undocumented for webhooks.
-        data: Box<Body>,
+        data: serde_json::Value,
         /// Organization events: the task.
         task: Item<TaskPart>,
         /// Organization events: the run.
@@ -158,8 +167,8 @@ record! {
         process_tasks = "process-tasks": serde_json::Value,
         /// Process payloads: likewise.
         launcher: serde_json::Value,
-        /// Process payloads: how it stands.
-        status: RunStatus,
+        /// Process payloads: likewise.
+        status: serde_json::Value,
         /// When anything last changed.
         last_updated: ApiTime,
         /// When it was created.
@@ -204,109 +213,225 @@ record! {
         run_id: RunId,
         /// Its run.
         run: Item<RunPart>,
-        /// How it stands.
-        status: TaskStatus,
         /// When it was completed.
         completed_at: ApiTime,
     }
 }
 
 impl Body {
-    fn read(&self) -> Option<Webhook> {
-        if let Some(task) = self.this_task.get() {
-            self.read_task_payload(task)
-        } else if let Some(event) = self.event.as_str().filter(|event| is_word(event)) {
-            self.read_organization_event(event)
-        } else if self.looks_like_a_run() {
-            self.read_process_payload()
-        } else {
-            self.data.get()?.read()
+    fn event_name(&self) -> Option<&str> {
+        self.event.as_str().filter(|event| is_word(event))
+    }
+
+    /// An id alone does not make a run of an object.
+    fn looks_like_a_run(&self) -> bool {
+        self.id.get().is_some()
+            && [
+                &self.checklist_id,
+                &self.checklist_title,
+                &self.name,
+                &self.progress,
+                &self.prerun,
+                &self.process_tasks,
+                &self.launcher,
+                &self.status,
+            ]
+            .into_iter()
+            .any(|sign| *sign != Field::Absent)
+    }
+
+    fn bare_run_id(&self) -> Option<&RunId> {
+        self.run_id.get().or_else(|| self.process_id.get())
+    }
+
+    fn as_task(&self) -> TaskPart {
+        TaskPart {
+            id: self.id.clone().map(|id| TaskId::from(id.as_str())),
+            run_id: self.run_id.clone(),
+            completed_at: self.completed_at.clone(),
+            ..TaskPart::default()
         }
     }
 
-    fn read_organization_event(&self, event: &str) -> Option<Webhook> {
-        let places = || [Some(self), self.data.get().map(|data| &**data)].into_iter().flatten();
-        let task = places().find_map(|place| place.task.get());
-        let run = places()
-            .flat_map(|place| [&place.process, &place.run])
-            .chain(task.map(|task| &task.run))
-            .find_map(Field::get);
-        let run_id = run
-            .and_then(|run| run.id.get())
-            .or_else(|| {
-                places()
-                    .flat_map(|place| [&place.run_id, &place.process_id])
-                    .find_map(Field::get)
+    fn as_run(&self) -> RunPart {
+        RunPart {
+            id: self.id.clone(),
+            organization_id: self.organization_id.clone(),
+            last_updated: self.last_updated.clone(),
+            completed_at: self.completed_at.clone(),
+            archived_at: self.archived_at.clone(),
+            created_at: self.created_at.clone(),
+        }
+    }
+}
+
+/// A body, and what is in its envelope.
+struct Layer {
+    body: Body,
+    data: Option<Box<Self>>,
+}
+
+impl std::ops::Deref for Layer {
+    type Target = Body;
+
+    fn deref(&self) -> &Body {
+        &self.body
+    }
+}
+
+impl Layer {
+    fn open(mut body: Body, envelopes: usize) -> Self {
+        let data = std::mem::take(&mut body.data).into_value().and_then(|data| {
+            let data: Field<Body> = Field::deserialize(data).ok()?;
+            Some(Box::new(Self::open(data.into_value()?, envelopes.checked_sub(1)?)))
+        });
+        Self { body, data }
+    }
+
+    fn read(&self) -> Option<Webhook> {
+        let webhook = self
+            .layers()
+            .find_map(Self::read_by_its_shape)
+            .or_else(|| self.layers().find_map(Self::read_by_what_is_left))?;
+        Some(Webhook {
+            org: self.org(),
+            ..webhook
+        })
+    }
+
+    fn org(&self) -> Option<OrgId> {
+        self.layers()
+            .flat_map(|layer| {
+                let runs = [&layer.process, &layer.run].into_iter().filter_map(Field::get);
+                [&layer.organization_id, &layer.org_id]
+                    .into_iter()
+                    .chain(runs.map(|run| &run.organization_id))
             })
-            .or_else(|| task?.run_id.get());
+            .find_map(Field::get)
+            .filter(|org| is_plausible(org.as_str()))
+            .cloned()
+    }
+
+    /// The body itself, and what is in its `data` envelopes.
+    fn layers(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |layer| layer.data.as_deref())
+    }
+
+    fn read_by_its_shape(&self) -> Option<Webhook> {
+        if let Some(task) = self.this_task.get() {
+            self.read_task_payload(task)
+        } else if let Some(event) = self.event_name() {
+            self.read_organization_event(Some(event))
+        } else if self.looks_like_a_run() {
+            self.read_process_payload()
+        } else {
+            None
+        }
+    }
+
+    /// A member that marks a shape may itself be of a foreign type; what stands beside it still names something.
+    fn read_by_what_is_left(&self) -> Option<Webhook> {
+        if self.this_task != Field::Absent {
+            self.read_task_payload(&TaskPart::default())
+        } else if self.event != Field::Absent {
+            self.read_organization_event(None)
+        } else {
+            None
+        }
+    }
+
+    fn read_organization_event(&self, event: Option<&str>) -> Option<Webhook> {
+        let about_a_task = event.is_some_and(|event| event.starts_with("task."));
+        // The object that `data` is, if it is one.
+        let object = || self.layers().skip(1).find(|layer| layer.id.get().is_some());
+        let task = self
+            .layers()
+            .flat_map(|layer| [&layer.task, &layer.this_task])
+            .find_map(Field::get)
+            .map(|task| (**task).clone())
+            .or_else(|| about_a_task.then(object)?.map(|layer| layer.as_task()))
+            .unwrap_or_default();
         let task_id = task
-            .and_then(|task| task.id.get())
-            .or_else(|| places().find_map(|place| place.task_id.get()));
+            .id
+            .get()
+            .or_else(|| self.layers().find_map(|layer| layer.task_id.get()));
+        let run = self
+            .layers()
+            .flat_map(|layer| [&layer.process, &layer.run])
+            .chain([&task.run])
+            .find_map(Field::get)
+            .map(|run| (**run).clone())
+            .or_else(|| {
+                let itself = || Some(self).filter(|body| body.looks_like_a_run());
+                (!about_a_task)
+                    .then(|| itself().or_else(object))?
+                    .map(|layer| layer.as_run())
+            })
+            .unwrap_or_default();
+        let run_id = run
+            .id
+            .get()
+            .or_else(|| self.layers().find_map(|layer| layer.bare_run_id()))
+            .or_else(|| task.run_id.get());
         let announced = Announced {
-            run_last_updated: run.and_then(|run| time(&run.last_updated)),
-            run_completed_at: run.and_then(|run| time(&run.completed_at)),
-            run_archived_at: run.and_then(|run| time(&run.archived_at)),
+            run_last_updated: time(&run.last_updated),
+            run_completed_at: time(&run.completed_at),
+            run_archived_at: time(&run.archived_at),
             task: None,
-            task_completed_at: task.and_then(|task| time(&task.completed_at)),
+            task_completed_at: time(&task.completed_at),
         };
-        let occurred_at = time(&self.occurred_at)
-            .or_else(|| time(&self.timestamp))
-            .or_else(|| time(&self.created_at))
-            .or_else(|| announced.task_completed_at.clone())
-            .or_else(|| announced.run_completed_at.clone())
-            .or_else(|| announced.run_last_updated.clone());
+        // The times of a task or a run tell two comments on it apart as little as two assignments.
+        let occurred_at = self.said_time().or_else(|| match event? {
+            "task.completed" => announced.task_completed_at.clone(),
+            "process.completed" => announced.run_completed_at.clone(),
+            "process.launched" => time(&run.created_at).or_else(|| announced.run_last_updated.clone()),
+            _ => None,
+        });
         self.webhook(
             WebhookKind::Organization,
             run_id,
             task_id,
-            Some(event.to_owned()),
+            event.map(str::to_owned),
             occurred_at,
             announced,
         )
     }
 
     fn read_task_payload(&self, task: &TaskPart) -> Option<Webhook> {
-        let process = [&self.process, &self.run, &task.run].into_iter().find_map(Field::get);
-        let run_id = process
-            .and_then(|process| process.id.get())
+        let runs = || [&self.process, &self.run, &task.run].into_iter().filter_map(Field::get);
+        let run_id = runs()
+            .find_map(|run| run.id.get())
             .or_else(|| task.run_id.get())
-            .or_else(|| self.run_id.get());
-        let event = self
-            .event
-            .as_str()
-            .filter(|event| is_word(event))
-            .unwrap_or("task.completed");
-        let completed_at = time(&task.completed_at);
+            .or_else(|| self.bare_run_id());
+        let event = self.event_name().unwrap_or("task.completed");
         let announced = Announced {
-            task_completed_at: completed_at.clone(),
-            run_last_updated: process.and_then(|process| time(&process.last_updated)),
+            task_completed_at: time(&task.completed_at),
+            run_last_updated: runs().find_map(|run| time(&run.last_updated)),
             ..Announced::default()
+        };
+        let occurred_at = match event {
+            "task.completed" => announced.task_completed_at.clone().or_else(|| self.said_time()),
+            _ => self.said_time(),
         };
         self.webhook(
             WebhookKind::Task,
             run_id,
-            task.id.get(),
+            task.id.get().or_else(|| self.task_id.get()),
             Some(event.to_owned()),
-            completed_at,
+            occurred_at,
             announced,
         )
     }
 
-    /// An id alone does not make a run of an object.
-    fn looks_like_a_run(&self) -> bool {
-        self.id.get().is_some()
-            && (self.status.get().is_some()
-                || [
-                    &self.checklist_id,
-                    &self.checklist_title,
-                    &self.name,
-                    &self.progress,
-                    &self.prerun,
-                    &self.process_tasks,
-                    &self.launcher,
-                ]
-                .into_iter()
-                .any(|sign| *sign != Field::Absent))
+    /// When the event happened, where a member of its own says it.
+    fn said_time(&self) -> Option<ApiTime> {
+        self.layers()
+            .flat_map(|layer| [&layer.occurred_at, &layer.timestamp])
+            .find_map(time)
+            .or_else(|| {
+                let of_the_event = self.event != Field::Absent && !self.looks_like_a_run();
+                of_the_event.then(|| time(&self.created_at))?
+            })
     }
 
     fn read_process_payload(&self) -> Option<Webhook> {
@@ -348,14 +473,9 @@ impl Body {
             return None;
         }
         announced.task.clone_from(&task);
-        let org = [&self.organization_id, &self.org_id]
-            .into_iter()
-            .chain(self.process.get().map(|process| &process.organization_id))
-            .find_map(Field::get)
-            .filter(|org| is_plausible(org.as_str()))
-            .cloned();
-        // Without a time, the second occurrence would be taken for the first.
-        let dedupe_key = occurred_at.as_ref().map(|at| {
+        // Without a time, or with nothing but a day, the second occurrence would be taken for the first.
+        let precise = occurred_at.as_ref().filter(|at| at.as_str().contains(':'));
+        let dedupe_key = precise.map(|at| {
             let mut key = event.as_deref().unwrap_or(kind.as_str()).to_owned();
             let ids = [
                 ("run", run.as_ref().map(RunId::as_str)),
@@ -366,14 +486,16 @@ impl Body {
                     key.push_str(&format!(" {what} {id}"));
                 }
             }
-            for time in std::iter::once(at).chain(announced.run_completed_at.as_ref().filter(|time| *time != at)) {
+            let further = [&announced.run_completed_at, &announced.run_archived_at];
+            for time in std::iter::once(at).chain(further.into_iter().flatten().filter(|time| *time != at)) {
                 key.push_str(&format!(" {time}"));
             }
             key
         });
         Some(Webhook {
             kind,
-            org,
+            // An outer envelope may be what names it.
+            org: None,
             run,
             task,
             event,

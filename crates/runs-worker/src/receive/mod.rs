@@ -15,7 +15,7 @@ use axum::{Json, Router, routing};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode};
-use metrics::counter;
+use metrics::{counter, gauge};
 use runs_store::{Appended, NewNotification, NotificationHead, Store, StoreError, Subject};
 use serde_json::json;
 use tallyfy_model::{OrgId, Webhook};
@@ -72,6 +72,7 @@ impl Receiver {
         let line = Line::of(&notification);
         match self.store.append(notification, self.clock.now()).await {
             Ok(appended) => {
+                gauge!("runs_worker_last_notification_timestamp_seconds").set(seconds(received_at));
                 line.log(&appended);
                 match appended {
                     Appended::Stored => Answer::Stored(id),
@@ -178,6 +179,12 @@ fn read_notification(org: &OrgId, body: Bytes, received_at: jiff::Timestamp) -> 
             }
         }
     }
+}
+
+/// A time as metrics have it.
+#[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
+fn seconds(time: jiff::Timestamp) -> f64 {
+    time.as_millisecond() as f64 / 1000.0
 }
 
 /// What the log says of one notification: ids, never a body.
