@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tallyfy_model::{Field, Item, OrgId, Run, RunId, Task, TaskId};
+use tallyfy_model::{OrgId, Run, RunId, Task, TaskId};
 use tallyfy_transport::{HttpTransport, Request, Response};
 
 use crate::decode;
@@ -105,18 +105,7 @@ impl Client {
     /// [`Error`]; nothing is tried twice.
     pub async fn get_task(&self, task: &TaskId) -> Result<Task, Error> {
         let request = Request::get(["organizations", self.org.as_str(), "tasks", task.as_str()])?;
-        self.ask(request, |body| {
-            let (data, pointer) = decode::data(body)?;
-            match serde_json::from_str::<Field<Item<Task>>>(data.get()) {
-                Ok(Field::Value(task)) => Ok(Item::into_inner(task)),
-                Ok(_) | Err(_) => Err(Mismatch::Unexpected {
-                    pointer: pointer.to_owned(),
-                    expected: "a task",
-                    found: decode::kind(data),
-                }),
-            }
-        })
-        .await
+        self.ask(request, |body| decode::task(body, task)).await
     }
 
     /// Asks for one run of the organization's list, to see whether the API is there and the token good for it.

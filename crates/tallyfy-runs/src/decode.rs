@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
-use tallyfy_model::{NotARun, Run, RunId};
+use tallyfy_model::{Field, Item, NotARun, Run, RunId, Task, TaskId};
 
 use crate::error::Mismatch;
 
@@ -30,10 +30,38 @@ pub(crate) fn run(body: &[u8], asked: &RunId) -> Result<Run, Mismatch> {
     Ok(run)
 }
 
+/// The task in the body of a 2xx answer: an object, or, as some endpoints wrap it, a list of one.
+pub(crate) fn task(body: &[u8], asked: &TaskId) -> Result<Task, Mismatch> {
+    let (data, pointer) = data(body)?;
+    let unexpected = || Mismatch::Unexpected {
+        pointer: pointer.to_owned(),
+        expected: "a task",
+        found: kind(data),
+    };
+    if !data.get().starts_with(['{', '[']) {
+        return Err(unexpected());
+    }
+    let Ok(Field::Value(task)) = serde_json::from_str::<Field<Item<Task>>>(data.get()) else {
+        return Err(unexpected());
+    };
+    let task = task.into_inner();
+    match task.id.get() {
+        Some(id) if !id.as_str().eq_ignore_ascii_case(asked.as_str()) => Err(Mismatch::AnotherTask {
+            asked: asked.clone(),
+            found: id.clone(),
+        }),
+        _ => Ok(task),
+    }
+}
+
 /// What an answer wraps in `data`, and where that is. A bare object, which no documentation shows, is taken for it.
 pub(crate) fn data(body: &[u8]) -> Result<(&RawValue, &'static str), Mismatch> {
-    let text = std::str::from_utf8(body).map_err(|error| Mismatch::NotText {
-        at: error.valid_up_to(),
+    let text = std::str::from_utf8(body).map_err(|error| match error.error_len() {
+        Some(_) => Mismatch::NotText {
+            at: error.valid_up_to(),
+        },
+        // The last character is begun and not finished.
+        None => Mismatch::EndsEarly { at: body.len() },
     })?;
     let text = text.trim_start_matches('\u{feff}').trim();
     if text.is_empty() {
@@ -52,27 +80,34 @@ pub(crate) fn data(body: &[u8]) -> Result<(&RawValue, &'static str), Mismatch> {
             }
         }
     })?;
-    let members: BTreeMap<String, &RawValue> = serde_json::from_str(top.get()).map_err(|_| Mismatch::Unexpected {
+    let unexpected = |expected, found| Mismatch::Unexpected {
         pointer: String::new(),
-        expected: "an object",
-        found: kind(top),
-    })?;
+        expected,
+        found,
+    };
+    if !top.get().starts_with('{') {
+        return Err(unexpected("an object", kind(top)));
+    }
+    let members: BTreeMap<String, &RawValue> =
+        serde_json::from_str(top.get()).map_err(|_| unexpected("an object", "one whose keys cannot be read"))?;
     match members.get("data") {
         Some(data) => Ok((data, "/data")),
         None if members.contains_key("id") => Ok((top, "")),
-        None => Err(Mismatch::Unexpected {
-            pointer: String::new(),
-            expected: "an object with a member `data`",
-            found: "an object without it",
-        }),
+        None => Err(unexpected("an object with a member `data`", "an object without it")),
     }
 }
 
 /// What some JSON is, for a person.
 pub(crate) fn kind(json: &RawValue) -> &'static str {
-    match json.get().as_bytes() {
+    let text = json.get();
+    let is_empty = || {
+        text.get(1..text.len() - 1)
+            .is_some_and(|inside| inside.trim().is_empty())
+    };
+    match text.as_bytes() {
+        [b'{', ..] if is_empty() => "an empty object",
         [b'{', ..] => "an object",
-        [b'[', .., b']'] if json.get()[1..json.get().len() - 1].trim().is_empty() => "an empty array",
+        [b'[', ..] if is_empty() => "an empty array",
         [b'[', ..] => "an array",
         [b'"', ..] => "a string",
         [b't' | b'f', ..] => "true or false",

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
-use tallyfy_model::{ApiError, RunId};
+use tallyfy_model::{ApiError, RunId, TaskId};
 use tallyfy_transport::{ErrorKind, Request, Response, TransportError};
 use thiserror::Error;
 
@@ -41,8 +41,9 @@ pub enum Error {
     /// The address exists for nobody (404 for the path, not for the thing): the base URL is wrong, or the API changed.
     #[error("{0}: there is no such endpoint, check the base URL{reason}", reason = .0.reason())]
     NoSuchEndpoint(Answer),
-    /// The server is in trouble (5xx), or answered with a redirect.
-    #[error("{0}: the server is in trouble")]
+    /// The server is in trouble (5xx), gave up waiting for the request (408), or answered with a redirect, which is not
+    /// followed.
+    #[error("{0}: {trouble}", trouble = .0.trouble())]
     ServerTrouble(Answer),
     /// There is an answer, but it is not what the API is known to send.
     #[error("{answer}: {mismatch}")]
@@ -53,7 +54,7 @@ pub enum Error {
         mismatch: Mismatch,
     },
     /// There is no answer.
-    #[error("the API cannot be reached")]
+    #[error("there is no answer from the API")]
     NotReachable(#[source] TransportError),
     /// There is no usable token.
     #[error("there is no usable token")]
@@ -123,9 +124,11 @@ impl From<TransportError> for Error {
 }
 
 fn retry_text(retry_after: Option<Duration>) -> String {
-    retry_after
-        .map(|wait| format!(", again in {wait:?}"))
-        .unwrap_or_default()
+    match retry_after {
+        None => String::new(),
+        Some(Duration::ZERO) => ", try again now".to_owned(),
+        Some(wait) => format!(", try again in {wait:?}"),
+    }
 }
 
 /// What was asked, and how it was answered.
@@ -160,6 +163,16 @@ impl Answer {
         }
     }
 
+    fn trouble(&self) -> &'static str {
+        if self.status.is_redirection() {
+            "a redirect, which is not followed; check the base URL"
+        } else if self.status == StatusCode::REQUEST_TIMEOUT {
+            "the server gave up waiting for the request"
+        } else {
+            "the server is in trouble"
+        }
+    }
+
     fn reason(&self) -> String {
         if self.api == ApiError::default() {
             String::new()
@@ -179,7 +192,7 @@ impl fmt::Display for Answer {
             self.status.as_u16()
         )?;
         if let Some(id) = &self.request_id {
-            write!(formatter, " (request {})", id.escape_default())?;
+            write!(formatter, " (request {})", one_line(id))?;
         }
         Ok(())
     }
@@ -226,15 +239,33 @@ pub enum Mismatch {
         found: &'static str,
     },
     /// It is another run than the one that was asked for.
-    #[error("expected run {asked} at /data, found run {found}")]
+    #[error("expected run {asked}, found run {}", one_line(.found.as_str()))]
     AnotherRun {
         /// The one asked for.
         asked: RunId,
         /// The one that came.
         found: RunId,
     },
+    /// It is another task than the one that was asked for.
+    #[error("expected task {asked}, found task {}", one_line(.found.as_str()))]
+    AnotherTask {
+        /// The one asked for.
+        asked: TaskId,
+        /// The one that came.
+        found: TaskId,
+    },
 }
 
 fn shown(pointer: &str) -> &str {
     if pointer.is_empty() { "the top" } else { pointer }
+}
+
+/// A text from outside that cannot flood or forge a log.
+fn one_line(text: &str) -> String {
+    let longest = 64;
+    let mut line: String = text.chars().take(longest).flat_map(char::escape_debug).collect();
+    if text.chars().nth(longest).is_some() {
+        line.push('…');
+    }
+    line
 }

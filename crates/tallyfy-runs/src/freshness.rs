@@ -42,9 +42,11 @@ impl fmt::Display for Behind {
 /// How a run is older than a webhook announced it, or `None` if it is not, as far as that can be told.
 ///
 /// Reads may be answered by a replica that lags behind (API reference, section e.3). Times that cannot be read are not
-/// compared, and none is compared more exactly than to the second: webhooks leave milliseconds out.
+/// compared, and two times are compared as exactly as the coarser of them is written: some are without milliseconds, and
+/// localized ones without seconds.
 ///
-/// A run that was updated at or after the announced time has moved on: a task that is open there again was reopened.
+/// A run that was updated after the announced time has moved on: a task that is open there again was reopened. Equal
+/// times prove nothing, as the update may be another one of the same second.
 pub fn behind(run: &Run, announced: &Announced) -> Option<Behind> {
     let last_updated = run.last_updated.get();
     if let (Some(wanted), Some(fetched)) = (&announced.run_last_updated, last_updated)
@@ -55,9 +57,7 @@ pub fn behind(run: &Run, announced: &Announced) -> Option<Behind> {
             fetched: fetched.clone(),
         });
     }
-    let has_moved_on_since = |time: &ApiTime| {
-        last_updated.is_some_and(|fetched| matches!((seconds(fetched), seconds(time)), (Some(a), Some(b)) if a > b))
-    };
+    let has_moved_on_since = |time: &ApiTime| last_updated.is_some_and(|fetched| is_earlier(time, fetched));
     if let Some(at) = &announced.run_completed_at {
         let complete = run.completed_at.get().is_some() || run.status.get().is_some_and(RunStatus::is_complete);
         if !complete && !has_moved_on_since(at) {
@@ -76,14 +76,18 @@ pub fn behind(run: &Run, announced: &Announced) -> Option<Behind> {
 
 fn task_behind(run: &Run, announced: &Announced, has_moved_on_since: impl Fn(&ApiTime) -> bool) -> Option<Behind> {
     let id = announced.task.as_ref()?;
-    let at = announced.task_completed_at.as_ref()?;
+    let at = announced.task_completed_at.as_ref();
     // Only a list that was asked for and understood says that a task is not there.
-    if matches!(run.tasks, Field::Absent | Field::Unexpected(_)) || has_moved_on_since(at) {
+    if matches!(run.tasks, Field::Absent | Field::Unexpected(_)) || at.is_some_and(has_moved_on_since) {
         return None;
     }
     let Some(task) = run.tasks.iter().find(|task| task.id.get() == Some(id)) else {
-        return Some(Behind::TaskMissing(id.clone()));
+        // A task that was completed belongs to the list. Any other may be hidden from it, but a list without any task is
+        // what a lagging replica shows of a new run.
+        let belongs_there = at.is_some() || run.tasks.iter().next().is_none();
+        return belongs_there.then(|| Behind::TaskMissing(id.clone()));
     };
+    let at = at?;
     let current = match task.completed_at.get() {
         Some(completed) => !is_earlier(completed, at),
         None => task.is_complete(),
@@ -91,18 +95,31 @@ fn task_behind(run: &Run, announced: &Announced, has_moved_on_since: impl Fn(&Ap
     (!current).then(|| Behind::TaskNotComplete(id.clone()))
 }
 
+/// Whether one time is before another for certain, given how exactly either is written.
 fn is_earlier(time: &ApiTime, than: &ApiTime) -> bool {
-    // A date alone names no second.
-    matches!((seconds(time), seconds(than)), (Some(time), Some(than)) if time < than)
+    let (Some(time), Some(than)) = (exact(time), exact(than)) else {
+        return false;
+    };
+    let unit = time.1.max(than.1);
+    time.0.div_euclid(unit) < than.0.div_euclid(unit)
 }
 
-fn seconds(time: &ApiTime) -> Option<i64> {
-    let is_date_only = time.as_str().trim().len() <= 10;
-    if is_date_only {
-        None
-    } else {
-        time.timestamp().map(jiff::Timestamp::as_second)
+/// A time in nanoseconds, and the length of the unit that it is written to. A date alone names no moment.
+fn exact(time: &ApiTime) -> Option<(i128, i128)> {
+    const MILLISECOND: i128 = 1_000_000;
+    const SECOND: i128 = 1000 * MILLISECOND;
+    let text = time.as_str().trim();
+    if text.len() <= 10 {
+        return None;
     }
+    let unit = if text.contains('/') {
+        60 * SECOND
+    } else if text.contains('.') {
+        MILLISECOND
+    } else {
+        SECOND
+    };
+    Some((time.timestamp()?.as_nanosecond(), unit))
 }
 
 #[cfg(test)]
@@ -140,6 +157,34 @@ mod tests {
     fn milliseconds_that_one_side_leaves_out_make_nothing_stale() {
         let announced = r#"{"run_last_updated":"2026-01-31T09:00:00.900Z"}"#;
         assert_eq!(told(r#""last_updated":"2026-01-31T09:00:00Z""#, announced), None);
+    }
+
+    #[test]
+    fn milliseconds_count_where_both_sides_have_them() {
+        let run = r#"{"run_last_updated":"2026-01-31T09:00:00.900Z"}"#;
+        assert!(told(r#""last_updated":"2026-01-31T09:00:00.100Z""#, run).is_some());
+        let task = r#"{"task":"t1","task_completed_at":"2026-01-31T09:00:00.900Z"}"#;
+        let open = |updated: &str| format!(r#""last_updated":"{updated}","tasks":[{{"id":"t1","status":"active"}}]"#);
+        assert!(told(&open("2026-01-31T09:00:00.100Z"), task).is_some());
+        assert!(told(&open("2026-01-31T09:00:00Z"), task).is_some(), "the same second");
+        assert_eq!(told(&open("2026-01-31T09:00:00.901Z"), task), None);
+    }
+
+    #[test]
+    fn a_time_without_seconds_is_no_proof_within_its_minute() {
+        let announced = r#"{"task":"t1","task_completed_at":"31/01/2026 09:00 AM UTC"}"#;
+        let open = |updated: &str| format!(r#""last_updated":"{updated}","tasks":[{{"id":"t1","status":"active"}}]"#);
+        assert!(told(&open("2026-01-31T09:00:20Z"), announced).is_some());
+        assert_eq!(told(&open("2026-01-31T09:01:00Z"), announced), None);
+    }
+
+    #[test]
+    fn an_announced_task_is_missed_in_an_empty_list_whatever_happened_to_it() {
+        let announced = r#"{"task":"t1"}"#;
+        assert_eq!(told(r#""tasks":[]"#, announced).as_deref(), Some("without task t1"));
+        assert_eq!(told(r#""tasks":[{"id":"t2"}]"#, announced), None, "it may be hidden");
+        assert_eq!(told(r#""tasks":[{"id":"t1","status":"active"}]"#, announced), None);
+        assert_eq!(told(r#""name":"x""#, announced), None, "tasks were not asked for");
     }
 
     #[test]

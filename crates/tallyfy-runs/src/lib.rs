@@ -33,3 +33,7 @@ pub use client::{Client, GetRunOptions};
 pub use error::{Answer, Error, Mismatch};
 pub use freshness::{Behind, behind};
 pub use include::{Include, InvalidInclude, OtherInclude};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

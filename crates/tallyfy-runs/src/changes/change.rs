@@ -63,7 +63,8 @@ pub enum Change {
     /// One of the run's dates is another.
     #[serde(rename = "date")]
     Date {
-        /// Which: `due_date`, `started_at`, `created_at`.
+        /// Which: `due_date`, `started_at`, `created_at`; `completed_at` or `archived_at` where the run was completed or
+        /// archived before.
         field: String,
         /// The date before, as the API says it.
         from: Option<String>,
@@ -143,7 +144,7 @@ pub struct TaskRef {
     pub id: String,
     /// The title.
     pub title: Option<String>,
-    /// How it stands now.
+    /// How it stands now, or stood when it was last seen.
     pub status: Option<String>,
 }
 

@@ -1,22 +1,20 @@
 //! What is different between two views of a run.
 //!
-//! The two views are compared as JSON text. What means the same is no difference: another order of keys, an include
-//! wrapped or bare, `[]` for an empty map, an id as a number or a string, another spelling of a date. An include that
-//! only one of the views has was not asked for in the other, and says nothing.
+//! The two views are compared as JSON text, so that numbers keep every digit and nothing unknown is lost.
 
 mod answers;
 mod change;
 mod fields;
 mod json;
+mod list;
 mod tasks;
-
-use std::collections::BTreeMap;
 
 use tallyfy_model::{Progress, Run, RunStatus};
 
 pub use change::{Change, FieldChange, TagRef, TaskRef};
 
-use json::{Json, same};
+use json::{Json, Members, same};
+use list::Pair;
 
 /// Members that are there only when they were asked for (API reference, section b.1).
 const INCLUDES: [&str; 13] = [
@@ -36,11 +34,12 @@ const INCLUDES: [&str; 13] = [
 ];
 
 /// Members that have a kind of change of their own, or, as `last_updated`, only say that there are others.
-const TYPED: [&str; 13] = [
+const TYPED: [&str; 14] = [
     "id",
     "last_updated",
     "status",
     "progress",
+    "whole_progress",
     "name",
     "owner_id",
     "completed_at",
@@ -57,6 +56,14 @@ const DATES: [&str; 3] = ["created_at", "started_at", "due_date"];
 
 /// What is different in `after`, the run's own state first, then its tasks, answers and tags, then everything else.
 ///
+/// What means the same is no difference: another order of keys, of tasks or of tags; an include wrapped or bare; `[]` for
+/// an empty map; a member that is `null`, an empty list or an empty map, or left out; an id as a number or as a string;
+/// people as ids or as objects with these ids; another spelling of an instant, or of "complete"; an answer cleared in any
+/// of the ways in which the API writes that (API reference, section c.7). `last_updated` alone says nothing. An include
+/// that only one of the views has was not asked for in the other, and says nothing either.
+///
+/// Whatever else is different is reported, if not by a kind of its own then by where it is.
+///
 /// ```
 /// use tallyfy_model::Run;
 /// use tallyfy_runs::{Change, changes};
@@ -70,26 +77,36 @@ pub fn changes(before: &Run, after: &Run) -> Vec<Change> {
     if before.raw() == after.raw() {
         return Vec::new();
     }
-    // Not `Json::new`: a run whose only member is `data` has no id, so there is no envelope here.
+    // A run whose only member is `data` has no id, so no envelope is taken off here.
     let old = Json::new(before.raw()).members();
     let new = Json::new(after.raw()).members();
     let mut found = Vec::new();
-    state(before, after, &old, &new, &mut found);
-    tasks::compare(&old, &new, &mut found);
-    answers::compare(&old, &new, &mut found);
-    tags(before, after, &old, &new, &mut found);
-    everything_else(&old, &new, &mut found);
+    let mut others = Vec::new();
+    state(before, after, &old, &new, &mut found, &mut others);
+    forms(&old, &new, &mut found, &mut others);
+    tags(&old, &new, &mut found, &mut others);
+    everything_else(&old, &new, &mut others);
+    found.extend(others.into_iter().map(Change::Other));
     found
 }
 
-type Members<'a> = BTreeMap<String, Json<'a>>;
-
-fn state(before: &Run, after: &Run, old: &Members<'_>, new: &Members<'_>, found: &mut Vec<Change>) {
-    let differs = |key: &str| match (old.get(key), new.get(key)) {
-        (Some(a), Some(b)) if a.is_empty() && b.is_empty() => false,
-        (Some(a), Some(b)) => !same(*a, *b),
-        (Some(only), None) | (None, Some(only)) => !only.is_empty(),
-        (None, None) => false,
+fn state(
+    before: &Run,
+    after: &Run,
+    old: &Members<'_>,
+    new: &Members<'_>,
+    found: &mut Vec<Change>,
+    others: &mut Vec<FieldChange>,
+) {
+    // What the typed changes cannot tell, because the form is one that nobody foresaw, is told by where it is.
+    let mut differs = |key: &str| {
+        let (a, b) = (old.get(key).copied(), new.get(key).copied());
+        if fields::is_odd(key, a) || fields::is_odd(key, b) {
+            fields::compare("", key, a, b, others);
+            return false;
+        }
+        let value = |json: Option<Json<'_>>| json.is_some_and(|json| !json.is_no_value());
+        (value(a) || value(b)) && !same(key, a, b)
     };
     if differs("status") {
         let text = |run: &Run| run.status.get().map(ToString::to_string);
@@ -98,30 +115,29 @@ fn state(before: &Run, after: &Run, old: &Members<'_>, new: &Members<'_>, found:
             to: text(after),
         });
     }
-    let is_complete =
-        |run: &Run| run.completed_at.get().is_some() || run.status.get().is_some_and(RunStatus::is_complete);
-    match (is_complete(before), is_complete(after)) {
+    let (completed_otherwise, archived_otherwise) = (differs("completed_at"), differs("archived_at"));
+    let has = |members: &Members<'_>, key: &str| members.get(key).is_some_and(|json| !json.is_no_value());
+    let is_complete = |run: &Run, members: &Members<'_>| {
+        has(members, "completed_at") || run.status.get().is_some_and(RunStatus::is_complete)
+    };
+    match (is_complete(before, old), is_complete(after, new)) {
         (false, true) => found.push(Change::Completed {
             at: after.completed_at.get().map(ToString::to_string),
         }),
         (true, false) => found.push(Change::Reopened),
-        _ if differs("completed_at") => found.push(date("completed_at", before, after)),
+        _ if completed_otherwise => found.push(date("completed_at", before, after)),
         _ => {}
     }
-    match (before.archived_at.get(), after.archived_at.get()) {
-        (None, Some(at)) => found.push(Change::Archived {
-            at: Some(at.to_string()),
+    let is_archived = |run: &Run, members: &Members<'_>| {
+        has(members, "archived_at") || run.status.get() == Some(&RunStatus::Archived)
+    };
+    match (is_archived(before, old), is_archived(after, new)) {
+        (false, true) => found.push(Change::Archived {
+            at: after.archived_at.get().map(ToString::to_string),
         }),
-        (Some(_), None) => found.push(Change::Reactivated),
-        _ if differs("archived_at") => found.push(date("archived_at", before, after)),
+        (true, false) => found.push(Change::Reactivated),
+        _ if archived_otherwise => found.push(date("archived_at", before, after)),
         _ => {}
-    }
-    let percent = |run: &Run| run.progress.get().and_then(Progress::percent);
-    if percent(before) != percent(after) {
-        found.push(Change::Progress {
-            from: percent(before),
-            to: percent(after),
-        });
     }
     if differs("name") {
         let text = |run: &Run| run.name.as_str().map(str::to_owned);
@@ -142,6 +158,37 @@ fn state(before: &Run, after: &Run, old: &Members<'_>, new: &Members<'_>, found:
             found.push(date(field, before, after));
         }
     }
+    let percents = |run: &Run| [&run.progress, &run.whole_progress].map(|it| it.get().and_then(Progress::percent));
+    let ([from, whole_from], [to, whole_to]) = (percents(before), percents(after));
+    if progress("progress", from == to, old, new, others) {
+        found.push(Change::Progress { from, to });
+    }
+    if progress("whole_progress", whole_from == whole_to, old, new, others) {
+        fields::compare(
+            "",
+            "whole_progress",
+            old.get("whole_progress").copied(),
+            new.get("whole_progress").copied(),
+            others,
+        );
+    }
+}
+
+/// Whether the share that is done is another. Where it is not, but is counted in other numbers, these are reported.
+fn progress(
+    key: &str,
+    same_percent: bool,
+    old: &Members<'_>,
+    new: &Members<'_>,
+    others: &mut Vec<FieldChange>,
+) -> bool {
+    let (a, b) = (old.get(key).copied(), new.get(key).copied());
+    let is_odd = fields::is_odd(key, a) || fields::is_odd(key, b);
+    let is_counted = |json: Option<Json<'_>>| json.is_some_and(|json| !json.members().is_empty());
+    if is_odd || (same_percent && is_counted(a) && is_counted(b)) {
+        fields::compare("", key, a, b, others);
+    }
+    !is_odd && !same_percent
 }
 
 fn date(field: &str, before: &Run, after: &Run) -> Change {
@@ -162,48 +209,88 @@ fn date(field: &str, before: &Run, after: &Run) -> Change {
     }
 }
 
-fn tags(before: &Run, after: &Run, old: &Members<'_>, new: &Members<'_>, found: &mut Vec<Change>) {
-    if !old.contains_key("tags") || !new.contains_key("tags") {
-        return;
+/// Tasks, answers and form fields.
+fn forms(old: &Members<'_>, new: &Members<'_>, found: &mut Vec<Change>, others: &mut Vec<FieldChange>) {
+    let tasks = match (old.get("tasks"), new.get("tasks")) {
+        (Some(old), Some(new)) => list::pair("tasks", &["id"], *old, *new, others),
+        // Not asked for in one of them: nothing can be said.
+        _ => None,
+    };
+    let (answers, answered) = answers::compare(old, new, tasks.as_ref());
+    if let Some(tasks) = &tasks {
+        tasks::compare(&tasks.old, &tasks.new, &answered, found);
     }
-    let by_id = |run: &Run| -> BTreeMap<String, Option<String>> {
-        run.tags
-            .iter()
-            .filter_map(|tag| Some((tag.any_id()?.to_string(), tag.any_title().map(str::to_owned))))
-            .collect()
-    };
-    let (old, new) = (by_id(before), by_id(after));
-    let tag = |(id, title): (&String, &Option<String>)| TagRef {
-        id: id.clone(),
-        title: title.clone(),
-    };
-    found.extend(
-        new.iter()
-            .filter(|(id, _)| !old.contains_key(*id))
-            .map(|entry| Change::TagAdded { tag: tag(entry) }),
-    );
-    found.extend(
-        old.iter()
-            .filter(|(id, _)| !new.contains_key(*id))
-            .map(|entry| Change::TagRemoved { tag: tag(entry) }),
-    );
+    found.extend(answers);
+    if fields::is_odd("prerun", old.get("prerun").copied()) || fields::is_odd("prerun", new.get("prerun").copied()) {
+        fields::compare(
+            "",
+            "prerun",
+            old.get("prerun").copied(),
+            new.get("prerun").copied(),
+            others,
+        );
+    }
+    for key in ["form_fields", "ko_form_fields"] {
+        if let (Some(a), Some(b)) = (old.get(key), new.get(key)) {
+            // By alias, it repeats what `prerun` has by id.
+            let repeats = |json: &Json<'_>| key == "ko_form_fields" && json.elements().is_none();
+            if repeats(a) && repeats(b) && old.contains_key("prerun") && new.contains_key("prerun") {
+                continue;
+            }
+            answers::compare_form_fields(key, *a, *b, &answered, others);
+        }
+    }
 }
 
-fn everything_else(old: &Members<'_>, new: &Members<'_>, found: &mut Vec<Change>) {
-    let mut differences = Vec::new();
+fn tags(old: &Members<'_>, new: &Members<'_>, found: &mut Vec<Change>, others: &mut Vec<FieldChange>) {
+    let (Some(old), Some(new)) = (old.get("tags"), new.get("tags")) else {
+        return;
+    };
+    // The id of an association is not that of the tag (API reference, section c.3).
+    let Some(Pair { old, new, .. }) = list::pair("tags", &["tag_id", "id"], *old, *new, others) else {
+        return;
+    };
+    let title = |tag: &Members<'_>| {
+        Json::id_under(tag, &["title", "name"])
+            .or_else(|| Json::id_under(&tag.get("tag")?.members(), &["title", "name"]))
+    };
+    let reference = |id: &String, tag: &Members<'_>| TagRef {
+        id: id.clone(),
+        title: title(tag),
+    };
+    for (id, tag) in &new.by_id {
+        let Some(before) = old.by_id.get(id) else {
+            found.push(Change::TagAdded {
+                tag: reference(id, &tag.members),
+            });
+            continue;
+        };
+        // Not every form has a title.
+        if let (Some(from), Some(to)) = (title(&before.members), title(&tag.members))
+            && from != to
+        {
+            others.push(FieldChange {
+                pointer: format!("/tags/{}/title", tag.position),
+                from: serde_json::value::to_raw_value(&from).ok(),
+                to: serde_json::value::to_raw_value(&to).ok(),
+            });
+        }
+    }
+    for (id, tag) in &old.by_id {
+        if !new.by_id.contains_key(id) {
+            found.push(Change::TagRemoved {
+                tag: reference(id, &tag.members),
+            });
+        }
+    }
+}
+
+fn everything_else(old: &Members<'_>, new: &Members<'_>, others: &mut Vec<FieldChange>) {
     for key in fields::union(old, new) {
         let (a, b) = (old.get(key).copied(), new.get(key).copied());
         let one_sided_include = (a.is_none() || b.is_none()) && INCLUDES.contains(&key);
         if !one_sided_include && !TYPED.contains(&key) && !DATES.contains(&key) {
-            fields::compare(&fields::below("", key), a, b, &mut differences);
+            fields::compare("", key, a, b, others);
         }
     }
-    // What the typed changes cannot tell, because the form is one that nobody foresaw, is told here.
-    for key in ["status", "progress", "name", "owner_id", "prerun"] {
-        let (a, b) = (old.get(key).copied(), new.get(key).copied());
-        if fields::is_odd(key, a) || fields::is_odd(key, b) {
-            fields::compare(&fields::below("", key), a, b, &mut differences);
-        }
-    }
-    found.extend(differences.into_iter().map(Change::Other));
 }

@@ -1,0 +1,116 @@
+//! Lists whose elements have ids: their order says nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::change::FieldChange;
+use super::fields;
+use super::json::{Json, Members};
+
+/// The elements of a list by id, those left out whose text is in the other list as well.
+pub(super) struct Keyed<'a> {
+    pub(super) by_id: BTreeMap<String, Element<'a>>,
+    /// What has no id, or one that another element has as well.
+    without: Vec<(usize, Json<'a>)>,
+}
+
+/// An element of a list.
+pub(super) struct Element<'a> {
+    pub(super) position: usize,
+    pub(super) json: Json<'a>,
+    /// Its members; none if it is nothing but an id.
+    pub(super) members: Members<'a>,
+}
+
+impl<'a> Keyed<'a> {
+    fn new(elements: &[Json<'a>], left_out: &BTreeSet<&str>, id_keys: &[&str]) -> Self {
+        let mut keyed = Self {
+            by_id: BTreeMap::new(),
+            without: Vec::new(),
+        };
+        for (position, json) in elements.iter().copied().enumerate() {
+            if left_out.contains(json.text()) {
+                continue;
+            }
+            let element = Element::new(position, json);
+            let id = if element.members.is_empty() {
+                json.as_id()
+            } else {
+                Json::id_under(&element.members, id_keys)
+            };
+            let displaced = match id {
+                Some(id) => keyed.by_id.insert(id, element),
+                None => Some(element),
+            };
+            if let Some(element) = displaced {
+                keyed.without.push((element.position, element.json));
+            }
+        }
+        keyed
+    }
+}
+
+impl<'a> Element<'a> {
+    fn new(position: usize, json: Json<'a>) -> Self {
+        Self {
+            position,
+            json,
+            members: json.members(),
+        }
+    }
+}
+
+/// Two lists, taken apart to be compared.
+pub(super) struct Pair<'a, 'b> {
+    pub(super) old: Keyed<'a>,
+    pub(super) new: Keyed<'b>,
+    /// What both have, to the letter.
+    pub(super) in_both: BTreeSet<&'a str>,
+}
+
+/// Two lists, to be compared by the ids that their elements have under the first of these keys; an element that is
+/// nothing but an id counts as well. Adds what is different in what has no id; where one of the two is no list, that is
+/// all that can be said.
+pub(super) fn pair<'a, 'b>(
+    key: &str,
+    id_keys: &[&str],
+    old: Json<'a>,
+    new: Json<'b>,
+    found: &mut Vec<FieldChange>,
+) -> Option<Pair<'a, 'b>> {
+    let (Some(old_elements), Some(new_elements)) = (elements(old), elements(new)) else {
+        fields::compare("", key, Some(old), Some(new), found);
+        return None;
+    };
+    // Most of a long list is the same text as before. That is found out without taking it apart.
+    let texts: BTreeSet<&str> = new_elements.iter().map(|element| element.text()).collect();
+    let in_both: BTreeSet<&'a str> = old_elements
+        .iter()
+        .map(|element| element.text())
+        .filter(|text| texts.contains(text))
+        .collect();
+    let pair = Pair {
+        old: Keyed::new(&old_elements, &in_both, id_keys),
+        new: Keyed::new(&new_elements, &in_both, id_keys),
+        in_both,
+    };
+    let pointer = fields::below("", key);
+    let (old, new) = (&pair.old.without, &pair.new.without);
+    for index in 0..old.len().max(new.len()) {
+        let (a, b) = (old.get(index), new.get(index));
+        if let Some((position, _)) = b.or(a) {
+            let position = position.to_string();
+            fields::compare(
+                &pointer,
+                &position,
+                a.map(|(_, json)| *json),
+                b.map(|(_, json)| *json),
+                found,
+            );
+        }
+    }
+    Some(pair)
+}
+
+fn elements(list: Json<'_>) -> Option<Vec<Json<'_>>> {
+    list.elements().or_else(|| list.is_no_value().then(Vec::new))
+}

@@ -1,0 +1,439 @@
+//! What is reported as different between two views of a run, as the JSON that events carry.
+
+use tallyfy_model::Run;
+use tallyfy_runs::changes;
+
+/// A run with these members.
+fn run(members: &str) -> Run {
+    let comma = if members.is_empty() { "" } else { "," };
+    Run::from_json(&format!(r#"{{"id":"r1"{comma}{members}}}"#)).unwrap_or_else(|error| panic!("{error}: {members}"))
+}
+
+/// The changes from one to the other, a line each.
+fn reported(before: &str, after: &str) -> String {
+    let lines: Vec<String> = changes(&run(before), &run(after))
+        .iter()
+        .map(|change| format!("    {}", serde_json::to_string(change).unwrap()))
+        .collect();
+    if lines.is_empty() {
+        "    nothing".to_owned()
+    } else {
+        lines.join("\n")
+    }
+}
+
+fn table<'a>(rows: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    rows.into_iter()
+        .map(|(before, after)| format!("{before}\n{after}\n{}", reported(before, after)))
+        .collect::<Vec<_>>()
+        .join("\n\n")
+}
+
+#[test]
+fn the_state_of_the_run() {
+    insta::assert_snapshot!(
+        "state",
+        table([
+            (r#""status":"active""#, r#""status":"problem""#),
+            (r#""status":"active""#, r#""status":"quantum""#),
+            (r#""status":"active""#, ""),
+            (r#""status":"active""#, r#""status":7"#),
+            (r#""status":"complete""#, r#""status":"completed""#),
+            (
+                r#""status":"active""#,
+                r#""status":"completed","completed_at":"2026-01-31T09:00:00Z""#
+            ),
+            (r#""completed_at":null"#, r#""completed_at":"2026-01-31T09:00:00Z""#),
+            (
+                r#""status":"complete","completed_at":"2026-01-31T09:00:00Z""#,
+                r#""status":"active","completed_at":null"#
+            ),
+            (
+                r#""completed_at":"2026-01-31T09:00:00Z""#,
+                r#""completed_at":"2026-01-31 09:00:00.000""#
+            ),
+            (
+                r#""completed_at":"2026-01-31T09:00:00Z""#,
+                r#""completed_at":"2026-02-01T09:00:00Z""#
+            ),
+            (
+                r#""completed_at":"2026-01-31T09:00:00Z""#,
+                r#""completed_at":{"date":"2026-02-01"}"#
+            ),
+            (r#""archived_at":null"#, r#""archived_at":"2026-01-31T09:00:00Z""#),
+            (r#""status":"active""#, r#""status":"archived""#),
+            (r#""archived_at":"2026-01-31T09:00:00Z""#, ""),
+        ])
+    );
+}
+
+#[test]
+fn progress_in_any_of_its_forms() {
+    insta::assert_snapshot!(
+        "progress",
+        table([
+            (r#""progress":25"#, r#""progress":60"#),
+            (
+                r#""progress":{"complete":1,"total":4,"percent":25}"#,
+                r#""progress":25.0"#
+            ),
+            (
+                r#""progress":{"complete":1,"total":4,"percent":25}"#,
+                r#""progress":"30""#
+            ),
+            (
+                r#""progress":{"complete":1,"total":4,"percent":25}"#,
+                r#""progress":{"complete":2,"total":8,"percent":25}"#
+            ),
+            (
+                r#""progress":{"complete":1,"total":4}"#,
+                r#""progress":{"complete":2,"total":4}"#
+            ),
+            (r#""progress":{}"#, r#""progress":[]"#),
+            (r#""progress":{}"#, r#""progress":0"#),
+            (r#""progress":{}"#, r#""progress":10"#),
+            (r#""progress":10"#, r#""progress":["odd"]"#),
+            (r#""whole_progress":{"percent":25}"#, r#""whole_progress":25"#),
+            (
+                r#""whole_progress":{"percent":25}"#,
+                r#""whole_progress":{"percent":50}"#
+            ),
+        ])
+    );
+}
+
+#[test]
+fn name_owner_and_dates() {
+    insta::assert_snapshot!(
+        "name_owner_dates",
+        table([
+            (r#""name":"Onboarding""#, r#""name":"Onboarding of \"Ä\"""#),
+            (r#""name":"\u00e4""#, r#""name":"ä""#),
+            (r#""name":"complete""#, r#""name":"completed""#),
+            (r#""name":"2026-01-31""#, r#""name":"2026-01-31 00:00:00""#),
+            (r#""name":"""#, r#""name":null"#),
+            (r#""name":"a""#, r#""name":["a"]"#),
+            (r#""owner_id":1002"#, r#""owner_id":"1002""#),
+            (r#""owner_id":1002"#, r#""owner_id":"1003""#),
+            (r#""owner_id":1002"#, r#""owner_id":null"#),
+            (r#""owner_id":0"#, r#""owner_id":null"#),
+            (r#""owner_id":1002"#, r#""owner_id":{"id":1002}"#),
+            (
+                r#""due_date":"2026-01-31T09:00:00Z""#,
+                r#""due_date":"2026-01-31T10:00:00.000+01:00""#
+            ),
+            (r#""due_date":"2026-01-31""#, r#""due_date":"2026-01-31 00:00:00""#),
+            (
+                r#""due_date":"2026-01-31T09:00:00Z""#,
+                r#""due_date":"2026-02-28T09:00:00Z""#
+            ),
+            (r#""due_date":"2026-01-31T09:00:00Z""#, r#""due_date":"""#),
+            (r#""due_date":false"#, r#""due_date":null"#),
+            (r#""started_at":null"#, r#""started_at":"2026-01-31T09:00:00Z""#),
+            (r#""due_date":"soon""#, r#""due_date":1769850000"#),
+        ])
+    );
+}
+
+#[test]
+fn tasks() {
+    let call = r#""tasks":[{"id":"t1","title":"Call","status":"active"}]"#;
+    let both = r#""tasks":[{"id":"t1","title":"Call","status":"active"},{"id":"t2","title":"Ship","status":"active"}]"#;
+    let turned = r#""tasks":{"data":[{"id":"t2","title":"Ship","status":"active"},{"status":"active","title":"Call","id":"t1"}]}"#;
+    let done = r#""tasks":[{"id":"t1","title":"Call","status":"completed","completed_at":"2026-01-31T09:00:00Z"}]"#;
+    let done_again =
+        r#""tasks":[{"id":"t1","title":"Call","status":"complete","completed_at":"2026-02-01T09:00:00Z"}]"#;
+    insta::assert_snapshot!(
+        "tasks",
+        table([
+            (call, both),
+            (both, call),
+            (both, turned),
+            (call, done),
+            (done, call),
+            (done, done_again),
+            (call, r#""tasks":[{"id":"t1","title":"Call","status":"complete"}]"#),
+            (
+                call,
+                r#""tasks":[{"id":"t1","title":"Call back","status":"hasproblem","deadline":"2026-02-01"}]"#
+            ),
+            (
+                call,
+                r#""tasks":[{"id":"t1","title":"Call back","status":"completed"}]"#
+            ),
+            (call, ""),
+            (call, r#""tasks":null"#),
+            (call, r#""tasks":"odd""#),
+            (r#""tasks":[]"#, r#""tasks":{"data":[]}"#),
+            (
+                r#""tasks":[{"id":1,"title":"a"},{"id":2}]"#,
+                r#""tasks":{"0":{"id":"1","title":"a"},"2":{"id":"2"}}"#
+            ),
+            (r#""tasks":["t1"]"#, r#""tasks":[{"id":"t1","title":"Call"}]"#),
+            (
+                r#""tasks":[{"title":"without an id"},{"id":"t1"}]"#,
+                r#""tasks":[{"id":"t1"},{"title":"another"}]"#
+            ),
+            (
+                r#""tasks":[{"id":"t1","position":1},{"id":"t1","position":2}]"#,
+                r#""tasks":[{"id":"t1","position":3},{"id":"t1","position":2}]"#
+            ),
+            (
+                r#""tasks":[{"id":"t1","deadline":"2026-01-31T09:00:00Z","last_updated":"a"}]"#,
+                r#""tasks":[{"id":"t1","deadline":"2026-01-31 09:00:00","last_updated":"b"}]"#
+            ),
+            (
+                r#""tasks":[{"id":"t1","title":"a","step":{"data":{"id":"s1"}}}]"#,
+                r#""tasks":[{"id":"t1","title":"a"}]"#
+            ),
+        ])
+    );
+}
+
+#[test]
+fn people_are_their_ids() {
+    let owners = |owners: &str| format!(r#""tasks":[{{"id":"t1","title":"Call","owners":{owners}}}]"#);
+    let seven = owners(r#"{"users":[7],"guests":[],"groups":[]}"#);
+    let rows = [
+        (
+            seven.clone(),
+            owners(r#"{"data":{"users":[{"id":"7","full_name":"Ada"}]}}"#),
+        ),
+        (
+            seven.clone(),
+            owners(r#"{"users":[7,8],"guests":["a@b.example"],"groups":[]}"#),
+        ),
+        (seven, owners("{}")),
+        (owners("{}"), owners("[]")),
+        (
+            r#""users":[7,8]"#.to_owned(),
+            r#""users":[{"user_id":"8","full_name":"Bo"},{"user_id":"7","full_name":"Ada"}]"#.to_owned(),
+        ),
+        (
+            r#""users":[7]"#.to_owned(),
+            r#""users":{"data":[{"id":7,"full_name":"Ada"}]}"#.to_owned(),
+        ),
+        (
+            r#""users":[7]"#.to_owned(),
+            r#""users":[{"id":8,"full_name":"Bo"}]"#.to_owned(),
+        ),
+        (
+            r#""groups":["abc"]"#.to_owned(),
+            r#""groups":[{"group_id":"abc","name":"Sales"}]"#.to_owned(),
+        ),
+        (r#""collaborators":[]"#.to_owned(), r#""collaborators":[7]"#.to_owned()),
+        (
+            r#""users":[{"full_name":"Ada"}]"#.to_owned(),
+            r#""users":[{"full_name":"Bo"}]"#.to_owned(),
+        ),
+    ];
+    insta::assert_snapshot!("people", table(rows.iter().map(|(a, b)| (a.as_str(), b.as_str()))));
+}
+
+#[test]
+fn answers_of_every_type() {
+    let old = r#""prerun":{"f":"red"}"#;
+    let rows: [(&str, &str); 22] = [
+        ("\"red\"", "\"blue\""),
+        ("\"12345678901234567890123\"", "12345678901234567890123"),
+        ("12345678901234567890123", "12345678901234567890124"),
+        ("1.50", "1.5"),
+        ("\"complete\"", "\"completed\""),
+        ("\"2026-01-31T09:00:00Z\"", "\"2026-01-31 09:00:00\""),
+        (r#"{"id":1,"text":"red"}"#, r#"{"text":"red","id":"1","value":null}"#),
+        (r#"{"id":1,"text":"red"}"#, r#"{"id":2,"text":"blue"}"#),
+        (
+            r#"[{"id":1,"text":"a","selected":true}]"#,
+            r#"[{"id":1,"text":"a","selected":true},{"id":2,"text":"b","selected":false}]"#,
+        ),
+        (
+            r#"[{"id":1,"text":"a","selected":true}]"#,
+            r#"[{"id":1,"text":"a","selected":true},{"id":2,"text":"b","selected":true}]"#,
+        ),
+        (r#"[{"id":1,"text":"a","selected":false}]"#, "null"),
+        (r#"["Widget","3"]"#, r#"["Widget","4"]"#),
+        (r#"["Widget",0]"#, r#"["Widget",""]"#),
+        (r#"{"users":[7],"guests":[]}"#, r#"{"users":["7"]}"#),
+        ("\"red\"", "\"\""),
+        ("\"red\"", "false"),
+        ("0", "\"red\""),
+        ("\"0\"", "0"),
+        ("null", "[]"),
+        ("\"\"", "0"),
+        ("false", "{}"),
+        ("true", "1"),
+    ];
+    let rows = rows.map(|(a, b)| [a, b].map(|value| format!(r#""prerun":{{"f":{value}}}"#)));
+    let mut lines = vec![table(rows.iter().map(|[a, b]| (a.as_str(), b.as_str())))];
+    lines.push(table([
+        (old, r#""prerun":{}"#),
+        (old, r#""prerun":[]"#),
+        (old, r#""prerun":null"#),
+        (old, ""),
+        (old, r#""prerun":["odd"]"#),
+    ]));
+    insta::assert_snapshot!("answers", lines.join("\n\n"));
+}
+
+#[test]
+fn an_answer_in_several_places_is_reported_once() {
+    let everywhere = |value: &str| {
+        format!(
+            concat!(
+                r#""prerun":{{"k":{0}}},"#,
+                r#""tasks":[{{"id":"t1","title":"Call","taskdata":{{"f":{0}}},"#,
+                r#""form_fields":{{"data":[{{"id":"f","label":"Colour","field_value":{0}}}]}}}}],"#,
+                r#""form_fields":[{{"id":"f","label":"Colour","value":{0}}},{{"timeline_id":"k","label":"Kick-off","value":{0}}}]"#
+            ),
+            value
+        )
+    };
+    let only_value = |member: &str, value: &str| format!(r#""form_fields":[{{"id":"f","{member}":{value}}}]"#);
+    let in_task = |data: &str| format!(r#""tasks":[{{"id":"t1","taskdata":{data}}}]"#);
+    let rows = [
+        (everywhere("\"red\""), everywhere("\"blue\"")),
+        (everywhere("\"\""), everywhere("{\"id\":1,\"text\":\"red\"}")),
+        (everywhere("null"), everywhere("false")),
+        (only_value("value", "\"red\""), only_value("field_value", "\"red\"")),
+        (only_value("value", "\"red\""), only_value("field_value", "\"blue\"")),
+        (in_task(r#"{"f":"red"}"#), in_task("[]")),
+        (in_task(r#"{"f":"red"}"#), in_task(r#"["odd"]"#)),
+        (in_task(r#"{"f":"red"}"#), r#""prerun":{}"#.to_owned()),
+        (
+            r#""form_fields":[{"id":"f","label":"Colour"}]"#.to_owned(),
+            r#""form_fields":[{"id":"f","label":"Colours","required":true}]"#.to_owned(),
+        ),
+        (
+            r#""form_fields":[{"id":"f"},{"id":"g"}]"#.to_owned(),
+            r#""form_fields":[{"id":"g"}]"#.to_owned(),
+        ),
+        (
+            r#""form_fields":["odd"]"#.to_owned(),
+            r#""form_fields":"odd""#.to_owned(),
+        ),
+        (
+            r#""prerun":{"f":"a"},"ko_form_fields":{"colour":"a"}"#.to_owned(),
+            r#""prerun":{"f":"b"},"ko_form_fields":{"colour":"b"}"#.to_owned(),
+        ),
+        (
+            r#""ko_form_fields":{"colour":"a"}"#.to_owned(),
+            r#""ko_form_fields":{"colour":"b"}"#.to_owned(),
+        ),
+    ];
+    insta::assert_snapshot!(
+        "answers_in_places",
+        table(rows.iter().map(|(a, b)| (a.as_str(), b.as_str())))
+    );
+}
+
+#[test]
+fn a_task_that_is_the_same_still_says_whose_answer_it_is() {
+    let task = r#""tasks":[{"id":"t1","taskdata":{"g":"x"},"form_fields":[{"id":"f","label":"Colour"}]}]"#;
+    let told = |value: &str| format!(r#"{task},"form_fields":[{{"id":"f","value":"{value}"}}]"#);
+    assert_eq!(
+        reported(&told("red"), &told("blue")),
+        r#"    {"kind":"answer","field":"f","task":"t1","label":"Colour","from":"red","to":"blue"}"#
+    );
+    let repeated = format!(r#"{task},"form_fields":[{{"id":"g","value":"x"}}]"#);
+    let left_out = format!(r#"{task},"form_fields":[{{"id":"g"}}]"#);
+    assert_eq!(reported(&left_out, &repeated), "    nothing");
+}
+
+#[test]
+fn tags_in_all_their_forms() {
+    let titled = r##""tags":[{"id":"abc","title":"VIP","color":"#ff0000"}]"##;
+    insta::assert_snapshot!(
+        "tags",
+        table([
+            (titled, r#""tags":["abc"]"#),
+            (
+                titled,
+                r##""tags":{"data":[{"id":"abc","name":"VIP","color":"#ff0000"}]}"##
+            ),
+            (
+                titled,
+                r#""tags":[{"id":12,"tag_id":"abc","tag":{"data":{"title":"VIP"}}}]"#
+            ),
+            (
+                r#""tags":[{"id":12,"tag_id":"abc"}]"#,
+                r#""tags":[{"id":13,"tag_id":"abc"}]"#
+            ),
+            (titled, r#""tags":[{"id":"abc","title":"Very important"}]"#),
+            (titled, r#""tags":[{"id":12,"tag_id":"def","tag":{"title":"EU"}}]"#),
+            (titled, r#""tags":[]"#),
+            (r#""tags":[]"#, r#""tags":["abc","def"]"#),
+            (r#""tags":["abc","def"]"#, r#""tags":["def","abc"]"#),
+            (titled, ""),
+            (titled, r#""tags":true"#),
+            (
+                r#""tags":[{"title":"without an id"}]"#,
+                r#""tags":[{"title":"another"}]"#
+            ),
+        ])
+    );
+}
+
+#[test]
+fn everything_else_is_told_by_where_it_is() {
+    insta::assert_snapshot!(
+        "other",
+        table([
+            (r#""starred":false"#, r#""starred":true"#),
+            (r#""summary":"a\nb""#, r#""summary":"c""#),
+            (r#""new":{"a":{"b":1,"c":2}}"#, r#""new":{"a":{"b":1,"c":3},"d":true}"#),
+            (r#""a/b":{"c~d":{"":1}}"#, r#""a/b":{"c~d":{"":2}}"#),
+            (r#""big":12345678901234567890123"#, r#""big":12345678901234567890124"#),
+            (r#""n":[1, 2]"#, r#""n":[1, 3]"#),
+            (r#""n":{"a":1}"#, r#""n":[1]"#),
+            (r#""n":1"#, r#""n":true"#),
+            (r#""n":null"#, r#""n":0"#),
+            (r#""custom_fields":{"budget":5}"#, r#""custom_fields":{"budget":5.50}"#),
+            (r#""custom_fields":null"#, r#""custom_fields":{"budget":5}"#),
+            (r#""checklist":{"data":{"title":"a"}}"#, r#""checklist":{"title":"b"}"#),
+            (
+                r#""next_task":[]"#,
+                r#""next_task":{"data":[{"id":"t1","title":"Call"}]}"#
+            ),
+            (r#""prerun_status":"complete""#, r#""prerun_status":"completed""#),
+        ])
+    );
+}
+
+#[test]
+fn what_means_the_same_is_not_reported() {
+    for (before, after) in [
+        (
+            r#""name":"a","status":"active""#,
+            r#" "status" : "active", "name" : "a" "#,
+        ),
+        (
+            r#""last_updated":"2026-01-31T09:00:00Z""#,
+            r#""last_updated":"2026-02-01T09:00:00Z""#,
+        ),
+        (r#""increment_id":7"#, r#""increment_id":"7""#),
+        (r#""checklist":{}"#, r#""checklist":[]"#),
+        (r#""checklist":{"data":{"id":"c1"}}"#, r#""checklist":{"id":"c1"}"#),
+        (r#""checklist":{"id":"c1"}"#, ""),
+        ("", r#""tags":["abc"]"#),
+        (
+            "",
+            r#""tasks":[{"id":"t1","taskdata":{"f":"red"}}],"form_fields":[{"id":"f","value":"red"}]"#,
+        ),
+        (r#""next_task":null"#, r#""next_task":{"data":null}"#),
+        (r#""next_task":[]"#, r#""next_task":{"data":[]}"#),
+        (r#""custom_fields":null"#, ""),
+        (r#""x":{"y":null,"z":[]}"#, r#""x":{}"#),
+        (r#""x":1,"x":2"#, r#""x":2"#),
+        (r#""\u0078":1"#, r#""x":1"#),
+        (r#""n":1.0"#, r#""n":1"#),
+    ] {
+        assert_eq!(reported(before, after), "    nothing", "{before} and {after}");
+        assert_eq!(reported(after, before), "    nothing", "{after} and {before}");
+    }
+}
+
+#[test]
+fn another_spelling_of_the_id_is_not_another_run() {
+    let run = |id: &str| Run::from_json(&format!(r#"{{"id":{id}}}"#)).unwrap();
+    assert!(changes(&run("7"), &run("\"7\"")).is_empty());
+}

@@ -1,0 +1,10 @@
+//! The use cases through a transport that answers as it is told, and comparisons of runs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod answering;
+mod changes;
+mod errors;
+mod get_run;
+mod get_task;
+mod meaning;
+mod probe;
