@@ -105,6 +105,14 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The one thing that may stand alone or as the only element of a list; `None` for an empty list.
+    pub(super) fn only(self) -> Option<Self> {
+        match self.shape() {
+            Shape::List(elements) if elements.len() < 2 => elements.into_iter().next(),
+            _ => Some(self),
+        }
+    }
+
     /// The elements of a list, or of an object whose keys are positions, which is how PHP writes a list with gaps.
     pub(super) fn elements(self) -> Option<Vec<Json<'a>>> {
         match self.shape() {

@@ -51,6 +51,9 @@ const TYPED: [&str; 14] = [
     "ko_form_fields",
 ];
 
+/// Members of the template that change with every other run of it, and say nothing of this one.
+const OF_ALL_RUNS: [&str; 2] = ["/checklist/started_processes", "/checklist/last_updated"];
+
 /// Dates that are reported as such.
 const DATES: [&str; 3] = ["created_at", "started_at", "due_date"];
 
@@ -289,8 +292,14 @@ fn everything_else(old: &Members<'_>, new: &Members<'_>, others: &mut Vec<FieldC
     for key in fields::union(old, new) {
         let (a, b) = (old.get(key).copied(), new.get(key).copied());
         let one_sided_include = (a.is_none() || b.is_none()) && INCLUDES.contains(&key);
-        if !one_sided_include && !TYPED.contains(&key) && !DATES.contains(&key) {
+        if one_sided_include || TYPED.contains(&key) || DATES.contains(&key) {
+            continue;
+        }
+        if key == "next_task" {
+            fields::compare("", key, a.and_then(Json::only), b.and_then(Json::only), others);
+        } else {
             fields::compare("", key, a, b, others);
         }
     }
+    others.retain(|change| !OF_ALL_RUNS.contains(&change.pointer.as_str()));
 }

@@ -433,6 +433,33 @@ fn what_means_the_same_is_not_reported() {
 }
 
 #[test]
+fn what_other_runs_do_to_the_template_is_no_change_of_this_one() {
+    let template = |count: u32| {
+        format!(r#""checklist":{{"data":{{"id":"c1","started_processes":{count},"last_updated":"2026-01-0{count}"}}}}"#)
+    };
+    assert_eq!(reported(&template(1), &template(2)), "    nothing");
+    assert_ne!(
+        reported(r#""checklist":{"title":"A"}"#, r#""checklist":{"title":"B"}"#),
+        "    nothing"
+    );
+}
+
+#[test]
+fn the_next_task_may_be_alone_or_in_a_list() {
+    for (a, b) in [
+        (r#""next_task":{"data":[{"id":"t1"}]}"#, r#""next_task":{"id":"t1"}"#),
+        (r#""next_task":{"data":[]}"#, r#""next_task":null"#),
+    ] {
+        assert_eq!(reported(a, b), "    nothing", "{a} and {b}");
+        assert_eq!(reported(b, a), "    nothing", "{b} and {a}");
+    }
+    assert_ne!(
+        reported(r#""next_task":[{"id":"t1"}]"#, r#""next_task":{"id":"t2"}"#),
+        "    nothing"
+    );
+}
+
+#[test]
 fn another_spelling_of_the_id_is_not_another_run() {
     let run = |id: &str| Run::from_json(&format!(r#"{{"id":{id}}}"#)).unwrap();
     assert!(changes(&run("7"), &run("\"7\"")).is_empty());
