@@ -230,7 +230,7 @@ impl Default for RefreshConfig {
             retry_initial: Duration::from_secs(1),
             retry_max: Duration::from_secs(15 * 60),
             missing_tries: const { NonZeroU32::new(3).unwrap() },
-            stale_retries: 4,
+            stale_retries: 3,
         }
     }
 }
