@@ -2,26 +2,10 @@
 
 use serde_json::Value;
 
-use crate::lenient::Field;
-use crate::record::record;
 use crate::salvage;
 
 /// The longest message that is repeated.
 const MAX_MESSAGE_CHARS: usize = 300;
-
-record! {
-    /// The members of an error body, in any of their forms.
-    struct Body {
-        /// `true`, a word, or an object with the members of this one.
-        error: Value,
-        /// What went wrong, for a person.
-        message: Value,
-        /// What went wrong, for a program, such as `RESOURCE_NOT_FOUND`.
-        code: Value,
-        /// What is wrong with which field.
-        errors: Value,
-    }
-}
 
 /// What an error response says (API reference, section f.1).
 ///
@@ -41,25 +25,25 @@ pub struct ApiError {
 impl ApiError {
     /// Reads the body of an error response; an HTML page, or anything else that is no JSON object, says nothing.
     pub fn parse(body: &[u8]) -> Self {
-        let Ok(Field::Value(body)) = salvage::from_slice::<Field<Body>>(body) else {
+        let Ok(Value::Object(body)) = salvage::from_slice(body) else {
             return Self::default();
         };
-        let inner = body.error.get();
-        let text = |outer: &Field<Value>, key: &str| {
+        // `true`, a word, or an object with the same members.
+        let error = body.get("error");
+        let text = |name: &str| {
+            let outer = body.get(name).and_then(Value::as_str);
             outer
-                .get()
-                .and_then(Value::as_str)
-                .or_else(|| inner?.get(key)?.as_str())
+                .or_else(|| error?.get(name)?.as_str())
                 .map(shortened)
                 .filter(|text| !text.is_empty())
         };
         let mut fields = Vec::new();
-        if let Some(errors) = body.errors.get() {
+        if let Some(errors) = body.get("errors") {
             collect_fields("", errors, &mut fields);
         }
         Self {
-            message: text(&body.message, "message").or_else(|| inner?.as_str().map(shortened)),
-            code: text(&body.code, "code"),
+            message: text("message").or_else(|| error?.as_str().map(shortened)),
+            code: text("code"),
             fields,
         }
     }

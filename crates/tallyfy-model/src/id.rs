@@ -97,8 +97,8 @@ macro_rules! ids {
         }
 
         impl Shape for $name {
-            fn from_text(text: String) -> Field<Self> {
-                if text.is_empty() { Field::Empty } else { Field::Value(Self(text)) }
+            fn from_text(text: &str) -> Field<Self> {
+                if text.is_empty() { Field::Empty } else { Field::Value(Self(text.to_owned())) }
             }
 
             fn from_number(number: Number) -> Field<Self> {
@@ -150,6 +150,14 @@ ids! {
     GroupId,
     /// A tag of the organization (not the association of a tag with a run, whose id is a number of its own).
     TagId,
+    /// An option of a form field, or a column of a table: a number within the field.
+    OptionId,
+    /// A file.
+    AssetId,
+    /// A folder. Rows that put a thing in a folder have numbers of their own.
+    FolderId,
+    /// A comment.
+    ThreadId,
     /// A form field, which the API calls a capture; also called its timeline id. The key of an answer.
     FieldId,
 }

@@ -11,26 +11,33 @@
 //! use tallyfy_model::Run;
 //!
 //! let run = Run::from_json(r#"{"id":"r1","tasks":{"data":[{"id":"t1","title":"Call","owners":{"users":[7]}}]}}"#)?;
-//! for task in run.tasks.iter().filter(|task| !task.is_complete()) {
+//! for task in run.open_tasks() {
 //!     println!("{}", task.title.as_str().unwrap_or("(untitled)"));
 //! }
 //! # Ok::<(), tallyfy_model::NotARun>(())
 //! ```
 
 mod announced;
+mod answer;
+mod answers;
 mod api_error;
+mod asset;
 mod checklist;
+mod folder;
 mod form;
 mod id;
+mod kickoff;
 mod lenient;
+mod open_enum;
 mod owners;
 mod raw;
 mod record;
 mod run;
 mod salvage;
-mod status;
+mod step;
 mod tag;
 mod task;
+mod thread;
 mod time;
 mod webhook;
 
@@ -40,17 +47,28 @@ mod webhook;
 struct Readme;
 
 pub use announced::Announced;
+pub use answer::{Answer, Choice, Column, Table};
+pub use answers::FieldAnswer;
 pub use api_error::ApiError;
-pub use checklist::Checklist;
-pub use form::FormField;
-pub use id::{ChecklistId, FieldId, GroupId, OrgId, RunId, StepId, TagId, TaskId, UserId};
-pub use lenient::{Field, Item, List, Map, Shape};
-pub use owners::{GroupRef, Member, Owners};
+pub use asset::{Asset, AssetDetails, Subject};
+pub use checklist::{Checklist, ChecklistDetails};
+pub use folder::Folder;
+pub use form::{FieldDetails, FieldOption, FieldOptionDetails, FormField};
+pub use id::{
+    AssetId, ChecklistId, FieldId, FolderId, GroupId, OptionId, OrgId, RunId, StepId, TagId, TaskId, ThreadId, UserId,
+};
+pub use kickoff::KickoffFields;
+pub use lenient::{Field, Item, Json, List, Map, Shape};
+pub use open_enum::{
+    AssetSource, FieldType, PrerunStatus, RunStatus, RunType, TaskStatus, TaskType, ThreadLabel, ThreadState,
+};
+pub use owners::{GroupDetails, GroupRef, Member, MemberDetails, Owners};
 pub use raw::{REDACTED, indented, minified, without_guest_links};
 pub use record::Surprise;
 pub use run::{Counted, NotARun, Progress, Run, RunFields};
-pub use status::{RunStatus, TaskStatus};
-pub use tag::{Tag, TagText};
-pub use task::Task;
+pub use step::{Delay, LinkedTemplate, Step, StepDetails};
+pub use tag::{Tag, TagDetails, TagText};
+pub use task::{Task, TaskDetails, TaskIncludes};
+pub use thread::{Thread, ThreadDetails};
 pub use time::ApiTime;
 pub use webhook::{UnreadableWebhook, Webhook, WebhookKind};

@@ -1,8 +1,6 @@
 //! Who is involved: members, guests and groups.
 
-use serde_json::Value;
-
-use crate::lenient::List;
+use crate::lenient::{Json, List};
 use crate::record::record;
 use crate::{GroupId, UserId};
 
@@ -11,13 +9,16 @@ record! {
     pub struct Member or bare id {
         /// The member's id.
         id: UserId,
-        /// The same in webhook `users` lists.
+    }
+    /// What only some places tell of a member.
+    rarely MemberDetails {
+        /// The id in webhook `users` lists.
         user_id: UserId,
-        /// The e-mail address; not everywhere.
+        /// The e-mail address.
         email: String,
-        /// The name; not everywhere.
+        /// The name.
         full_name: String,
-        /// Where a picture is; not everywhere.
+        /// Where a picture is.
         profile_pic: String,
     }
 }
@@ -34,9 +35,12 @@ record! {
     pub struct GroupRef or bare id {
         /// The group's id.
         id: GroupId,
-        /// The same in webhook `groups` lists.
+    }
+    /// What only some places tell of a group.
+    rarely GroupDetails {
+        /// The id in webhook `groups` lists.
         group_id: GroupId,
-        /// The name; not everywhere.
+        /// The name.
         name: String,
     }
 }
@@ -49,7 +53,7 @@ impl GroupRef {
 }
 
 record! {
-    /// The assignees of a task (API reference, section c.1).
+    /// The assignees of a task (API reference, section c.1), or the answer of a form field that asks for some.
     pub struct Owners {
         /// Members.
         users: List<Member>,
@@ -58,6 +62,21 @@ record! {
         /// Groups; webhooks leave them out.
         groups: List<GroupRef>,
         /// Links to the task; undocumented.
-        task_urls = "taskUrls": Value,
+        task_urls = "taskUrls": Json,
+    }
+}
+
+impl Owners {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.users.iter().next().is_none() && self.guests.iter().next().is_none() && self.groups.iter().next().is_none()
+    }
+
+    /// The e-mail addresses that are known from this alone: those of guests, and of members where they came with one.
+    pub fn emails(&self) -> impl Iterator<Item = &str> {
+        let members = self.users.iter().filter_map(|member| member.email.as_str());
+        members
+            .chain(self.guests.iter().map(String::as_str))
+            .filter(|email| !email.is_empty())
     }
 }

@@ -2,15 +2,16 @@
 
 use std::fmt;
 
-use serde::ser::{Serialize, Serializer};
+use serde::ser::{self, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
-use crate::lenient::{Field, Item, List, Map, Shape};
+use crate::lenient::{Field, Item, Json, List, Map, Shape};
 use crate::record::{Inspect, Surprise, record};
 use crate::salvage;
 use crate::{
-    ApiTime, Checklist, ChecklistId, FieldId, FormField, GroupRef, Member, OrgId, RunId, RunStatus, Tag, Task, UserId,
+    ApiTime, Asset, Checklist, ChecklistId, FieldId, Folder, FormField, GroupRef, KickoffFields, Member, OrgId,
+    PrerunStatus, RunId, RunStatus, RunType, Tag, Task, UserId,
 };
 
 /// A run (which the product's pages call a process) as the API sent it.
@@ -33,7 +34,7 @@ use crate::{
 pub struct Run {
     id: RunId,
     fields: RunFields,
-    raw: Box<RawValue>,
+    raw: Box<str>,
 }
 
 impl Run {
@@ -43,8 +44,8 @@ impl Run {
     /// [`NotARun`] if it is not JSON, not an object, or has no id. Nothing else is required of a run, and whatever else
     /// is in it, however odd, is no reason to refuse it.
     pub fn from_json(json: &str) -> Result<Self, NotARun> {
-        let raw: Box<RawValue> = serde_json::from_str(json).map_err(NotARun::Json)?;
-        Self::from_raw(raw)
+        // What JSON calls white space, and nothing else.
+        Self::read(json.trim_matches([' ', '\t', '\n', '\r']).into())
     }
 
     /// The same, from JSON whose text is held already.
@@ -52,7 +53,11 @@ impl Run {
     /// # Errors
     /// As [`from_json`](Self::from_json).
     pub fn from_raw(raw: Box<RawValue>) -> Result<Self, NotARun> {
-        let fields = match salvage::from_str(raw.get()).map_err(NotARun::Json)? {
+        Self::read(raw.into())
+    }
+
+    fn read(raw: Box<str>) -> Result<Self, NotARun> {
+        let fields = match salvage::from_str(&raw).map_err(NotARun::Json)? {
             Field::Value(fields) => fields,
             Field::Absent | Field::Empty | Field::Unexpected(_) => return Err(NotARun::NotAnObject),
         };
@@ -68,14 +73,14 @@ impl Run {
 
     /// The JSON as it came, byte for byte.
     pub fn raw(&self) -> &str {
-        self.raw.get()
+        &self.raw
     }
 
     /// The JSON as a tree. Numbers are exact as far as 64 bits go, one that not even a float can hold is a string, and
     /// what is nested more than 127 levels deep is `null`; [`raw`](Self::raw) is exact always.
     pub fn to_value(&self) -> Value {
         // The same text was decoded before.
-        salvage::from_str(self.raw.get()).unwrap_or(Value::Null)
+        salvage::from_str(&self.raw).unwrap_or(Value::Null)
     }
 
     /// The members that came in a form that nobody foresaw.
@@ -96,7 +101,8 @@ impl std::ops::Deref for Run {
 
 impl Serialize for Run {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.raw.serialize(serializer)
+        let raw: &RawValue = serde_json::from_str(&self.raw).map_err(ser::Error::custom)?;
+        raw.serialize(serializer)
     }
 }
 
@@ -154,16 +160,16 @@ record! {
         progress: Progress,
         /// How far it is, hidden tasks included.
         whole_progress: Progress,
-        /// Such as `procedure` or `form`.
-        r#type = "type": String,
+        /// What the template makes of its runs.
+        r#type = "type": RunType,
         /// Who launched it.
         started_by: UserId,
         /// Who owns it.
         owner_id: UserId,
         /// The answers of the kick-off form, by form field.
-        prerun: Map<FieldId, Value>,
-        /// Whether the kick-off form was submitted: `complete` or `completed`.
-        prerun_status: String,
+        prerun: Map<FieldId, Json>,
+        /// Whether the kick-off form was submitted.
+        prerun_status: PrerunStatus,
         /// When it was submitted.
         prerun_completed_at: ApiTime,
         /// Who submitted it.
@@ -175,7 +181,7 @@ record! {
         /// Whether anybody with the link may see it.
         is_public: bool,
         /// What those with the link do not see.
-        publicly_hidden_fields: List<Value>,
+        publicly_hidden_fields: List<Json>,
         /// Whether assignees may pass their tasks on.
         assign_someone_else: bool,
         /// When it was created.
@@ -211,7 +217,7 @@ record! {
         /// Whether it has an open issue.
         has_open_issue: bool,
         /// Values of the organization's own fields.
-        custom_fields: Map<String, Value>,
+        custom_fields: Map<String, Json>,
         /// The template, if asked for by `with=checklist`.
         checklist: Item<Checklist>,
         /// The tasks, if asked for by `with=tasks`.
@@ -223,21 +229,38 @@ record! {
         /// The form fields, if asked for by `with=form_fields`.
         form_fields: List<FormField>,
         /// The kick-off form's fields, if asked for by `with=ko_form_fields`.
-        ko_form_fields: Value,
+        ko_form_fields: KickoffFields,
         /// Files, if asked for by `with=assets`.
-        assets: List<Value>,
+        assets: List<Asset>,
         /// Stages, if asked for by `with=stages`; undocumented.
-        stages: Value,
+        stages: Json,
         /// Folders, if asked for by `with=folders`.
-        folders: Value,
+        folders: List<Folder>,
         /// What the caller may do, if asked for by `with=permissions`; undocumented.
-        permissions: Value,
+        permissions: Json,
         /// Figures about the tasks, if asked for by `with=tasks_meta`; undocumented.
-        tasks_meta: Value,
+        tasks_meta: Json,
         /// Members who watch it, if asked for by `with=member_watchers`; undocumented.
-        member_watchers: Value,
+        member_watchers: Json,
         /// Guests who watch it, if asked for by `with=guest_watchers`; undocumented.
-        guest_watchers: Value,
+        guest_watchers: Json,
+    }
+}
+
+impl RunFields {
+    /// The tasks that are still to be done, if tasks were asked for; see [`Task::is_open`].
+    pub fn open_tasks(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.iter().filter(|task| task.is_open())
+    }
+
+    /// Whether the run is done: by its status in either spelling, or because it has a time of completion.
+    pub fn is_complete(&self) -> bool {
+        self.completed_at.get().is_some() || self.status.get().is_some_and(RunStatus::is_complete)
+    }
+
+    /// Whether it is archived: by the time of that, which is the reliable sign, or by its status.
+    pub fn is_archived(&self) -> bool {
+        self.archived_at.get().is_some() || self.status.get() == Some(&RunStatus::Archived)
     }
 }
 
@@ -278,7 +301,7 @@ impl Shape for Progress {
         f64::from_number(number).map(Self::Percent)
     }
 
-    fn from_text(text: String) -> Field<Self> {
+    fn from_text(text: &str) -> Field<Self> {
         f64::from_text(text).map(Self::Percent)
     }
 

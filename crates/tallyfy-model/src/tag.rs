@@ -1,8 +1,8 @@
 //! Tags of a run.
 
-use crate::TagId;
 use crate::lenient::{Field, Item};
 use crate::record::record;
+use crate::{ApiTime, TagId};
 
 record! {
     /// A tag of a run, in any of its four forms (API reference, section c.3): the association, whose own id is a number
@@ -20,6 +20,17 @@ record! {
         name: String,
         /// The colour, such as `#rrggbb`.
         color: String,
+    }
+    /// What only a tag that is fetched by itself has.
+    rarely TagDetails {
+        /// What it is for; undocumented.
+        r#type = "type": String,
+        /// Whether the product made it.
+        auto_generated: bool,
+        /// When it was created.
+        created_at: ApiTime,
+        /// When it was deleted.
+        deleted_at: ApiTime,
     }
 }
 

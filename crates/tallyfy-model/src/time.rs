@@ -50,11 +50,11 @@ fn localized_in_utc(text: &str) -> Option<civil::DateTime> {
 }
 
 impl Shape for ApiTime {
-    fn from_text(text: String) -> Field<Self> {
+    fn from_text(text: &str) -> Field<Self> {
         if text.is_empty() {
             Field::Empty
         } else {
-            Field::Value(Self(text))
+            Field::Value(Self(text.to_owned()))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use tallyfy_model::{Announced, ApiTime, Field, Run, RunStatus, TaskId};
+use tallyfy_model::{Announced, ApiTime, Field, Run, TaskId};
 
 /// How a fetched run is older than its announcement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,15 +58,14 @@ pub fn behind(run: &Run, announced: &Announced) -> Option<Behind> {
         });
     }
     let has_moved_on_since = |time: &ApiTime| last_updated.is_some_and(|fetched| is_earlier(time, fetched));
-    if let Some(at) = &announced.run_completed_at {
-        let complete = run.completed_at.get().is_some() || run.status.get().is_some_and(RunStatus::is_complete);
-        if !complete && !has_moved_on_since(at) {
-            return Some(Behind::NotComplete);
-        }
+    if let Some(at) = &announced.run_completed_at
+        && !run.is_complete()
+        && !has_moved_on_since(at)
+    {
+        return Some(Behind::NotComplete);
     }
     if let Some(at) = &announced.run_archived_at
-        && run.archived_at.get().is_none()
-        && run.status.get() != Some(&RunStatus::Archived)
+        && !run.is_archived()
         && !has_moved_on_since(at)
     {
         return Some(Behind::NotArchived);

@@ -1,12 +1,13 @@
 //! Lists, things and maps, in each of the forms that they come in.
 
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Error, MapAccess, SeqAccess, value};
+use serde::de::{MapAccess, SeqAccess, value};
 use serde_json::{Number, Value};
 
-use super::envelope::{Enclosed, Replayed, first_element, last_data, out_of_envelope};
+use super::envelope::{Enclosed, Name, Replayed, first_element, last_data, out_of_envelope};
 use super::{Field, Shape};
 
 /// A list: bare, wrapped in `{"data": […]}`, or an object whose keys are positions, which is how PHP writes an array
@@ -15,6 +16,10 @@ use super::{Field, Shape};
 pub struct List<T>(Vec<Field<T>>);
 
 impl<T> List<T> {
+    pub(crate) fn of_one(element: T) -> Self {
+        Self(vec![Field::Value(element)])
+    }
+
     /// The elements that were understood.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().filter_map(Field::get)
@@ -32,37 +37,50 @@ impl<T: Shape> Shape for List<T> {
     }
 
     fn from_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Field<Self>, A::Error> {
-        let list = match map.next_key::<String>()? {
-            Some(first) if first == "data" => last_data(map)?,
-            first => {
-                let is_list = first.as_deref().is_none_or(is_position);
-                let map = Replayed { key: first, rest: map };
-                if is_list {
-                    BareList::from_map(map)?
-                } else {
-                    let mut members = serde_json::Map::deserialize(value::MapAccessDeserializer::new(map))?;
-                    match members.remove("data") {
-                        Some(wrapped) => Field::deserialize(wrapped).map_err(Error::custom)?,
-                        None => Field::unexpected(members),
-                    }
-                }
-            }
+        let list = match map.next_key::<Name<'_>>()? {
+            Some(first) if first.is_data() => last_data(map)?,
+            Some(first) if !is_position(first.as_str()) => data_among_others(first, map)?,
+            first => BareList::from_map(Replayed { key: first, rest: map })?,
         };
         Ok(list.map(|BareList(items)| Self(items)))
     }
+}
+
+/// What is in an envelope with something before its `data`; an object without `data` is no list.
+fn data_among_others<'de, T: Shape, A: MapAccess<'de>>(
+    first: Name<'de>,
+    mut map: A,
+) -> Result<Field<BareList<T>>, A::Error> {
+    let mut list = None;
+    let mut others = serde_json::Map::new();
+    let mut next = Some(first);
+    while let Some(key) = next {
+        if key.is_data() {
+            list = Some(map.next_value()?);
+        } else {
+            others.insert(key.as_str().to_owned(), map.next_value()?);
+        }
+        next = map.next_key()?;
+    }
+    Ok(list.unwrap_or_else(|| Field::unexpected(others)))
 }
 
 /// A list that is out of its envelope: an envelope within would be a way to fill the stack.
 struct BareList<T>(Vec<Field<T>>);
 
 impl<T: Shape> Shape for BareList<T> {
-    fn from_seq<'de, A: SeqAccess<'de>>(seq: A) -> Result<Field<Self>, A::Error> {
-        Vec::deserialize(value::SeqAccessDeserializer::new(seq)).map(|items| Field::Value(Self(items)))
+    fn from_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Field<Self>, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        items.shrink_to_fit();
+        Ok(Field::Value(Self(items)))
     }
 
     fn from_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Field<Self>, A::Error> {
-        let mut next = map.next_key::<String>()?;
-        if next.as_deref().is_some_and(|key| !is_position(key)) {
+        let mut next = map.next_key::<Name<'_>>()?;
+        if next.as_ref().is_some_and(|key| !is_position(key.as_str())) {
             let map = value::MapAccessDeserializer::new(Replayed { key: next, rest: map });
             return Value::deserialize(map).map(Field::unexpected);
         }
@@ -75,18 +93,29 @@ impl<T: Shape> Shape for BareList<T> {
     }
 }
 
-fn is_position(key: &str) -> bool {
+impl<T> FromIterator<Field<T>> for List<T> {
+    fn from_iter<I: IntoIterator<Item = Field<T>>>(elements: I) -> Self {
+        Self(elements.into_iter().collect())
+    }
+}
+
+/// Whether a key can be the position of an element.
+pub(crate) fn is_position(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// One thing: bare, wrapped in `{"data": {…}}`, or in an array of its own, whose first element it is.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Item<T>(T);
+pub struct Item<T>(Box<T>);
 
 impl<T> Item<T> {
+    fn new(thing: T) -> Self {
+        Self(Box::new(thing))
+    }
+
     /// The thing itself.
     pub fn into_inner(self) -> T {
-        self.0
+        *self.0
     }
 }
 
@@ -99,57 +128,84 @@ impl<T> std::ops::Deref for Item<T> {
 }
 
 impl<T: Shape> Shape for Item<T> {
-    fn from_text(text: String) -> Field<Self> {
-        T::from_text(text).map(Self)
+    fn from_text(text: &str) -> Field<Self> {
+        T::from_text(text).map(Self::new)
     }
 
     fn from_number(number: Number) -> Field<Self> {
-        T::from_number(number).map(Self)
+        T::from_number(number).map(Self::new)
     }
 
     fn from_seq<'de, A: SeqAccess<'de>>(seq: A) -> Result<Field<Self>, A::Error> {
-        Ok(first_element::<Enclosed<T>, A>(seq)?.map(|Enclosed(thing)| Self(thing)))
+        Ok(first_element::<Enclosed<T>, A>(seq)?.map(|Enclosed(thing)| Self::new(thing)))
     }
 
     fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Field<Self>, A::Error> {
-        out_of_envelope(map, |Enclosed(thing)| Self(thing), Self)
+        out_of_envelope(map, |Enclosed(thing)| Self::new(thing), Self::new)
     }
 }
 
 /// An object that is a map; `[]` when it is empty, as PHP writes it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Map<K: Ord, T>(BTreeMap<K, Field<T>>);
+#[derive(Clone, PartialEq)]
+pub struct Map<K, T>(
+    /// In the order of the keys. Most are small, and a tree would take many times the room.
+    Vec<(K, Field<T>)>,
+);
 
 impl<K: Ord, T> Map<K, T> {
     /// The value under a key, if there is one that was understood.
     pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&T>
     where
-        K: std::borrow::Borrow<Q>,
+        K: Borrow<Q>,
     {
-        self.0.get(key).and_then(Field::get)
+        let at = self.0.binary_search_by(|(other, _)| other.borrow().cmp(key)).ok()?;
+        self.0.get(at)?.1.get()
     }
 
     /// The keys and values, in the order of the keys; a cleared value is [`Field::Empty`].
     pub fn iter(&self) -> impl Iterator<Item = (&K, &Field<T>)> {
-        self.0.iter()
+        self.0.iter().map(|(key, value)| (key, value))
+    }
+
+    /// Of a key that occurs several times, the last value counts.
+    fn of(mut entries: Vec<(K, Field<T>)>) -> Self {
+        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        entries.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                std::mem::swap(next, kept);
+            }
+            same
+        });
+        entries.shrink_to_fit();
+        Self(entries)
     }
 }
 
-impl<K: Ord + From<String>, T: Shape> Shape for Map<K, T> {
+impl<K: fmt::Debug, T: fmt::Debug> fmt::Debug for Map<K, T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_map()
+            .entries(self.0.iter().map(|(key, value)| (key, value)))
+            .finish()
+    }
+}
+
+impl<K: Ord + for<'a> From<&'a str>, T: Shape> Shape for Map<K, T> {
     fn from_seq<'de, A: SeqAccess<'de>>(seq: A) -> Result<Field<Self>, A::Error> {
         let items = Vec::<Value>::deserialize(value::SeqAccessDeserializer::new(seq))?;
         Ok(if items.is_empty() {
-            Field::Value(Self(BTreeMap::new()))
+            Field::Value(Self(Vec::new()))
         } else {
             Field::unexpected(items)
         })
     }
 
     fn from_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Field<Self>, A::Error> {
-        let mut entries = BTreeMap::new();
-        while let Some((key, value)) = map.next_entry::<String, Field<T>>()? {
-            entries.insert(K::from(key), value);
+        let mut entries = Vec::new();
+        while let Some((key, value)) = map.next_entry::<Name<'_>, Field<T>>()? {
+            entries.push((K::from(key.as_str()), value));
         }
-        Ok(Field::Value(Self(entries)))
+        Ok(Field::Value(Self::of(entries)))
     }
 }

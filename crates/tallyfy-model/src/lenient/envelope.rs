@@ -1,6 +1,10 @@
 //! The envelopes that includes come in, and how they are recognized.
 
-use serde::de::{DeserializeSeed, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess};
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Number;
 
 use super::{Field, Shape};
@@ -10,7 +14,7 @@ use super::{Field, Shape};
 pub(super) struct Enclosed<T>(pub(super) T);
 
 impl<T: Shape> Shape for Enclosed<T> {
-    fn from_text(text: String) -> Field<Self> {
+    fn from_text(text: &str) -> Field<Self> {
         T::from_text(text).map(Self)
     }
 
@@ -34,15 +38,15 @@ pub(super) fn first_element<'de, T: Shape, A: SeqAccess<'de>>(mut seq: A) -> Res
 }
 
 /// Reads an object that is an envelope with an `I` in it, or else a `T` itself.
-pub(super) fn out_of_envelope<'de, T: Shape, I: Shape, O, A: MapAccess<'de>>(
+pub(crate) fn out_of_envelope<'de, T: Shape, I: Shape, O, A: MapAccess<'de>>(
     mut map: A,
     open: impl FnOnce(I) -> O,
     keep: impl FnOnce(T) -> O,
 ) -> Result<Field<O>, A::Error> {
-    let Some(first) = map.next_key::<String>()? else {
+    let Some(first) = map.next_key::<Name<'_>>()? else {
         return Ok(Field::Empty);
     };
-    if first == "data" {
+    if first.is_data() {
         return Ok(last_data(map)?.map(open));
     }
     let mut wrapped = Field::Absent;
@@ -60,8 +64,8 @@ pub(super) fn out_of_envelope<'de, T: Shape, I: Shape, O, A: MapAccess<'de>>(
 /// What is in an envelope whose key `data` was read already.
 pub(super) fn last_data<'de, T: Shape, A: MapAccess<'de>>(mut map: A) -> Result<Field<T>, A::Error> {
     let mut wrapped = map.next_value()?;
-    while let Some(key) = map.next_key::<String>()? {
-        if key == "data" {
+    while let Some(key) = map.next_key::<Name<'_>>()? {
+        if key.is_data() {
             wrapped = map.next_value()?;
         } else {
             map.next_value::<IgnoredAny>()?;
@@ -70,18 +74,55 @@ pub(super) fn last_data<'de, T: Shape, A: MapAccess<'de>>(mut map: A) -> Result<
     Ok(wrapped)
 }
 
+/// The name of a member, borrowed from the text where nothing in it is escaped.
+pub(super) struct Name<'de>(Cow<'de, str>);
+
+impl Name<'_> {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn is_data(&self) -> bool {
+        self.0 == "data"
+    }
+}
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyName;
+
+        impl<'de> Visitor<'de> for AnyName {
+            type Value = Cow<'de, str>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("the name of a member")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(name.into())
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(name.to_owned().into())
+            }
+        }
+
+        deserializer.deserialize_str(AnyName).map(Self)
+    }
+}
+
 /// An object whose first key was looked at already.
-pub(super) struct Replayed<A> {
-    pub(super) key: Option<String>,
+pub(super) struct Replayed<'de, A> {
+    pub(super) key: Option<Name<'de>>,
     pub(super) rest: A,
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Replayed<A> {
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Replayed<'de, A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         match self.key.take() {
-            Some(key) => seed.deserialize(key.into_deserializer()).map(Some),
+            Some(key) => seed.deserialize(key.0.into_deserializer()).map(Some),
             None => self.rest.next_key_seed(seed),
         }
     }
@@ -92,13 +133,13 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Replayed<A> {
 }
 
 /// An object that turns out to be an envelope, or not: its member `data` is taken out.
-struct Unwrapping<'a, A, T> {
-    first: Option<String>,
+struct Unwrapping<'a, 'de, A, T> {
+    first: Option<Name<'de>>,
     pub(super) rest: A,
     wrapped: &'a mut Field<T>,
 }
 
-impl<'de, A: MapAccess<'de>, T: Shape> MapAccess<'de> for Unwrapping<'_, A, T> {
+impl<'de, A: MapAccess<'de>, T: Shape> MapAccess<'de> for Unwrapping<'_, 'de, A, T> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
@@ -106,13 +147,13 @@ impl<'de, A: MapAccess<'de>, T: Shape> MapAccess<'de> for Unwrapping<'_, A, T> {
         loop {
             let key = match next.take() {
                 Some(key) => key,
-                None => match self.rest.next_key::<String>()? {
+                None => match self.rest.next_key::<Name<'_>>()? {
                     Some(key) => key,
                     None => return Ok(None),
                 },
             };
-            if key != "data" {
-                return seed.deserialize(key.into_deserializer()).map(Some);
+            if !key.is_data() {
+                return seed.deserialize(key.0.into_deserializer()).map(Some);
             }
             *self.wrapped = self.rest.next_value()?;
         }

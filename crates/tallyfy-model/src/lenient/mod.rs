@@ -6,6 +6,7 @@
 
 mod collection;
 mod envelope;
+mod json;
 mod scalar;
 
 use std::fmt;
@@ -15,7 +16,10 @@ use serde::de::{MapAccess, SeqAccess, Visitor, value};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Number, Value};
 
+pub(crate) use collection::is_position;
 pub use collection::{Item, List, Map};
+pub(crate) use envelope::out_of_envelope;
+pub use json::Json;
 pub(crate) use scalar::whole;
 
 /// A member of a JSON object, as far as it was understood.
@@ -51,7 +55,7 @@ impl<T> Field<T> {
         }
     }
 
-    fn unexpected(value: impl Into<Value>) -> Self {
+    pub(crate) fn unexpected(value: impl Into<Value>) -> Self {
         Self::Unexpected(Box::new(value.into()))
     }
 
@@ -79,8 +83,24 @@ impl<T> Field<List<T>> {
     }
 }
 
+impl<K: Ord, T> Field<Map<K, T>> {
+    /// The keys and the values that were understood; none if the map is absent.
+    pub fn entries(&self) -> impl Iterator<Item = (&K, &T)> {
+        let entries = self.get().into_iter().flat_map(Map::iter);
+        entries.filter_map(|(key, value)| Some((key, value.get()?)))
+    }
+}
+
 /// Which JSON types a value is understood in. What a type does not override is unexpected.
 pub trait Shape: Sized {
+    /// Reads any JSON, by asking for one of the types below.
+    ///
+    /// # Errors
+    /// Only what the source of the JSON reports.
+    fn from_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Field<Self>, D::Error> {
+        deserializer.deserialize_any(AnyForm(PhantomData))
+    }
+
     /// Reads `true` or `false`.
     fn from_bool(value: bool) -> Field<Self> {
         if value { Field::unexpected(value) } else { Field::Empty }
@@ -96,7 +116,7 @@ pub trait Shape: Sized {
     }
 
     /// Reads a string.
-    fn from_text(text: String) -> Field<Self> {
+    fn from_text(text: &str) -> Field<Self> {
         if text.is_empty() {
             Field::Empty
         } else {
@@ -128,53 +148,49 @@ pub trait Shape: Sized {
 
 impl<'de, T: Shape> Deserialize<'de> for Field<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyForm<T>(PhantomData<T>);
+        T::from_any(deserializer)
+    }
+}
 
-        impl<'de, T: Shape> Visitor<'de> for AnyForm<T> {
-            type Value = Field<T>;
+struct AnyForm<T>(PhantomData<T>);
 
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("any JSON value")
-            }
+impl<'de, T: Shape> Visitor<'de> for AnyForm<T> {
+    type Value = Field<T>;
 
-            fn visit_unit<E>(self) -> Result<Field<T>, E> {
-                Ok(Field::Empty)
-            }
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any JSON value")
+    }
 
-            fn visit_bool<E>(self, value: bool) -> Result<Field<T>, E> {
-                Ok(T::from_bool(value))
-            }
+    fn visit_unit<E>(self) -> Result<Field<T>, E> {
+        Ok(Field::Empty)
+    }
 
-            fn visit_u64<E>(self, value: u64) -> Result<Field<T>, E> {
-                Ok(T::from_number(value.into()))
-            }
+    fn visit_bool<E>(self, value: bool) -> Result<Field<T>, E> {
+        Ok(T::from_bool(value))
+    }
 
-            fn visit_i64<E>(self, value: i64) -> Result<Field<T>, E> {
-                Ok(T::from_number(value.into()))
-            }
+    fn visit_u64<E>(self, value: u64) -> Result<Field<T>, E> {
+        Ok(T::from_number(value.into()))
+    }
 
-            fn visit_f64<E>(self, value: f64) -> Result<Field<T>, E> {
-                Ok(Number::from_f64(value).map_or(Field::Empty, T::from_number))
-            }
+    fn visit_i64<E>(self, value: i64) -> Result<Field<T>, E> {
+        Ok(T::from_number(value.into()))
+    }
 
-            fn visit_str<E>(self, value: &str) -> Result<Field<T>, E> {
-                Ok(T::from_text(value.to_owned()))
-            }
+    fn visit_f64<E>(self, value: f64) -> Result<Field<T>, E> {
+        Ok(Number::from_f64(value).map_or(Field::Empty, T::from_number))
+    }
 
-            fn visit_string<E>(self, value: String) -> Result<Field<T>, E> {
-                Ok(T::from_text(value))
-            }
+    fn visit_str<E>(self, value: &str) -> Result<Field<T>, E> {
+        Ok(T::from_text(value))
+    }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Field<T>, A::Error> {
-                T::from_seq(seq)
-            }
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Field<T>, A::Error> {
+        T::from_seq(seq)
+    }
 
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Field<T>, A::Error> {
-                T::from_map(map)
-            }
-        }
-
-        deserializer.deserialize_any(AnyForm(PhantomData))
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Field<T>, A::Error> {
+        T::from_map(map)
     }
 }
 
@@ -242,12 +258,12 @@ mod tests {
     fn an_empty_map_may_be_an_array() {
         for json in ["[]", "{}"] {
             assert_eq!(
-                read::<Map<String, Value>>(json).get().unwrap().iter().count(),
+                read::<Map<String, Json>>(json).get().unwrap().iter().count(),
                 0,
                 "{json}"
             );
         }
-        assert!(matches!(read::<Map<String, Value>>("[1]"), Field::Unexpected(_)));
+        assert!(matches!(read::<Map<String, Json>>("[1]"), Field::Unexpected(_)));
     }
 
     #[test]

@@ -1,8 +1,6 @@
-//! Texts, flags, numbers, and JSON of any type.
+//! Texts, flags and numbers.
 
-use serde::Deserialize;
-use serde::de::{MapAccess, SeqAccess, value};
-use serde_json::{Number, Value};
+use serde_json::Number;
 
 use super::{Field, Shape};
 
@@ -17,8 +15,8 @@ pub(crate) fn whole(number: &Number) -> Option<i64> {
 }
 
 impl Shape for String {
-    fn from_text(text: String) -> Field<Self> {
-        Field::Value(text)
+    fn from_text(text: &str) -> Field<Self> {
+        Field::Value(text.to_owned())
     }
 }
 
@@ -35,8 +33,8 @@ impl Shape for bool {
         }
     }
 
-    fn from_text(text: String) -> Field<Self> {
-        match text.as_str() {
+    fn from_text(text: &str) -> Field<Self> {
+        match text {
             "" => Field::Empty,
             "0" | "false" => Field::Value(false),
             "1" | "true" => Field::Value(true),
@@ -50,7 +48,7 @@ impl Shape for i64 {
         whole(&number).map_or_else(|| Field::unexpected(number), Field::Value)
     }
 
-    fn from_text(text: String) -> Field<Self> {
+    fn from_text(text: &str) -> Field<Self> {
         match text.parse() {
             Ok(number) => Field::Value(number),
             Err(_) if text.is_empty() => Field::Empty,
@@ -64,34 +62,11 @@ impl Shape for f64 {
         number.as_f64().map_or_else(|| Field::unexpected(number), Field::Value)
     }
 
-    fn from_text(text: String) -> Field<Self> {
+    fn from_text(text: &str) -> Field<Self> {
         match text.parse::<f64>() {
             Ok(number) if number.is_finite() => Field::Value(number),
             _ if text.is_empty() => Field::Empty,
             _ => Field::unexpected(text),
         }
-    }
-}
-
-/// Any JSON at all, `null` excepted: an answer, whose form depends on the type of its form field.
-impl Shape for Value {
-    fn from_bool(value: bool) -> Field<Self> {
-        Field::Value(value.into())
-    }
-
-    fn from_number(number: Number) -> Field<Self> {
-        Field::Value(number.into())
-    }
-
-    fn from_text(text: String) -> Field<Self> {
-        Field::Value(text.into())
-    }
-
-    fn from_seq<'de, A: SeqAccess<'de>>(seq: A) -> Result<Field<Self>, A::Error> {
-        Self::deserialize(value::SeqAccessDeserializer::new(seq)).map(Field::Value)
-    }
-
-    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Field<Self>, A::Error> {
-        Self::deserialize(value::MapAccessDeserializer::new(map)).map(Field::Value)
     }
 }

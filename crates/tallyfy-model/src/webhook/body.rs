@@ -1,6 +1,6 @@
 //! The members of webhook bodies that are looked at, whichever shape they belong to.
 
-use crate::lenient::{Field, Item};
+use crate::lenient::{Field, Item, Json};
 use crate::record::record;
 use crate::{ApiTime, OrgId, RunId, TaskId};
 
@@ -13,7 +13,7 @@ record! {
         /// Organization events: what happened.
         event: String,
         /// An envelope like that of API responses; undocumented for webhooks.
-        data: serde_json::Value,
+        data: Json,
         /// Organization events: the task.
         task: Item<TaskPart>,
         /// Organization events: the run.
@@ -35,21 +35,21 @@ record! {
         /// The organization, in another spelling.
         org_id: OrgId,
         /// Process payloads: the template; one of the signs that it is one.
-        checklist_id: serde_json::Value,
+        checklist_id: Json,
         /// Process payloads: likewise.
-        checklist_title: serde_json::Value,
+        checklist_title: Json,
         /// Process payloads: likewise.
-        name: serde_json::Value,
+        name: Json,
         /// Process payloads: likewise.
-        progress: serde_json::Value,
+        progress: Json,
         /// Process payloads: likewise.
-        prerun: serde_json::Value,
+        prerun: Json,
         /// Process payloads: likewise.
-        process_tasks = "process-tasks": serde_json::Value,
+        process_tasks = "process-tasks": Json,
         /// Process payloads: likewise.
-        launcher: serde_json::Value,
+        launcher: Json,
         /// Process payloads: likewise.
-        status: serde_json::Value,
+        status: Json,
         /// When anything last changed.
         last_updated: ApiTime,
         /// When it was created.

@@ -1,7 +1,5 @@
 //! From the members of a body to what it says of itself.
 
-use serde::Deserialize;
-
 use crate::id::is_plausible;
 use crate::lenient::Field;
 use crate::{Announced, ApiTime, OrgId, RunId, TaskId};
@@ -34,11 +32,8 @@ impl Layer {
 
     fn open_within(mut body: Body, envelopes: usize) -> Self {
         let data = std::mem::take(&mut body.data).into_value().and_then(|data| {
-            let data: Field<Body> = Field::deserialize(data).ok()?;
-            Some(Box::new(Self::open_within(
-                data.into_value()?,
-                envelopes.checked_sub(1)?,
-            )))
+            let data: Body = data.read().into_value()?;
+            Some(Box::new(Self::open_within(data, envelopes.checked_sub(1)?)))
         });
         Self { body, data }
     }

@@ -83,7 +83,7 @@ fn zero_and_false_are_values_where_numbers_and_flags_belong() {
     status: Empty
     progress: Percent(0.0)
     started_by: Empty
-    prerun: {FieldId("f1"): Number(0), FieldId("f2"): Bool(false), FieldId("f3"): Empty}
+    prerun: {FieldId("f1"): 0, FieldId("f2"): false, FieldId("f3"): Empty}
     starred: false
     is_public: false
     created_at: Empty

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cleared_values;
+mod includes;
 mod mutations;
 mod no_runs;
 mod raw_json;

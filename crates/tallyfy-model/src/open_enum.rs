@@ -30,12 +30,18 @@ macro_rules! open_enum {
             }
         }
 
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                match text {
+                    $($text => Self::$variant,)+
+                    _ => Self::Other(text.to_owned()),
+                }
+            }
+        }
+
         impl From<String> for $name {
             fn from(text: String) -> Self {
-                match text.as_str() {
-                    $($text => Self::$variant,)+
-                    _ => Self::Other(text),
-                }
+                text.as_str().into()
             }
         }
 
@@ -52,7 +58,7 @@ macro_rules! open_enum {
         }
 
         impl Shape for $name {
-            fn from_text(text: String) -> Field<Self> {
+            fn from_text(text: &str) -> Field<Self> {
                 if text.is_empty() { Field::Empty } else { Field::Value(text.into()) }
             }
         }
@@ -84,6 +90,94 @@ open_enum! {
         Draft = "draft",
     }
 
+    /// Whether the kick-off form was submitted (API reference, section b.2).
+    PrerunStatus {
+        /// It was.
+        Complete = "complete",
+        /// It was, in another spelling.
+        Completed = "completed",
+    }
+
+    /// What a template makes of its runs (API reference, section d.3).
+    RunType {
+        /// Tasks in an order.
+        Procedure = "procedure",
+        /// A form alone.
+        Form = "form",
+        /// A document.
+        Document = "document",
+    }
+
+    /// What is to be done in a task (API reference, section d.4).
+    TaskType {
+        /// To be completed.
+        Task = "task",
+        /// To be approved or rejected.
+        Approval = "approval",
+        /// Completes itself at its deadline.
+        Expiring = "expiring",
+        /// An e-mail to be sent.
+        Email = "email",
+        /// An e-mail that sends itself at the deadline.
+        ExpiringEmail = "expiring_email",
+    }
+
+    /// What is entered in a form field (API reference, section d.5).
+    FieldType {
+        /// A line of text.
+        Text = "text",
+        /// Text of several lines, possibly HTML.
+        Textarea = "textarea",
+        /// An e-mail address.
+        Email = "email",
+        /// A date, with or without a time.
+        Date = "date",
+        /// One of a few options, as its text.
+        Radio = "radio",
+        /// One of a list of options.
+        Dropdown = "dropdown",
+        /// Several of a list of options.
+        Multiselect = "multiselect",
+        /// A table.
+        Table = "table",
+        /// Members, guests and groups.
+        Assignees = "assignees_form",
+        /// Files.
+        File = "file",
+    }
+
+    /// What a comment is (API reference, section d.5).
+    ThreadLabel {
+        /// A comment.
+        Comment = "comment",
+        /// A problem with the task, open until somebody resolves it.
+        Problem = "problem",
+        /// The end of a problem.
+        Resolve = "resolve",
+        /// A suggestion for the template.
+        Improvement = "improvement",
+        /// A piece of advice.
+        Advice = "advice",
+    }
+
+    /// How a comment is shown (API reference, section d.5).
+    ThreadState {
+        /// To everybody.
+        Open = "open",
+        /// Not to guests.
+        HideForGuests = "hide-for-guests",
+        /// Folded.
+        Collapsed = "collapsed",
+    }
+
+    /// Where the bytes of a file are (API reference, section d.5).
+    AssetSource {
+        /// At Tallyfy.
+        Local = "local",
+        /// Somewhere else.
+        Url = "url",
+    }
+
     /// The status of a task (API reference, section d.2). See [`TaskStatus::is_complete`].
     TaskStatus {
         /// Can be worked on.
@@ -107,6 +201,13 @@ open_enum! {
 
 impl RunStatus {
     /// Whether the run is done, in either spelling.
+    pub fn is_complete(&self) -> bool {
+        matches!(self, Self::Complete | Self::Completed)
+    }
+}
+
+impl PrerunStatus {
+    /// Whether the kick-off form was submitted, in either spelling.
     pub fn is_complete(&self) -> bool {
         matches!(self, Self::Complete | Self::Completed)
     }
