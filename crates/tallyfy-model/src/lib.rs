@@ -30,6 +30,7 @@ mod kickoff;
 mod lenient;
 mod open_enum;
 mod owners;
+mod pagination;
 mod raw;
 mod record;
 mod run;
@@ -63,6 +64,7 @@ pub use open_enum::{
     AssetSource, FieldType, PrerunStatus, RunStatus, RunType, TaskStatus, TaskType, ThreadLabel, ThreadState,
 };
 pub use owners::{GroupDetails, GroupRef, Member, MemberDetails, Owners};
+pub use pagination::{Links, Meta, Pagination};
 pub use raw::{REDACTED, indented, minified, without_guest_links};
 pub use record::Surprise;
 pub use run::{Counted, NotARun, Progress, Run, RunFields};

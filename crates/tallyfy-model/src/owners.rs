@@ -18,6 +18,14 @@ record! {
         email: String,
         /// The name.
         full_name: String,
+        /// The first name.
+        first_name: String,
+        /// The last name.
+        last_name: String,
+        /// What the member may do in the organization, such as `admin`, `standard` or `light`.
+        role: String,
+        /// Whether the member can log in.
+        active: bool,
         /// Where a picture is.
         profile_pic: String,
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
-use tallyfy_model::{Field, Item, NotARun, Run, RunId, Task, TaskId};
+use tallyfy_model::{Field, Item, Json, List, Member, Meta, NotARun, Pagination, Run, RunId, Shape, Task, TaskId};
 
 use crate::error::Mismatch;
 
@@ -41,10 +41,10 @@ pub(crate) fn task(body: &[u8], asked: &TaskId) -> Result<Task, Mismatch> {
     if !data.get().starts_with(['{', '[']) {
         return Err(unexpected());
     }
-    let Ok(Field::Value(task)) = serde_json::from_str::<Field<Item<Task>>>(data.get()) else {
-        return Err(unexpected());
+    let task = match read::<Item<Task>>(data) {
+        Field::Value(task) => task.into_inner(),
+        Field::Absent | Field::Empty | Field::Unexpected(_) => return Err(unexpected()),
     };
-    let task = task.into_inner();
     match task.id.get() {
         Some(id) if !id.as_str().eq_ignore_ascii_case(asked.as_str()) => Err(Mismatch::AnotherTask {
             asked: asked.clone(),
@@ -54,8 +54,70 @@ pub(crate) fn task(body: &[u8], asked: &TaskId) -> Result<Task, Mismatch> {
     }
 }
 
+/// The member in the body of a 2xx answer.
+pub(crate) fn member(body: &[u8]) -> Result<Member, Mismatch> {
+    let (data, pointer) = data(body)?;
+    match read::<Item<Member>>(data) {
+        Field::Value(member) if member.any_id().is_some() => Ok(member.into_inner()),
+        _ => Err(Mismatch::Unexpected {
+            pointer: pointer.to_owned(),
+            expected: "a member",
+            found: kind(data),
+        }),
+    }
+}
+
+/// Reads JSON as leniently as everything in a run is read.
+fn read<T: Shape>(json: &RawValue) -> Field<T> {
+    Json::from(json.to_owned()).read()
+}
+
 /// What an answer wraps in `data`, and where that is. A bare object, which no documentation shows, is taken for it.
 pub(crate) fn data(body: &[u8]) -> Result<(&RawValue, &'static str), Mismatch> {
+    let top = top(body)?;
+    let mut members = members(top)?;
+    match members.remove("data") {
+        Some(data) => Ok((data, "/data")),
+        None if members.contains_key("id") => Ok((top, "")),
+        None => Err(without_data()),
+    }
+}
+
+fn without_data() -> Mismatch {
+    Mismatch::Unexpected {
+        pointer: String::new(),
+        expected: "an object with a member `data`",
+        found: "an object without it",
+    }
+}
+
+/// The elements of a list, and what it says of its pages. A bare array, which no documentation shows, is taken for one.
+pub(crate) fn list(body: &[u8]) -> Result<(Vec<Json>, Pagination), Mismatch> {
+    let top = top(body)?;
+    let (data, pointer, meta) = if top.get().starts_with('[') {
+        (top, "", None)
+    } else {
+        let mut members = members(top)?;
+        let data = members.remove("data").ok_or_else(without_data)?;
+        (data, "/data", members.remove("meta"))
+    };
+    let elements = match read::<List<Json>>(data) {
+        Field::Value(list) => list.into_iter().collect(),
+        Field::Absent | Field::Empty => Vec::new(),
+        Field::Unexpected(_) => {
+            return Err(Mismatch::Unexpected {
+                pointer: pointer.to_owned(),
+                expected: "a list",
+                found: kind(data),
+            });
+        }
+    };
+    let meta = meta.map(read::<Meta>).unwrap_or_default();
+    Ok((elements, meta.pagination()))
+}
+
+/// The JSON of a body.
+fn top(body: &[u8]) -> Result<&RawValue, Mismatch> {
     let text = std::str::from_utf8(body).map_err(|error| match error.error_len() {
         Some(_) => Mismatch::NotText {
             at: error.valid_up_to(),
@@ -70,7 +132,7 @@ pub(crate) fn data(body: &[u8]) -> Result<(&RawValue, &'static str), Mismatch> {
     if text.starts_with('<') {
         return Err(Mismatch::Html);
     }
-    let top: &RawValue = serde_json::from_str(text).map_err(|error| {
+    serde_json::from_str(text).map_err(|error| {
         if error.is_eof() {
             Mismatch::EndsEarly { at: body.len() }
         } else {
@@ -79,22 +141,19 @@ pub(crate) fn data(body: &[u8]) -> Result<(&RawValue, &'static str), Mismatch> {
                 column: error.column(),
             }
         }
-    })?;
-    let unexpected = |expected, found| Mismatch::Unexpected {
+    })
+}
+
+fn members(top: &RawValue) -> Result<BTreeMap<String, &RawValue>, Mismatch> {
+    let unexpected = |found| Mismatch::Unexpected {
         pointer: String::new(),
-        expected,
+        expected: "an object",
         found,
     };
     if !top.get().starts_with('{') {
-        return Err(unexpected("an object", kind(top)));
+        return Err(unexpected(kind(top)));
     }
-    let members: BTreeMap<String, &RawValue> =
-        serde_json::from_str(top.get()).map_err(|_| unexpected("an object", "one whose keys cannot be read"))?;
-    match members.get("data") {
-        Some(data) => Ok((data, "/data")),
-        None if members.contains_key("id") => Ok((top, "")),
-        None => Err(unexpected("an object with a member `data`", "an object without it")),
-    }
+    serde_json::from_str(top.get()).map_err(|_| unexpected("one whose keys cannot be read"))
 }
 
 /// What some JSON is, for a person.

@@ -17,39 +17,39 @@ use thiserror::Error;
 pub enum Error {
     /// The API knows no such thing (404). It may never have existed, or be deleted, or belong to another organization.
     #[error("{0}: not found{reason}", reason = .0.reason())]
-    NotFound(Answer),
+    NotFound(Box<Answer>),
     /// The token's owner may not see it (403).
     #[error("{0}: no access{reason}", reason = .0.reason())]
-    NoAccess(Answer),
+    NoAccess(Box<Answer>),
     /// The token is not valid, or not any more (401).
     #[error("{0}: the token is refused{reason}", reason = .0.reason())]
-    TokenRefused(Answer),
+    TokenRefused(Box<Answer>),
     /// Too many requests (429).
     #[error("{answer}: rate limited{}{}", retry_text(*.retry_after), .answer.reason())]
     RateLimited {
         /// The answer.
-        answer: Answer,
+        answer: Box<Answer>,
         /// How long to wait, if the API says.
         retry_after: Option<Duration>,
     },
     /// The API refuses the request as such (400, 409, 422 and other 4xx).
     #[error("{0}: the request is invalid{reason}", reason = .0.reason())]
-    InvalidRequest(Answer),
+    InvalidRequest(Box<Answer>),
     /// The request cannot be sent, because an id is empty for example.
     #[error("the request cannot be made")]
     Unsendable(#[source] TransportError),
     /// The address exists for nobody (404 for the path, not for the thing): the base URL is wrong, or the API changed.
     #[error("{0}: there is no such endpoint, check the base URL{reason}", reason = .0.reason())]
-    NoSuchEndpoint(Answer),
+    NoSuchEndpoint(Box<Answer>),
     /// The server is in trouble (5xx), gave up waiting for the request (408), or answered with a redirect, which is not
     /// followed.
     #[error("{0}: {trouble}", trouble = .0.trouble())]
-    ServerTrouble(Answer),
+    ServerTrouble(Box<Answer>),
     /// There is an answer, but it is not what the API is known to send.
     #[error("{answer}: {mismatch}")]
     NotTheExpectedJson {
         /// The answer.
-        answer: Answer,
+        answer: Box<Answer>,
         /// What is wrong with it, and where.
         mismatch: Mismatch,
     },
@@ -83,7 +83,7 @@ impl Error {
 
     /// The error of an answer that is not 2xx.
     pub(crate) fn of_answer(request: &Request, response: &Response, clock: fn() -> jiff::Timestamp) -> Self {
-        let answer = Answer::new(request, response);
+        let answer = Box::new(Answer::new(request, response));
         match response.status {
             StatusCode::UNAUTHORIZED => Self::TokenRefused(answer),
             StatusCode::FORBIDDEN => Self::NoAccess(answer),

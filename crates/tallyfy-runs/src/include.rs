@@ -1,109 +1,135 @@
-//! What can be fetched together with a run.
+//! What can be fetched together with something else: the values of the `with` parameter.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// A value of the `with` parameter (API reference, section b.1).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Include {
-    /// The template that the run was launched from.
-    Checklist,
-    /// The tasks.
-    Tasks,
-    /// The step of each task.
-    TasksStep,
-    /// The comments of each task.
-    TasksThreads,
-    /// The form fields of each task.
-    TasksFormFields,
-    /// The tags.
-    Tags,
-    /// The files.
-    Assets,
-    /// The task that comes next.
-    NextTask,
-    /// The form fields.
-    FormFields,
-    /// The fields of the kick-off form.
-    KoFormFields,
-    /// Named by the documentation, never shown.
-    Permissions,
-    /// Named by the documentation, never shown.
-    TasksMeta,
-    /// Named by the documentation, never shown.
-    Stages,
-    /// The folders that the run is in.
-    Folders,
-    /// Members who watch the run.
-    MemberWatchers,
-    /// Guests who watch the run.
-    GuestWatchers,
-    /// A value that is not among these. Made by [`str::parse`], which checks it.
-    Other(OtherInclude),
-}
-
-/// A value of `with` that this crate does not know.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct OtherInclude(String);
-
 /// A text that cannot be a value of `with`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("`{0}` is not something to include: expected letters, digits, `_`, `-` and `.`")]
 pub struct InvalidInclude(String);
 
-const KNOWN: [(&str, Include); 16] = [
-    ("checklist", Include::Checklist),
-    ("tasks", Include::Tasks),
-    ("tasks.step", Include::TasksStep),
-    ("tasks.threads", Include::TasksThreads),
-    ("tasks.form_fields", Include::TasksFormFields),
-    ("tags", Include::Tags),
-    ("assets", Include::Assets),
-    ("next_task", Include::NextTask),
-    ("form_fields", Include::FormFields),
-    ("ko_form_fields", Include::KoFormFields),
-    ("permissions", Include::Permissions),
-    ("tasks_meta", Include::TasksMeta),
-    ("stages", Include::Stages),
-    ("folders", Include::Folders),
-    ("member_watchers", Include::MemberWatchers),
-    ("guest_watchers", Include::GuestWatchers),
-];
+/// A value of `with` that this crate does not know.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OtherInclude(String);
 
-impl Include {
-    /// The value as the API takes it.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Other(other) => &other.0,
-            known => KNOWN
-                .iter()
-                .find(|(_, include)| include == known)
-                .map_or("", |(text, _)| text),
-        }
-    }
-}
-
-impl FromStr for Include {
-    type Err = InvalidInclude;
-
-    fn from_str(text: &str) -> Result<Self, InvalidInclude> {
-        if let Some((_, known)) = KNOWN.iter().find(|(known, _)| *known == text) {
-            return Ok(known.clone());
-        }
+impl OtherInclude {
+    /// Takes what cannot change the rest of the query.
+    fn new(text: &str) -> Result<Self, InvalidInclude> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
         if text.is_empty() || !text.chars().all(plain) {
             return Err(InvalidInclude(text.to_owned()));
         }
-        Ok(Self::Other(OtherInclude(text.to_owned())))
+        Ok(Self(text.to_owned()))
     }
 }
 
-impl fmt::Display for Include {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
+/// Declares the values of `with` that an endpoint takes.
+macro_rules! includes {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$variant_doc])* $variant,)+
+            /// A value that is not among these. Made by [`str::parse`], which checks it.
+            Other(OtherInclude),
+        }
+
+        impl $name {
+            /// The value as the API takes it.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $text,)+
+                    Self::Other(other) => &other.0,
+                }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidInclude;
+
+            fn from_str(text: &str) -> Result<Self, InvalidInclude> {
+                Ok(match text {
+                    $($text => Self::$variant,)+
+                    _ => Self::Other(OtherInclude::new(text)?),
+                })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+    )+};
+}
+
+includes! {
+    /// What can be fetched together with a run (API reference, section b.1). The list of runs takes no watchers and none
+    /// of those with a dot.
+    Include {
+        /// The template that the run was launched from.
+        Checklist = "checklist",
+        /// The tasks.
+        Tasks = "tasks",
+        /// The step of each task.
+        TasksStep = "tasks.step",
+        /// The comments of each task.
+        TasksThreads = "tasks.threads",
+        /// The form fields of each task.
+        TasksFormFields = "tasks.form_fields",
+        /// The tags.
+        Tags = "tags",
+        /// The files.
+        Assets = "assets",
+        /// The task that comes next.
+        NextTask = "next_task",
+        /// The form fields.
+        FormFields = "form_fields",
+        /// The fields of the kick-off form.
+        KoFormFields = "ko_form_fields",
+        /// Named by the documentation, never shown.
+        Permissions = "permissions",
+        /// Named by the documentation, never shown.
+        TasksMeta = "tasks_meta",
+        /// Named by the documentation, never shown.
+        Stages = "stages",
+        /// The folders that the run is in.
+        Folders = "folders",
+        /// Members who watch the run.
+        MemberWatchers = "member_watchers",
+        /// Guests who watch the run.
+        GuestWatchers = "guest_watchers",
+    }
+
+    /// What can be fetched together with the tasks of a run (API reference, section e.3).
+    TaskInclude {
+        /// The step of the template.
+        Step = "step",
+        /// The comments.
+        Threads = "threads",
+        /// The comments, under another name.
+        Comments = "comments",
+        /// The files.
+        Assets = "assets",
+        /// The form fields with their answers.
+        FormFields = "form_fields",
+        /// What happened to the task.
+        Activities = "activities",
+        /// The run.
+        Run = "run",
+        /// The run with its template.
+        RunChecklist = "run.checklist",
+        /// The description, which lists leave out.
+        Summary = "summary",
     }
 }
 
@@ -113,14 +139,11 @@ mod tests {
 
     #[test]
     fn what_is_known_and_what_is_not_go_there_and_back() {
-        for text in KNOWN
-            .map(|(text, _)| text)
-            .into_iter()
-            .chain(["activities", "tasks.ko-form-fields"])
-        {
+        for text in ["checklist", "tasks.step", "activities", "tasks.ko-form-fields"] {
             assert_eq!(text.parse::<Include>().unwrap().to_string(), text);
         }
         assert_eq!("tasks.step".parse(), Ok(Include::TasksStep));
+        assert_eq!("run.checklist".parse(), Ok(TaskInclude::RunChecklist));
     }
 
     #[test]

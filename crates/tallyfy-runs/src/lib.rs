@@ -26,13 +26,23 @@ mod client;
 mod decode;
 mod error;
 mod freshness;
+mod get_run;
 mod include;
+mod list_runs;
+mod list_tasks;
+mod members;
+mod pages;
 
 pub use changes::{Change, FieldChange, TagRef, TaskRef, changes};
-pub use client::{Client, GetRunOptions};
+pub use client::Client;
 pub use error::{Answer, Error, Mismatch};
 pub use freshness::{Behind, behind};
-pub use include::{Include, InvalidInclude, OtherInclude};
+pub use get_run::GetRunOptions;
+pub use include::{Include, InvalidInclude, OtherInclude, TaskInclude};
+pub use list_runs::{Archived, ListRunsOptions, RunOrder};
+pub use list_tasks::{ListTasksOptions, TaskOrder};
+pub use members::Members;
+pub use pages::{Page, Pages};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -93,6 +93,16 @@ impl<T: Shape> Shape for BareList<T> {
     }
 }
 
+/// The elements that were understood.
+impl<T> IntoIterator for List<T> {
+    type Item = T;
+    type IntoIter = std::iter::FilterMap<std::vec::IntoIter<Field<T>>, fn(Field<T>) -> Option<T>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter().filter_map(Field::into_value)
+    }
+}
+
 impl<T> FromIterator<Field<T>> for List<T> {
     fn from_iter<I: IntoIterator<Item = Field<T>>>(elements: I) -> Self {
         Self(elements.into_iter().collect())

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::{Field, Shape};
 use crate::{minified, salvage};
 
-/// JSON of any type but `null`, as the text that came: an answer, whose form depends on the type of its form field, or
+/// JSON of any type, as the text that came; in a [`Field`] never `null`, which is [`Field::Empty`]: an answer, whose form depends on the type of its form field, or
 /// a member whose form is not documented.
 ///
 /// Two of them are equal if their texts are, white space aside.
@@ -39,8 +39,17 @@ impl Json {
         }
     }
 
-    /// Reads it as something that it may be.
-    pub(crate) fn read<T: Shape>(&self) -> Field<T> {
+    /// Reads it as something that it may be, as leniently as that is read elsewhere.
+    ///
+    /// ```
+    /// use tallyfy_model::{Run, Tag};
+    ///
+    /// let run = Run::from_json(r#"{"id":"r1","stages":{"id":"g1","name":"Late"}}"#)?;
+    /// let stage = run.stages.get().map(|json| json.read::<Tag>());
+    /// assert_eq!(stage.unwrap().get().unwrap().any_title(), Some("Late"));
+    /// # Ok::<(), tallyfy_model::NotARun>(())
+    /// ```
+    pub fn read<T: Shape>(&self) -> Field<T> {
         salvage::from_str(self.raw()).unwrap_or(Field::Empty)
     }
 }
@@ -52,6 +61,18 @@ impl Shape for Json {
             "null" => Field::Empty,
             _ => Field::Value(Self(raw)),
         })
+    }
+}
+
+impl From<Box<RawValue>> for Json {
+    fn from(raw: Box<RawValue>) -> Self {
+        Self(raw)
+    }
+}
+
+impl From<Json> for Box<RawValue> {
+    fn from(json: Json) -> Self {
+        json.0
     }
 }
 

@@ -6,5 +6,7 @@ mod changes;
 mod errors;
 mod get_run;
 mod get_task;
+mod lists;
 mod meaning;
+mod members;
 mod probe;

@@ -1,0 +1,90 @@
+//! Getting one run, or one task.
+
+use tallyfy_model::{Run, RunId, Task, TaskId};
+use tallyfy_transport::Request;
+
+use crate::client::Client;
+use crate::decode;
+use crate::error::Error;
+use crate::include::Include;
+
+/// What is fetched together with a run. The default is what the vendor's documentation shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GetRunOptions {
+    /// The values of `with`.
+    pub includes: Vec<Include>,
+    /// Whether the values of form fields are fetched.
+    pub form_fields_values: bool,
+}
+
+impl Default for GetRunOptions {
+    fn default() -> Self {
+        Self {
+            includes: vec![Include::Checklist, Include::Tasks, Include::Tags, Include::FormFields],
+            form_fields_values: true,
+        }
+    }
+}
+
+impl GetRunOptions {
+    /// The run alone.
+    pub fn none() -> Self {
+        Self {
+            includes: Vec::new(),
+            form_fields_values: false,
+        }
+    }
+
+    /// Fetches these with it, and no others.
+    #[must_use]
+    pub fn with_includes(mut self, includes: impl IntoIterator<Item = Include>) -> Self {
+        self.includes = includes.into_iter().collect();
+        self
+    }
+
+    /// Fetches the values of form fields, or leaves them out.
+    #[must_use]
+    pub fn with_form_fields_values(mut self, values: bool) -> Self {
+        self.form_fields_values = values;
+        self
+    }
+}
+
+impl Client {
+    /// Gets a run: `GET /organizations/{org}/runs/{run}`.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing is tried twice.
+    pub async fn get_run(&self, run: impl Into<RunId>, options: &GetRunOptions) -> Result<Run, Error> {
+        let run = run.into();
+        let mut request = with(self.get(["runs", run.as_str()])?, &options.includes);
+        if options.form_fields_values {
+            request = request.query("form_fields_values", "true");
+        }
+        self.ask(request, |body| decode::run(body, &run)).await
+    }
+
+    /// Gets a task by its id alone: `GET /organizations/{org}/tasks/{task}`. It names its run.
+    ///
+    /// # Errors
+    /// [`Error`]; nothing is tried twice.
+    pub async fn get_task(&self, task: impl Into<TaskId>) -> Result<Task, Error> {
+        let task = task.into();
+        let request = self.get(["tasks", task.as_str()])?;
+        self.ask(request, |body| decode::task(body, &task)).await
+    }
+}
+
+/// Adds the parameter that says what to fetch too.
+pub(crate) fn with(request: Request, includes: &[impl AsRef<str>]) -> Request {
+    if includes.is_empty() {
+        return request;
+    }
+    request.query("with", joined(includes))
+}
+
+pub(crate) fn joined(values: &[impl AsRef<str>]) -> String {
+    let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+    values.join(",")
+}
