@@ -1,6 +1,7 @@
 //! The use cases through a transport that answers as it is told, and comparisons of runs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod accounting;
 mod answering;
 mod changes;
 mod errors;

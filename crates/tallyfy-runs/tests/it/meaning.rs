@@ -9,7 +9,7 @@ fn run(json: &Value) -> Run {
     Run::from_json(&json.to_string()).unwrap()
 }
 
-fn kinds(before: &Value, after: &Value) -> Vec<Value> {
+pub(crate) fn kinds(before: &Value, after: &Value) -> Vec<Value> {
     changes(&run(before), &run(after))
         .iter()
         .map(|change: &Change| serde_json::to_value(change).unwrap())
@@ -85,7 +85,7 @@ fn with_id(members: Vec<(String, Value)>) -> Value {
 }
 
 /// A run of the usual form.
-fn usual_run() -> impl Strategy<Value = Value> {
+pub(crate) fn usual_run() -> impl Strategy<Value = Value> {
     let task = (0_u8..20, "[a-z]{1,5}", any::<bool>(), "[a-z]{1,5}").prop_map(|(id, title, done, answer)| {
         json!({
             "id": format!("t{id}"),
@@ -148,7 +148,7 @@ fn spelled_otherwise(run: &Value) -> String {
 
 /// What a value of a member that nothing is known of means: envelopes off, members without a value left out, one
 /// spelling for numbers, instants, statuses and people.
-fn meaning(key: &str, value: &Value) -> Value {
+pub(crate) fn meaning(key: &str, value: &Value) -> Value {
     let value = unwrapped(value);
     if key == "users"
         && let Some(people) = people(value)
