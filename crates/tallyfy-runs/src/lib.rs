@@ -33,7 +33,7 @@ mod list_tasks;
 mod members;
 mod pages;
 
-pub use changes::{Change, FieldChange, TagRef, TaskRef, changes};
+pub use changes::{Change, FieldChange, OwnerRef, TagRef, TaskRef, changes};
 pub use client::Client;
 pub use error::{Answer, Error, Mismatch};
 pub use freshness::{Behind, behind};

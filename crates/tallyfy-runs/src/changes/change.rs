@@ -34,13 +34,25 @@ pub enum Change {
         /// The name now.
         to: Option<String>,
     },
-    /// The run has another owner.
+    /// The run has another `owner_id`.
     #[serde(rename = "owner")]
     Owner {
         /// The member's id before.
         from: Option<String>,
         /// The member's id now.
         to: Option<String>,
+    },
+    /// A member or a group owns the run that did not.
+    #[serde(rename = "owner.added")]
+    OwnerAdded {
+        /// The member or the group.
+        owner: OwnerRef,
+    },
+    /// A member or a group does not own the run any more.
+    #[serde(rename = "owner.removed")]
+    OwnerRemoved {
+        /// The member or the group.
+        owner: OwnerRef,
     },
     /// The run was completed.
     #[serde(rename = "completed")]
@@ -146,6 +158,18 @@ pub struct TaskRef {
     pub title: Option<String>,
     /// How it stands now, or stood when it was last seen.
     pub status: Option<String>,
+}
+
+/// One of a run's owners, as far as a person needs it to know which one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OwnerRef {
+    /// `member` or `group`.
+    pub r#type: &'static str,
+    /// The id.
+    pub id: String,
+    /// The name, where it came with one.
+    pub name: Option<String>,
 }
 
 /// A tag, as far as a person needs it to know which one.

@@ -242,7 +242,7 @@ fn same_within(key: &str, a: Option<Json<'_>>, b: Option<Json<'_>>, depth: usize
     if PEOPLE.contains(&key)
         && let (Some(a), Some(b)) = (people(a), people(b))
     {
-        return a == b;
+        return a.keys().eq(b.keys());
     }
     match (a.shape(), b.shape()) {
         (Shape::Number(a), Shape::Number(b)) => same_number(a, b),
@@ -269,16 +269,17 @@ fn same_within(key: &str, a: Option<Json<'_>>, b: Option<Json<'_>>, depth: usize
     }
 }
 
-/// The ids of people or groups, if every element has one.
-fn people(list: Json<'_>) -> Option<BTreeSet<String>> {
+/// People or groups by their ids, with their names where they have one, if every element has an id.
+pub(super) fn people(list: Json<'_>) -> Option<BTreeMap<String, Option<String>>> {
     if list.is_nothing(1) {
-        return Some(BTreeSet::new());
+        return Some(BTreeMap::new());
     }
     list.elements()?
         .into_iter()
         .map(|element| match element.shape() {
-            Shape::Object(members) => Json::id_under(&members, &["id", "user_id", "group_id", "email"]),
-            _ => element.as_id(),
+            Shape::Object(members) => Json::id_under(&members, &["id", "user_id", "group_id", "email"])
+                .map(|id| (id, Json::id_under(&members, &["full_name", "name"]))),
+            _ => element.as_id().map(|id| (id, None)),
         })
         .collect()
 }

@@ -9,11 +9,13 @@ mod json;
 mod list;
 mod tasks;
 
+use std::collections::BTreeMap;
+
 use tallyfy_model::{Progress, Run, RunStatus};
 
-pub use change::{Change, FieldChange, TagRef, TaskRef};
+pub use change::{Change, FieldChange, OwnerRef, TagRef, TaskRef};
 
-use json::{Json, Members, same};
+use json::{Json, Members, people, same};
 use list::Pair;
 
 /// Members that are there only when they were asked for (API reference, section b.1).
@@ -34,7 +36,7 @@ const INCLUDES: [&str; 13] = [
 ];
 
 /// Members that have a kind of change of their own, or, as `last_updated`, only say that there are others.
-const TYPED: [&str; 14] = [
+const TYPED: [&str; 16] = [
     "id",
     "last_updated",
     "status",
@@ -49,6 +51,8 @@ const TYPED: [&str; 14] = [
     "prerun",
     "form_fields",
     "ko_form_fields",
+    "users",
+    "groups",
 ];
 
 /// Members of the template that change with every other run of it, and say nothing of this one.
@@ -86,6 +90,9 @@ pub fn changes(before: &Run, after: &Run) -> Vec<Change> {
     let mut found = Vec::new();
     let mut others = Vec::new();
     state(before, after, &old, &new, &mut found, &mut others);
+    for (key, what) in [("users", "member"), ("groups", "group")] {
+        owners(key, what, &old, &new, &mut found, &mut others);
+    }
     forms(&old, &new, &mut found, &mut others);
     tags(&old, &new, &mut found, &mut others);
     everything_else(&old, &new, &mut others);
@@ -210,6 +217,32 @@ fn date(field: &str, before: &Run, after: &Run) -> Change {
         from: text(before),
         to: text(after),
     }
+}
+
+fn owners(
+    key: &str,
+    what: &'static str,
+    old: &Members<'_>,
+    new: &Members<'_>,
+    found: &mut Vec<Change>,
+    others: &mut Vec<FieldChange>,
+) {
+    let (a, b) = (old.get(key).copied(), new.get(key).copied());
+    let by_id = |list: Option<Json<'_>>| list.map_or_else(|| Some(BTreeMap::new()), people);
+    let (Some(before), Some(after)) = (by_id(a), by_id(b)) else {
+        fields::compare("", key, a, b, others);
+        return;
+    };
+    let reference = |(id, name): (&String, &Option<String>)| OwnerRef {
+        r#type: what,
+        id: id.clone(),
+        name: name.clone(),
+    };
+    let not_in = |others: &BTreeMap<String, Option<String>>, id: &String| !others.contains_key(id);
+    let added = after.iter().filter(|(id, _)| not_in(&before, id)).map(reference);
+    found.extend(added.map(|owner| Change::OwnerAdded { owner }));
+    let removed = before.iter().filter(|(id, _)| not_in(&after, id)).map(reference);
+    found.extend(removed.map(|owner| Change::OwnerRemoved { owner }));
 }
 
 /// Tasks, answers and form fields.
