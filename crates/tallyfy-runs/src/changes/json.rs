@@ -3,12 +3,11 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use tallyfy_model::ApiTime;
+
+use super::scan::{raw_members, unescaped};
 
 /// The deepest nesting that is compared by what it means; below it, by its text.
 const MAX_DEPTH: usize = 64;
@@ -174,50 +173,6 @@ impl<'a> Json<'a> {
     pub(super) fn to_raw(self) -> Box<RawValue> {
         RawValue::from_string(tallyfy_model::minified(self.0)).unwrap_or_default()
     }
-}
-
-/// The members of an object in the order in which they came.
-fn raw_members(text: &str) -> Vec<(Cow<'_, str>, &RawValue)> {
-    struct InOrder<'a>(Vec<(&'a RawValue, &'a RawValue)>);
-
-    impl<'de> Deserialize<'de> for InOrder<'de> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct Object;
-
-            impl<'de> Visitor<'de> for Object {
-                type Value = InOrder<'de>;
-
-                fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    formatter.write_str("an object")
-                }
-
-                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                    let mut members = Vec::new();
-                    while let Some(member) = map.next_entry()? {
-                        members.push(member);
-                    }
-                    Ok(InOrder(members))
-                }
-            }
-
-            deserializer.deserialize_map(Object)
-        }
-    }
-
-    let InOrder(members) = serde_json::from_str(text).unwrap_or(InOrder(Vec::new()));
-    members
-        .into_iter()
-        .map(|(key, value)| (unescaped(key.get()), value))
-        .collect()
-}
-
-/// The text of a JSON string. Where an escape stands for no character, the text as it is written is all there is.
-fn unescaped(string: &str) -> Cow<'_, str> {
-    let inside = string.get(1..string.len().saturating_sub(1)).unwrap_or_default();
-    if !inside.contains('\\') {
-        return Cow::Borrowed(inside);
-    }
-    serde_json::from_str(string).map_or(Cow::Borrowed(inside), Cow::Owned)
 }
 
 /// Whether two values of a member mean the same: the order of keys, envelopes, `[]` for an empty map, a number written

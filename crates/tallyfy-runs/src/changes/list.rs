@@ -81,6 +81,17 @@ pub(super) fn pair<'a, 'b>(
         fields::compare("", key, Some(old), Some(new), found);
         return None;
     };
+    Some(pair_elements(key, id_keys, &old_elements, &new_elements, found))
+}
+
+/// The same where both are known to be lists.
+pub(super) fn pair_elements<'a, 'b>(
+    key: &str,
+    id_keys: &[&str],
+    old_elements: &[Json<'a>],
+    new_elements: &[Json<'b>],
+    found: &mut Vec<FieldChange>,
+) -> Pair<'a, 'b> {
     // Most of a long list is the same text as before. That is found out without taking it apart.
     let texts: BTreeSet<&str> = new_elements.iter().map(|element| element.text()).collect();
     let in_both: BTreeSet<&'a str> = old_elements
@@ -89,8 +100,8 @@ pub(super) fn pair<'a, 'b>(
         .filter(|text| texts.contains(text))
         .collect();
     let pair = Pair {
-        old: Keyed::new(&old_elements, &in_both, id_keys),
-        new: Keyed::new(&new_elements, &in_both, id_keys),
+        old: Keyed::new(old_elements, &in_both, id_keys),
+        new: Keyed::new(new_elements, &in_both, id_keys),
         in_both,
     };
     let pointer = fields::below("", key);
@@ -108,7 +119,7 @@ pub(super) fn pair<'a, 'b>(
             );
         }
     }
-    Some(pair)
+    pair
 }
 
 fn elements(list: Json<'_>) -> Option<Vec<Json<'_>>> {

@@ -7,6 +7,7 @@ mod change;
 mod fields;
 mod json;
 mod list;
+mod scan;
 mod tasks;
 
 use std::collections::BTreeMap;
@@ -85,19 +86,48 @@ pub fn changes(before: &Run, after: &Run) -> Vec<Change> {
         return Vec::new();
     }
     // A run whose only member is `data` has no id, so no envelope is taken off here.
-    let old = Json::new(before.raw()).members();
-    let new = Json::new(after.raw()).members();
+    let (old, new) = match (View::with_tasks(before), View::with_tasks(after)) {
+        (Some(old), Some(new)) => (old, new),
+        _ => (View::whole(before), View::whole(after)),
+    };
     let mut found = Vec::new();
     let mut others = Vec::new();
-    state(before, after, &old, &new, &mut found, &mut others);
+    state(before, after, &old.members, &new.members, &mut found, &mut others);
     for (key, what) in [("users", "member"), ("groups", "group")] {
-        owners(key, what, &old, &new, &mut found, &mut others);
+        owners(key, what, &old.members, &new.members, &mut found, &mut others);
     }
     forms(&old, &new, &mut found, &mut others);
-    tags(&old, &new, &mut found, &mut others);
-    everything_else(&old, &new, &mut others);
+    tags(&old.members, &new.members, &mut found, &mut others);
+    everything_else(&old.members, &new.members, &mut others);
     found.extend(others.into_iter().map(Change::Other));
     found
+}
+
+/// A run taken apart.
+struct View<'a> {
+    members: Members<'a>,
+    /// The tasks, if they are not among the members.
+    tasks: Option<Vec<Json<'a>>>,
+}
+
+impl<'a> View<'a> {
+    /// With the tasks taken apart too; `None` where they are in no usual form.
+    fn with_tasks(run: &'a Run) -> Option<Self> {
+        let (members, tasks) = scan::run_and_tasks(run.raw())?;
+        let tasks = tasks.map(|tasks| tasks.into_iter().map(|task| Json::new(task.get())).collect());
+        let members = members.into_iter().map(|(key, value)| (key, Json::new(value.get())));
+        Some(Self {
+            members: members.collect(),
+            tasks,
+        })
+    }
+
+    fn whole(run: &'a Run) -> Self {
+        Self {
+            members: Json::new(run.raw()).members(),
+            tasks: None,
+        }
+    }
 }
 
 fn state(
@@ -246,12 +276,16 @@ fn owners(
 }
 
 /// Tasks, answers and form fields.
-fn forms(old: &Members<'_>, new: &Members<'_>, found: &mut Vec<Change>, others: &mut Vec<FieldChange>) {
-    let tasks = match (old.get("tasks"), new.get("tasks")) {
-        (Some(old), Some(new)) => list::pair("tasks", &["id"], *old, *new, others),
-        // Not asked for in one of them: nothing can be said.
-        _ => None,
+fn forms(old: &View<'_>, new: &View<'_>, found: &mut Vec<Change>, others: &mut Vec<FieldChange>) {
+    let tasks = match (&old.tasks, &new.tasks) {
+        (Some(old), Some(new)) => Some(list::pair_elements("tasks", &["id"], old, new, others)),
+        _ => match (old.members.get("tasks"), new.members.get("tasks")) {
+            (Some(old), Some(new)) => list::pair("tasks", &["id"], *old, *new, others),
+            // Not asked for in one of them: nothing can be said.
+            _ => None,
+        },
     };
+    let (old, new) = (&old.members, &new.members);
     let (answers, answered) = answers::compare(old, new, tasks.as_ref());
     if let Some(tasks) = &tasks {
         tasks::compare(&tasks.old, &tasks.new, &answered, found);

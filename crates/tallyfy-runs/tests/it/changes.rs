@@ -433,6 +433,39 @@ fn what_means_the_same_is_not_reported() {
 }
 
 #[test]
+fn tasks_are_compared_whatever_form_their_list_has() {
+    let old = r#"[{"id":"t1","title":"Call"},{"id":"t2","taskdata":{"f":"red"}}]"#;
+    let new = r#"{"id":"t1","title":"Write"},{"id":"t2","taskdata":{"f":"blue"}}"#;
+    let expected = reported(&format!(r#""tasks":{old}"#), &format!(r#""tasks":[{new}]"#));
+    assert_eq!(expected.lines().count(), 2, "{expected}");
+    let (first, second) = new.split_at(new.find(",{").unwrap());
+    let second = &second[1..];
+    for tasks in [
+        format!(r#""tasks":{{"data":[{new}]}}"#),
+        format!(r#""tasks":{{"meta":{{}},"data":[{new}]}}"#),
+        format!(r#""tasks":{{"data":[7],"data":[{new}]}}"#),
+        format!(r#""tasks":{{"data":{{"data":[{new}]}}}}"#),
+        format!(r#""tasks":{{"0":{first},"7":{second}}}"#),
+        format!(r#""tasks":{{"data":{{"0":{first},"7":{second}}}}}"#),
+        format!(r#""tasks":[{{"data":{first}}},{second}]"#),
+        format!(r#""tasks":[{new}]"#),
+        format!(r#""tasks":[7],"tasks":[{new}]"#),
+        format!(r#""tasks":{{"data":[{new}]}}"#),
+    ] {
+        for old in [old.to_owned(), format!(r#"{{"data":{old}}}"#)] {
+            assert_eq!(reported(&format!(r#""tasks":{old}"#), &tasks), expected, "{tasks}");
+        }
+    }
+    for odd in ["7", "\"x\"", r#"{"data":7}"#, "1e999", r#"{"x":7}"#, "\"\\ud800\""] {
+        let found = reported(&format!(r#""tasks":{old}"#), &format!(r#""tasks":{odd}"#));
+        assert!(
+            found.contains(r#""kind":"other","pointer":"/tasks","#),
+            "{odd}: {found}"
+        );
+    }
+}
+
+#[test]
 fn what_other_runs_do_to_the_template_is_no_change_of_this_one() {
     let template = |count: u32| {
         format!(r#""checklist":{{"data":{{"id":"c1","started_processes":{count},"last_updated":"2026-01-0{count}"}}}}"#)
