@@ -234,6 +234,18 @@ pub struct NewEvent {
     pub created_at: Timestamp,
     /// The whole event as handlers get it.
     pub body: Bytes,
+    /// Who gets it.
+    pub recipients: Recipients,
+}
+
+/// Which handlers get an event; of those, only active ones do. An event that none gets is kept all the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Recipients {
+    /// Each of them.
+    #[default]
+    All,
+    /// These.
+    Only(Vec<HandlerName>),
 }
 
 /// Why a due subject is given back.

@@ -1,15 +1,18 @@
 //! The event: what handlers get, as one CloudEvents 1.0 JSON object.
 
 use std::fmt;
+use std::str::FromStr;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use runs_store::{NewEvent, PendingNotification, Standing};
+use runs_store::{NewEvent, PendingNotification, Recipients, Standing};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tallyfy_model::{OrgId, Run, RunId, minified, without_guest_links};
 use tallyfy_runs::Change;
 use uuid::Uuid;
+
+use crate::filter::unknown_word;
 
 /// What happened to the run, as the event's `type` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +38,32 @@ pub enum EventType {
 }
 
 impl EventType {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Seen,
+        Self::Changed,
+        Self::Completed,
+        Self::Archived,
+        Self::Reactivated,
+        Self::Notified,
+        Self::Gone,
+        Self::Inaccessible,
+    ];
+
+    /// The type in a word, such as `changed`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Seen => "seen",
+            Self::Changed => "changed",
+            Self::Completed => "completed",
+            Self::Archived => "archived",
+            Self::Reactivated => "reactivated",
+            Self::Notified => "notified",
+            Self::Gone => "gone",
+            Self::Inaccessible => "inaccessible",
+        }
+    }
+
     /// The `type` of the CloudEvent.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -66,6 +95,20 @@ impl EventType {
     }
 }
 
+impl FromStr for EventType {
+    type Err = String;
+
+    /// Reads the word in the middle of the type, or the whole type.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let word = text
+            .strip_prefix("com.tallyfy.run.")
+            .and_then(|rest| rest.strip_suffix(".v1"))
+            .unwrap_or(text);
+        let known = Self::ALL.into_iter().find(|event_type| event_type.word() == word);
+        known.ok_or_else(|| unknown_word("event type", word, &Self::ALL.map(Self::word)))
+    }
+}
+
 impl fmt::Display for EventType {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
@@ -93,7 +136,7 @@ pub(crate) struct Occurrence<'a> {
 
 impl Occurrence<'_> {
     /// Writes the event. Its run is the text that the API sent, without the white space between tokens.
-    pub(crate) fn write(&self) -> Result<NewEvent, serde_json::Error> {
+    pub(crate) fn write(&self, recipients: Recipients) -> Result<NewEvent, serde_json::Error> {
         let id = Uuid::now_v7();
         let event = CloudEvent {
             specversion: "1.0",
@@ -123,6 +166,7 @@ impl Occurrence<'_> {
             event_type: self.event_type.as_str().to_owned(),
             created_at: self.at,
             body: serde_json::to_vec(&event)?.into(),
+            recipients,
         })
     }
 }

@@ -23,6 +23,7 @@ mod clock;
 mod data_folder;
 mod deliver;
 mod event;
+mod filter;
 mod handler;
 mod listener;
 mod receive;
@@ -35,6 +36,7 @@ pub mod cli;
 
 pub use clock::Clock;
 pub use event::EventType;
+pub use filter::{ChangeKind, EventFilter};
 pub use handler::{Event, Handler, HandlerError, StdoutHandler};
 pub use worker::{StartError, Worker, WorkerBuilder};
 

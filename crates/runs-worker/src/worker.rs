@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::{Config, HandlerType, Loaded, Organization};
 use crate::data_folder;
 use crate::deliver::Deliverer;
+use crate::filter::EventFilter;
 use crate::handler::{Handler, StdoutHandler};
 use crate::listener::{self, Limits};
 use crate::receive::Receiver;
@@ -62,7 +63,14 @@ pub struct Worker {
     stop_admin: CancellationToken,
 }
 
-type NamedHandlers = Vec<(HandlerName, Arc<dyn Handler>)>;
+type NamedHandlers = Vec<NamedHandler>;
+
+#[derive(Clone)]
+struct NamedHandler {
+    name: HandlerName,
+    filter: EventFilter,
+    handler: Arc<dyn Handler>,
+}
 
 /// A worker that is not started yet.
 pub struct WorkerBuilder {
@@ -118,8 +126,23 @@ impl WorkerBuilder {
     ///
     /// Without any, here or in the configuration, events go to the standard output.
     #[must_use]
-    pub fn handler(mut self, name: impl Into<String>, handler: impl Handler + 'static) -> Self {
-        self.handlers.push((HandlerName::new(name), Arc::new(handler)));
+    pub fn handler(self, name: impl Into<String>, handler: impl Handler + 'static) -> Self {
+        self.filtered_handler(name, EventFilter::default(), handler)
+    }
+
+    /// Adds a handler that gets the events that a filter lets through.
+    #[must_use]
+    pub fn filtered_handler(
+        mut self,
+        name: impl Into<String>,
+        filter: EventFilter,
+        handler: impl Handler + 'static,
+    ) -> Self {
+        self.handlers.push(NamedHandler {
+            name: HandlerName::new(name),
+            filter,
+            handler: Arc::new(handler),
+        });
         self
     }
 
@@ -166,7 +189,11 @@ impl WorkerBuilder {
         let public = bind(config.receive.listen, "receive.listen").await?;
         let admin = bind(config.admin.listen, "admin.listen").await?;
         let (store, data_dir) = self.open_store().await?;
-        let names: Vec<HandlerName> = handlers.iter().map(|(name, _)| name.clone()).collect();
+        let names: Vec<HandlerName> = handlers.iter().map(|handler| handler.name.clone()).collect();
+        let filters: Arc<[(HandlerName, EventFilter)]> = handlers
+            .iter()
+            .map(|handler| (handler.name.clone(), handler.filter.clone()))
+            .collect();
         store.set_handlers(&names, self.clock.now()).await?;
 
         let stop = CancellationToken::new();
@@ -174,11 +201,16 @@ impl WorkerBuilder {
         let mut stages = JoinSet::new();
         let mut gates = Vec::new();
         for organization in &self.organizations {
-            let refresher = self.refresher(organization, Arc::clone(&transport), Arc::clone(&store));
+            let refresher = self.refresher(
+                organization,
+                Arc::clone(&transport),
+                Arc::clone(&store),
+                Arc::clone(&filters),
+            );
             gates.push((organization.id.to_string(), Arc::clone(&refresher.gate)));
             stages.spawn(named("refresh", refresher.run(stop.clone(), GRACE)));
         }
-        for (name, handler) in handlers {
+        for NamedHandler { name, handler, .. } in handlers {
             let deliverer = Deliverer {
                 store: Arc::clone(&store),
                 clock: self.clock.clone(),
@@ -238,18 +270,33 @@ impl WorkerBuilder {
     }
 
     fn all_handlers(&self) -> Result<NamedHandlers, StartError> {
+        let organizations: Vec<&str> = self
+            .organizations
+            .iter()
+            .map(|organization| organization.id.as_str())
+            .collect();
         let configured = self.config.handlers.iter().map(|handler| {
+            // Loading the configuration has reported what is wrong with it.
+            let (filter, _) = handler.filter.filter("", &organizations);
             let made: Arc<dyn Handler> = match handler.r#type {
                 HandlerType::Stdout => Arc::new(StdoutHandler::new()),
             };
-            (HandlerName::new(handler.name.clone()), made)
+            NamedHandler {
+                name: HandlerName::new(handler.name.clone()),
+                filter,
+                handler: made,
+            }
         });
         let mut handlers: NamedHandlers = configured.chain(self.handlers.iter().cloned()).collect();
         if handlers.is_empty() {
-            handlers.push((HandlerName::new("stdout"), Arc::new(StdoutHandler::new())));
+            handlers.push(NamedHandler {
+                name: HandlerName::new("stdout"),
+                filter: EventFilter::default(),
+                handler: Arc::new(StdoutHandler::new()),
+            });
         }
-        for (position, (name, _)) in handlers.iter().enumerate() {
-            if handlers[..position].iter().any(|(other, _)| other == name) {
+        for (position, NamedHandler { name, .. }) in handlers.iter().enumerate() {
+            if handlers[..position].iter().any(|other| other.name == *name) {
                 return Err(StartError::HandlerTwice(name.clone()));
             }
         }
@@ -276,6 +323,7 @@ impl WorkerBuilder {
         organization: &Organization,
         transport: Arc<dyn HttpTransport>,
         store: Arc<dyn Store>,
+        handlers: Arc<[(HandlerName, EventFilter)]>,
     ) -> Refresher {
         let limiter = RateLimiter::new(self.config.api.rate_limits());
         let tokens = api::token_source(organization);
@@ -289,6 +337,7 @@ impl WorkerBuilder {
             gate: Arc::new(gate),
             config: self.config.refresh.clone(),
             guest_links: self.config.events.guest_links,
+            handlers,
         }
     }
 }

@@ -11,7 +11,8 @@ use super::StoreUnderTest;
 use crate::error::StoreError;
 use crate::types::{
     Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lease, NewEvent, NewNotification,
-    NotificationHead, PostponeCause, Postponement, Refreshed, Settlement, Snapshot, Standing, Stats, Subject,
+    NotificationHead, PostponeCause, Postponement, Recipients, Refreshed, Settlement, Snapshot, Standing, Stats,
+    Subject,
 };
 
 /// How long the tests lease.
@@ -105,6 +106,7 @@ pub(super) fn changed(body: &str) -> Refreshed {
             event_type: "com.tallyfy.run.changed.v1".to_owned(),
             created_at: at(0),
             body,
+            recipients: Recipients::All,
         }),
         ..unchanged()
     }

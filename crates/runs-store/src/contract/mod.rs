@@ -105,6 +105,7 @@ macro_rules! store_contract {
             outbox: [
                 an_event_goes_to_every_active_handler
                 events_of_one_run_come_one_at_a_time_and_in_order
+                an_event_goes_to_none_but_its_recipients_and_is_counted_all_the_same
                 neither_runs_nor_handlers_wait_for_each_other
                 a_retry_waits_and_counts
                 a_dead_letter_lets_the_next_event_go_on

@@ -4,7 +4,7 @@ use super::StoreUnderTest;
 use super::arrange::{
     Desk, LEASE, again, assert_lease_lost, at, changed, claim, give_up, handler, of_run, org, run, text, unchanged,
 };
-use crate::types::{Claim, HandlerStats, Lane, Settlement, Stats};
+use crate::types::{Claim, HandlerStats, Lane, Recipients, Settlement, Stats};
 
 const DELIVERED: Settlement = Settlement::Delivered;
 
@@ -47,6 +47,32 @@ pub async fn events_of_one_run_come_one_at_a_time_and_in_order<S: StoreUnderTest
     }
     let claimed = desk.claim_deliveries("h", claim(1000)).await;
     assert_eq!((claimed.work.len(), claimed.next_due), (0, None));
+}
+
+pub async fn an_event_goes_to_none_but_its_recipients_and_is_counted_all_the_same<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h1", "h2"]).await;
+    for (body, recipients) in [
+        ("1", Recipients::Only(vec![handler("h1"), handler("not active")])),
+        ("2", Recipients::Only(Vec::new())),
+        ("3", Recipients::Only(vec![handler("h2")])),
+        ("4", Recipients::All),
+    ] {
+        desk.append(of_run("a"), 0).await;
+        let due = desk.claim_one(0).await;
+        let mut refreshed = changed(body);
+        if let Some(event) = &mut refreshed.event {
+            event.recipients = recipients;
+        }
+        desk.commit(&due.lease, refreshed, 0).await;
+    }
+    for (name, numbers) in [("h1", [1, 4]), ("h2", [3, 4])] {
+        for number in numbers {
+            let delivery = desk.one_delivery(name, 1).await;
+            assert_eq!(delivery.number, number, "{name}");
+            desk.settle(&delivery.lease, DELIVERED, 1).await;
+        }
+        assert!(desk.deliveries(name, 1).await.is_empty());
+    }
 }
 
 pub async fn neither_runs_nor_handlers_wait_for_each_other<S: StoreUnderTest>() {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::column::{Column, later, limit};
 use super::failure::Failure;
 use super::writer::Transaction;
-use crate::types::{Claim, Claimed, Delivery, HandlerName, Lease, NewEvent, Settlement};
+use crate::types::{Claim, Claimed, Delivery, HandlerName, Lease, NewEvent, Recipients, Settlement};
 
 /// The tickets that the fetch behind an event covered.
 #[derive(Clone, Copy)]
@@ -18,7 +18,7 @@ pub(super) struct Covered {
     pub(super) last: i64,
 }
 
-/// Puts an event in line for every active handler.
+/// Puts an event in line for the handlers that are to get it.
 pub(super) fn publish(
     transaction: &Transaction<'_>,
     subject: i64,
@@ -41,18 +41,42 @@ pub(super) fn publish(
             event.body.as_ref(),
         ],
     )?;
+    for handler in recipients(transaction, &event.recipients)? {
+        put_in_line(transaction, handler, subject, number, now)?;
+    }
+    transaction.wake_deliverable();
+    Ok(())
+}
+
+/// The active handlers among those who are to get an event.
+fn recipients(transaction: &Transaction<'_>, recipients: &Recipients) -> Result<Vec<i64>, Failure> {
+    let mut active = transaction.rows("SELECT key, name FROM handlers WHERE active", [], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+    })?;
+    if let Recipients::Only(names) = recipients {
+        active.retain(|(_, name)| names.iter().any(|wanted| wanted.as_str() == name));
+    }
+    Ok(active.into_iter().map(|(key, _)| key).collect())
+}
+
+fn put_in_line(
+    transaction: &Transaction<'_>,
+    handler: i64,
+    subject: i64,
+    number: i64,
+    now: Timestamp,
+) -> Result<(), Failure> {
     transaction.execute(
-        "INSERT INTO deliveries (handler, subject, number) SELECT key, ?, ? FROM handlers WHERE active",
-        [subject, number],
+        "INSERT INTO deliveries (handler, subject, number) VALUES (?, ?, ?)",
+        [handler, subject, number],
     )?;
-    // Where a line has a head already, this event waits behind it.
+    // Where the line has a head already, this event waits behind it.
     transaction.execute(
-        "INSERT INTO cursors (handler, subject, number, due_at) SELECT key, ?, ?, ? FROM handlers WHERE active
+        "INSERT INTO cursors (handler, subject, number, due_at) VALUES (?, ?, ?, ?)
          ON CONFLICT (handler, subject)
          DO UPDATE SET number = excluded.number, due_at = excluded.due_at, attempts = 0 WHERE cursors.due_at IS NULL",
-        params![subject, number, Column(now)],
+        params![handler, subject, number, Column(now)],
     )?;
-    transaction.wake_deliverable();
     Ok(())
 }
 

@@ -102,6 +102,14 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>, webhooks: boo
             Vec::new()
         }
     };
+    let ids: Vec<&str> = organizations
+        .iter()
+        .map(|organization| organization.id.as_str())
+        .collect();
+    for (position, handler) in config.handlers.iter().enumerate() {
+        let (_, found) = handler.filter.filter(&format!("handlers[{position}].filter"), &ids);
+        problems.extend(found);
+    }
     if problems.is_empty() {
         Ok(Loaded {
             config,

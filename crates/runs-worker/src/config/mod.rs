@@ -1,5 +1,6 @@
 //! The worker's configuration: what can be set, what it is when it is not set, and what is refused.
 
+mod filter;
 mod layers;
 mod organization;
 mod problem;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use tallyfy_runs::{GetRunOptions, Include};
 use tallyfy_transport::{BaseUrl, RateLimits};
 
+pub use filter::FilterTable;
 pub use layers::{Flags, Loaded, load};
 pub use organization::{Organization, OrganizationTable, TokenSetting};
 pub use problem::{ConfigError, Problem};
@@ -343,6 +345,9 @@ pub struct HandlerConfig {
     /// What it does.
     #[serde(deserialize_with = "text::parsed")]
     pub r#type: HandlerType,
+    /// Which events it gets.
+    #[serde(default)]
+    pub filter: FilterTable,
 }
 
 /// What a handler does with an event.

@@ -77,6 +77,7 @@ impl Refresher {
             config: &self.config,
             due,
             guest_links: self.guest_links,
+            handlers: &self.handlers,
             started,
             now: self.clock.now(),
             fetched_at,

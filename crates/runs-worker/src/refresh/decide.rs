@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use runs_store::{DueRefresh, NewEvent, PostponeCause, Postponement, Refreshed, Snapshot, Standing, Subject};
+use runs_store::{
+    DueRefresh, HandlerName, Lane, NewEvent, PostponeCause, Postponement, Recipients, Refreshed, Snapshot, Standing,
+    Subject,
+};
 use tallyfy_model::Run;
 use tallyfy_runs::{Change, Error, behind, changes};
 use tracing::error;
@@ -12,6 +15,7 @@ use crate::backoff::Backoff;
 use crate::clock::later;
 use crate::config::RefreshConfig;
 use crate::event::{EventType, Occurrence};
+use crate::filter::{self, EventFilter, Facts};
 use crate::telemetry;
 
 /// The wait before a run that was older than its notification is fetched again for the first time. It doubles each time,
@@ -42,6 +46,8 @@ pub(super) struct Decider<'a> {
     pub(super) due: &'a DueRefresh,
     /// Whether notifications keep their guest links.
     pub(super) guest_links: bool,
+    /// Who wants which events.
+    pub(super) handlers: &'a [(HandlerName, EventFilter)],
     /// When the attempt began, and what time it is now, for scheduling.
     pub(super) started: Timestamp,
     pub(super) now: Timestamp,
@@ -73,7 +79,8 @@ impl Decider<'_> {
             );
         }
         let changes = self.changes(run);
-        let event_type = EventType::of_run(due.standing, &changes, !due.notifications.is_empty());
+        let event_type = EventType::of_run(due.standing, &changes, !due.notifications.is_empty())
+            .or_else(|| self.asked_by_a_duplicate().then_some(EventType::Notified));
         let outcome = match (event_type, lag.is_some()) {
             (_, true) => "delivered stale",
             (None | Some(EventType::Notified), false) => "unchanged",
@@ -145,10 +152,10 @@ impl Decider<'_> {
 
     /// What is different from the last snapshot; nothing if there is none.
     fn changes(&self, run: &Run) -> Vec<Change> {
-        let Some(snapshot) = &self.due.snapshot else {
+        if self.due.snapshot.is_none() {
             return Vec::new();
-        };
-        if let Ok(Ok(before)) = std::str::from_utf8(&snapshot.body).map(Run::from_json) {
+        }
+        if let Some(before) = self.last_seen() {
             return changes(&before, run);
         }
         error!(org = %self.due.org, run = %run.id(), "the last snapshot cannot be read; what changed since is unknown");
@@ -179,7 +186,8 @@ impl Decider<'_> {
         occurrence: impl FnOnce(EventType) -> Occurrence<'o>,
         changes: usize,
     ) -> Decision {
-        match event_type.map(|event_type| occurrence(event_type).write()).transpose() {
+        let written = event_type.map(|event_type| self.write(&occurrence(event_type)));
+        match written.transpose().map(Option::flatten) {
             Ok(event) => Decision {
                 outcome,
                 step: Step::Commit {
@@ -190,6 +198,36 @@ impl Decider<'_> {
             },
             Err(error) => self.failed_for_now(format!("the event cannot be written: {error}")),
         }
+    }
+
+    /// The event, for those who want it; none if nothing but a duplicate asked for it and nobody wants to hear of that.
+    fn write(&self, occurrence: &Occurrence<'_>) -> Result<Option<NewEvent>, serde_json::Error> {
+        let last = match occurrence.run {
+            None => self.last_seen(),
+            Some(_) => None,
+        };
+        let duplicate = occurrence.event_type == EventType::Notified && self.due.notifications.is_empty();
+        let facts = Facts {
+            org: occurrence.org,
+            event_type: occurrence.event_type,
+            run: occurrence.run.or(last.as_ref()),
+            changes: occurrence.changes,
+            duplicate,
+        };
+        match filter::recipients(self.handlers, &facts) {
+            Recipients::Only(nobody) if duplicate && nobody.is_empty() => Ok(None),
+            recipients => occurrence.write(recipients).map(Some),
+        }
+    }
+
+    /// A live run without a notification: a duplicate asked for it, or a person.
+    fn asked_by_a_duplicate(&self) -> bool {
+        self.due.lane == Lane::Live && self.due.notifications.is_empty()
+    }
+
+    fn last_seen(&self) -> Option<Run> {
+        let snapshot = self.due.snapshot.as_ref()?;
+        Run::from_json(std::str::from_utf8(&snapshot.body).ok()?).ok()
     }
 
     fn refreshed(&self, standing: Standing, snapshot: Option<Snapshot>, event: Option<NewEvent>) -> Refreshed {

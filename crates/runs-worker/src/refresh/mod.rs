@@ -10,7 +10,7 @@ mod gate;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runs_store::{Claim, Store};
+use runs_store::{Claim, HandlerName, Store};
 use tallyfy_runs::Client;
 use tallyfy_transport::RateLimiter;
 use tokio::task::JoinSet;
@@ -19,6 +19,7 @@ use tracing::{error, warn};
 
 use crate::clock::Clock;
 use crate::config::RefreshConfig;
+use crate::filter::EventFilter;
 use crate::telemetry;
 use crate::wait::{AFTER_STORE_TROUBLE, Wait};
 
@@ -36,6 +37,8 @@ pub(crate) struct Refresher {
     pub(crate) gate: Arc<TokenGate>,
     pub(crate) config: RefreshConfig,
     pub(crate) guest_links: bool,
+    /// Who wants which events.
+    pub(crate) handlers: Arc<[(HandlerName, EventFilter)]>,
 }
 
 impl Refresher {

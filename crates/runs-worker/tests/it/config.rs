@@ -236,3 +236,38 @@ fn a_missing_file_is_named() {
     let error = load(&flags, &environment(&THREE), true).unwrap_err();
     insta::assert_snapshot!("config_missing_file", error);
 }
+
+#[test]
+fn every_wrong_word_of_every_filter_is_told_at_once() {
+    let toml = r#"
+        [[handlers]]
+        name = "crm"
+        type = "stdout"
+        filter = { organizations = ["acne"], events = ["complete", "gone"], changes = ["task.complete"] }
+
+        [[handlers]]
+        name = "audit"
+        type = "stdout"
+        [handlers.filter]
+        statuses = ["done", "active"]
+        templates = ["any"]
+        changes = "status, anwser:f1"
+    "#;
+    insta::assert_snapshot!("wrong_filters", refusal(toml, &THREE));
+    insta::assert_snapshot!(
+        "unknown_filter_key",
+        refusal(
+            "[[handlers]]\nname = \"a\"\ntype = \"stdout\"\nfilter = { event = [] }",
+            &THREE
+        )
+    );
+}
+
+#[test]
+fn the_page_about_filters_shows_a_filter_that_loads() {
+    let page = include_str!("../../../../docs/filters.md");
+    let toml = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let loaded = load(&file(folder.path(), toml), &environment(&THREE), true).unwrap();
+    assert_eq!(loaded.config.handlers[0].filter.changes.len(), 3);
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use runs_worker::{Event, HandlerError, Worker};
+use runs_worker::{Event, EventFilter, EventType, HandlerError, Worker};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -103,6 +103,74 @@ async fn a_notification_without_a_visible_change_is_in_an_event_all_the_same() {
     worker.stop().await;
     assert_eq!(event.event_type(), "com.tallyfy.run.notified.v1");
     assert_eq!(json(&event)["data"]["notifications"][0]["event"], "task.comment_added");
+}
+
+/// The words of the types of the events that have come.
+fn types(events: &mut UnboundedReceiver<Event>) -> Vec<String> {
+    let mut types = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        types.push(event.event_type().to_owned());
+    }
+    types
+}
+
+#[tokio::test]
+async fn a_handler_gets_what_its_filter_lets_through_and_holds_nobody_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let answers = [
+        r#""status":"active","name":"a""#,
+        r#""status":"active","name":"b""#,
+        r#""status":"complete","name":"b""#,
+    ];
+    let api = Api::new(move |_, before| (200, run("r1", answers[before.min(2)])));
+    let (all, mut all_events) = Relay::new(|_| Ok(()));
+    let (some, mut some_events) = Relay::new(|_| Ok(()));
+    let mut completed = EventFilter::default();
+    completed.events = vec![EventType::Completed];
+    let worker = builder(&folder, &[])
+        .transport(api)
+        .handler("all", all)
+        .filtered_handler("some", completed, some)
+        .start()
+        .await
+        .unwrap();
+    for event in ["process.launched", "task.assigned", "process.completed"] {
+        webhook(&worker, &format!(r#"{{"event":"{event}","process":{{"id":"r1"}}}}"#)).await;
+        all_events.recv().await.unwrap();
+    }
+    let event = some_events.recv().await.unwrap();
+    worker.stop().await;
+    assert_eq!(
+        (event.event_type(), event.number()),
+        ("com.tallyfy.run.completed.v1", 3)
+    );
+    assert_eq!(types(&mut some_events), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_duplicate_without_a_change_is_told_only_to_those_who_ask() {
+    let folder = tempfile::tempdir().unwrap();
+    let (usual, mut usual_events) = Relay::new(|_| Ok(()));
+    let (every, mut every_events) = Relay::new(|_| Ok(()));
+    let mut filter = EventFilter::default();
+    filter.every_notification = true;
+    let worker = builder(&folder, &[])
+        .transport(Api::new(|_, _| (200, run("r1", r#""status":"active""#))))
+        .handler("usual", usual)
+        .filtered_handler("every", filter, every)
+        .start()
+        .await
+        .unwrap();
+    let body = task_completed("r1", "t1", AT);
+    assert_eq!(webhook(&worker, &body).await.0, 202);
+    usual_events.recv().await.unwrap();
+    every_events.recv().await.unwrap();
+    assert_eq!(webhook(&worker, &body).await.0, 200);
+    let event = every_events.recv().await.unwrap();
+    worker.stop().await;
+    assert_eq!(event.event_type(), "com.tallyfy.run.notified.v1");
+    assert_eq!(json(&event)["data"]["notifications"], serde_json::json!([]));
+    assert_eq!(types(&mut usual_events), [""; 0]);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::types::{HandlerName, Lane, NewEvent, PostponeCause, Postponement, Settlement};
+use crate::types::{HandlerName, Lane, NewEvent, PostponeCause, Postponement, Recipients, Settlement};
 
 fn postponed(until: i64) -> Postponement {
     Postponement {
@@ -15,6 +15,7 @@ fn changed() -> Refreshed {
         event_type: "t".to_owned(),
         created_at: at(0),
         body: Bytes::new(),
+        recipients: Recipients::All,
     };
     Refreshed {
         event: Some(event),
