@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use secrecy::ExposeSecret as _;
 use tallyfy_runs::Client;
 use tallyfy_transport::{
     Authenticated, BuildError, HttpTransport, RateLimited, RateLimiter, ReqwestTransport, StaticToken, TokenFile,
@@ -23,7 +24,7 @@ pub(crate) fn network(config: &ApiConfig) -> Result<ReqwestTransport, BuildError
 /// Where an organization's token comes from.
 pub(crate) fn token_source(organization: &Organization) -> Arc<dyn TokenSource> {
     match &organization.token {
-        TokenSetting::Inline(token) => Arc::new(StaticToken::new(token.clone())),
+        TokenSetting::Inline(token) => Arc::new(StaticToken::new(token.expose_secret())),
         TokenSetting::File(file) => Arc::new(TokenFile::new(file.clone())),
     }
 }

@@ -1,5 +1,7 @@
 //! A layer that signs every request with a bearer token.
 
+mod client_credentials;
+mod secret;
 mod token_file;
 mod token_source;
 
@@ -7,12 +9,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::HeaderValue;
 use http::header::AUTHORIZATION;
-use secrecy::{ExposeSecret, SecretString};
+use http::{HeaderValue, StatusCode};
 
 use crate::{ErrorKind, HttpTransport, Request, Response, TransportError};
 
+pub use client_credentials::ClientCredentials;
+pub use secret::Secret;
 pub use token_file::TokenFile;
 pub use token_source::{CredentialsError, Generation, StaticToken, TokenSource};
 
@@ -44,21 +47,27 @@ impl<T: fmt::Debug> fmt::Debug for Authenticated<T> {
 #[async_trait]
 impl<T: HttpTransport> HttpTransport for Authenticated<T> {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
-        let header = match self.tokens.token().await.and_then(|token| bearer(&token)) {
-            Ok(header) => header,
+        let token = self.tokens.token().await;
+        let signed = token.and_then(|token| Ok((bearer(&token)?, token)));
+        let (header, token) = match signed {
+            Ok(signed) => signed,
             Err(cause) => {
                 let error = TransportError::new(ErrorKind::Credentials, request.method().clone(), request.path());
                 return Err(error.with_source(cause));
             }
         };
-        self.inner.send(request.header(AUTHORIZATION, header)).await
+        let response = self.inner.send(request.header(AUTHORIZATION, header)).await?;
+        if response.status == StatusCode::UNAUTHORIZED {
+            self.tokens.refused(&token).await;
+        }
+        Ok(response)
     }
 }
 
 /// The server wants exactly one space in this header (API reference, a.2).
-fn bearer(token: &SecretString) -> Result<HeaderValue, CredentialsError> {
-    check_token(token.expose_secret(), "token")?;
-    HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).map_err(CredentialsError::from_source)
+fn bearer(token: &Secret) -> Result<HeaderValue, CredentialsError> {
+    check_token(token.expose(), "token")?;
+    HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(CredentialsError::from_source)
 }
 
 /// Refuses a token that no header can carry, naming where it is from and not what it is.

@@ -38,6 +38,10 @@ pub enum ErrorKind {
     ///
     /// Trying again can help, if the request may be repeated.
     Interrupted,
+    /// Nothing was sent, because the server did not answer the requests before.
+    ///
+    /// Trying again can help, once the time that the message names has passed.
+    CircuitOpen,
     /// The answer is larger than the limit that was set. The server has acted on the request.
     ///
     /// Trying again cannot help.
@@ -49,7 +53,7 @@ impl ErrorKind {
     #[must_use]
     pub fn is_retryable(self) -> bool {
         match self {
-            Self::Connect | Self::Tls | Self::Timeout | Self::Interrupted => true,
+            Self::Connect | Self::Tls | Self::Timeout | Self::Interrupted | Self::CircuitOpen => true,
             Self::InvalidRequest | Self::Credentials | Self::TooLarge => false,
         }
     }
@@ -62,6 +66,7 @@ impl ErrorKind {
             Self::Tls => "no trusted connection for",
             Self::Timeout => "timed out during",
             Self::Interrupted => "connection lost or answer broken off during",
+            Self::CircuitOpen => "the API does not answer, not even asked for",
             Self::TooLarge => "answer too large for",
         }
     }
@@ -80,6 +85,7 @@ struct Inner {
     method: Method,
     path: String,
     detail: Option<String>,
+    attempts: u32,
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
@@ -94,6 +100,7 @@ impl TransportError {
             method,
             path,
             detail: None,
+            attempts: 1,
             source: None,
         }))
     }
@@ -110,6 +117,19 @@ impl TransportError {
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
+    }
+
+    /// Says how many attempts were made.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    /// How many attempts were made; more than one only behind [`Retrying`](crate::Retrying).
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
     }
 
     /// What kind of failure this is.
@@ -144,13 +164,17 @@ impl fmt::Display for TransportError {
             method,
             path,
             detail,
+            attempts,
             ..
         } = &*self.0;
         write!(formatter, "{} {method} {path}", kind.as_str())?;
-        match detail {
-            Some(detail) => write!(formatter, ": {detail}"),
-            None => Ok(()),
+        if let Some(detail) = detail {
+            write!(formatter, ": {detail}")?;
         }
+        if *attempts > 1 {
+            write!(formatter, " (after {attempts} attempts)")?;
+        }
+        Ok(())
     }
 }
 
@@ -164,13 +188,14 @@ impl Error for TransportError {
 mod tests {
     use super::*;
 
-    const KINDS: [ErrorKind; 7] = [
+    const KINDS: [ErrorKind; 8] = [
         ErrorKind::InvalidRequest,
         ErrorKind::Credentials,
         ErrorKind::Connect,
         ErrorKind::Tls,
         ErrorKind::Timeout,
         ErrorKind::Interrupted,
+        ErrorKind::CircuitOpen,
         ErrorKind::TooLarge,
     ];
 

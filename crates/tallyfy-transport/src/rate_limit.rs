@@ -13,8 +13,8 @@ pub use limiter::{Permit, RateLimiter, RateLimits};
 
 /// Sends a request when the limiter has a permit for it, and tells the limiter how it was answered.
 ///
-/// Every request takes its own permit. A layer that sends a request several times therefore goes around this one. Put
-/// this one around [`Authenticated`](crate::Authenticated), so that the token is read after the wait and not before.
+/// Every request takes its own permit. [`Retrying`](crate::Retrying) therefore goes around this one. Put this one around
+/// [`Authenticated`](crate::Authenticated), so that the token is read after the wait and not before.
 #[derive(Clone, Debug)]
 pub struct RateLimited<T> {
     inner: T,

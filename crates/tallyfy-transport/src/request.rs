@@ -10,11 +10,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::{ErrorKind, TransportError};
 
 /// Everything but the characters that RFC 3986, section 2.3, calls unreserved.
-const IN_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub(crate) const UNRESERVED_STAYS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A comma stays as it is, so that `with=checklist,tasks` looks as in the API's documentation. A space becomes `%20`:
 /// the server does not read `+` as a space (API reference, a.2).
-const IN_QUERY: &AsciiSet = &IN_SEGMENT.remove(b',');
+const IN_QUERY: &AsciiSet = &UNRESERVED_STAYS.remove(b',');
 
 /// One HTTP request, relative to a base URL that the transport knows.
 ///
@@ -61,7 +61,7 @@ impl Request {
                 return Err(refused(method, path, format!("path segment {} {problem}", index + 1)));
             }
             path.push('/');
-            path.extend(utf8_percent_encode(segment.as_ref(), IN_SEGMENT));
+            path.extend(utf8_percent_encode(segment.as_ref(), UNRESERVED_STAYS));
         }
         if path.is_empty() {
             return Err(refused(method, path, "the path has no segment".to_owned()));

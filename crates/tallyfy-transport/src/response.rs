@@ -26,6 +26,7 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    attempts: u32,
 }
 
 impl Response {
@@ -36,7 +37,21 @@ impl Response {
             status,
             headers,
             body: body.into(),
+            attempts: 1,
         }
+    }
+
+    /// Says how many attempts were made.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.attempts = attempts;
+        self
+    }
+
+    /// How many attempts were made; more than one only behind [`Retrying`](crate::Retrying).
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// Sets a header, in place of any value it had.

@@ -14,7 +14,7 @@ use crate::{Request, Response, TransportError};
 /// Dropping the future abandons the request; whether the server has seen it is then unknown.
 #[async_trait]
 pub trait HttpTransport: Send + Sync {
-    /// Sends `request` at most once.
+    /// Sends `request`: at most once, unless the transport is there to send it again.
     async fn send(&self, request: Request) -> Result<Response, TransportError>;
 }
 

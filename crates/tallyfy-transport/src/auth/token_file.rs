@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use secrecy::{ExposeSecret, SecretString};
 use tokio::io::AsyncReadExt as _;
 
-use super::{CredentialsError, Generation, TokenSource, check_token};
+use super::{CredentialsError, Generation, Secret, TokenSource, check_token};
 
 /// Far more than any token; a guard against a path that names something else.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
@@ -26,7 +25,7 @@ pub struct TokenFile {
 #[derive(Debug, Default)]
 struct Seen {
     generation: Generation,
-    token: Option<SecretString>,
+    token: Option<Secret>,
 }
 
 impl TokenFile {
@@ -44,7 +43,7 @@ impl TokenFile {
         &self.path
     }
 
-    async fn read(&self) -> Result<SecretString, CredentialsError> {
+    async fn read(&self) -> Result<Secret, CredentialsError> {
         let name = format!("token file {}", self.path.display());
         let text = match self.read_text().await {
             Ok(text) => text,
@@ -57,7 +56,7 @@ impl TokenFile {
         }
         let token = text.trim();
         check_token(token, &name)?;
-        Ok(SecretString::from(token))
+        Ok(Secret::new(token))
     }
 
     async fn read_text(&self) -> io::Result<String> {
@@ -67,9 +66,9 @@ impl TokenFile {
         Ok(text)
     }
 
-    fn note(&self, token: &SecretString) -> Generation {
+    fn note(&self, token: &Secret) -> Generation {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.token.as_ref().map(ExposeSecret::expose_secret) != Some(token.expose_secret()) {
+        if seen.token.as_ref().map(Secret::expose) != Some(token.expose()) {
             seen.generation = seen.generation.next();
             seen.token = Some(token.clone());
         }
@@ -83,7 +82,7 @@ impl TokenFile {
 
 #[async_trait]
 impl TokenSource for TokenFile {
-    async fn token(&self) -> Result<SecretString, CredentialsError> {
+    async fn token(&self) -> Result<Secret, CredentialsError> {
         let token = self.read().await?;
         self.note(&token);
         Ok(token)

@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use secrecy::{ExposeSecret, SecretString};
+
+use super::Secret;
 
 /// Something that has a token now, and perhaps another one later.
 #[async_trait]
 pub trait TokenSource: Send + Sync {
     /// The token to use now.
-    async fn token(&self) -> Result<SecretString, CredentialsError>;
+    async fn token(&self) -> Result<Secret, CredentialsError>;
 
     /// Differs from an earlier value when the token has changed in between, and only then.
     ///
@@ -21,16 +22,25 @@ pub trait TokenSource: Send + Sync {
     ///
     /// While there is no usable token, the generation stays what it was.
     async fn generation(&self) -> Generation;
+
+    /// Hears that the API refused a token of this source, which may then get another one. By default, nothing is done.
+    async fn refused(&self, token: &Secret) {
+        let _ = token;
+    }
 }
 
 #[async_trait]
 impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
-    async fn token(&self) -> Result<SecretString, CredentialsError> {
+    async fn token(&self) -> Result<Secret, CredentialsError> {
         (**self).token().await
     }
 
     async fn generation(&self) -> Generation {
         (**self).generation().await
+    }
+
+    async fn refused(&self, token: &Secret) {
+        (**self).refused(token).await;
     }
 }
 
@@ -88,18 +98,18 @@ impl Error for CredentialsError {
 
 /// A token that stays what it is until the program ends.
 #[derive(Clone, Debug)]
-pub struct StaticToken(SecretString);
+pub struct StaticToken(Secret);
 
 impl StaticToken {
     /// Takes the token; white space around it is dropped.
-    pub fn new(token: impl Into<SecretString>) -> Self {
-        Self(SecretString::from(token.into().expose_secret().trim()))
+    pub fn new(token: impl Into<Secret>) -> Self {
+        Self(Secret::new(token.into().expose().trim()))
     }
 }
 
 #[async_trait]
 impl TokenSource for StaticToken {
-    async fn token(&self) -> Result<SecretString, CredentialsError> {
+    async fn token(&self) -> Result<Secret, CredentialsError> {
         Ok(self.0.clone())
     }
 
