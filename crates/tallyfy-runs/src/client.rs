@@ -19,10 +19,10 @@ pub struct Client {
 
 impl Client {
     /// A client that sends through this transport, which is to add the token.
-    pub fn new(transport: impl HttpTransport + 'static, org: OrgId) -> Self {
+    pub fn new(transport: impl HttpTransport + 'static, org: impl Into<OrgId>) -> Self {
         Self {
             transport: Arc::new(transport),
-            org,
+            org: org.into(),
             clock: Timestamp::now,
         }
     }

@@ -55,7 +55,7 @@ impl Client {
     /// Gets a run: `GET /organizations/{org}/runs/{run}`.
     ///
     /// # Errors
-    /// [`Error`]; nothing is tried twice.
+    /// [`Error`].
     pub async fn get_run(&self, run: impl Into<RunId>, options: &GetRunOptions) -> Result<Run, Error> {
         let run = run.into();
         let mut request = with(self.get(["runs", run.as_str()])?, &options.includes);
@@ -68,7 +68,7 @@ impl Client {
     /// Gets a task by its id alone: `GET /organizations/{org}/tasks/{task}`. It names its run.
     ///
     /// # Errors
-    /// [`Error`]; nothing is tried twice.
+    /// [`Error`].
     pub async fn get_task(&self, task: impl Into<TaskId>) -> Result<Task, Error> {
         let task = task.into();
         let request = self.get(["tasks", task.as_str()])?;

@@ -1,26 +1,28 @@
-//! Use cases on the Tallyfy API: get a run, and tell what changed between two views of it.
+//! Use cases on the Tallyfy API: get a run, list runs, tasks and members, and tell what changed between two views of a
+//! run.
 //!
 //! ```no_run
-//! use std::sync::Arc;
-//! use tallyfy_model::RunId;
-//! use tallyfy_runs::{Client, Error, GetRunOptions};
-//! # use tallyfy_transport::HttpTransport;
+//! use tallyfy_runs::{Client, GetRunOptions};
 //!
-//! # async fn show(transport: Arc<dyn HttpTransport>) -> Result<(), Error> {
-//! let client = Client::new(transport, "ORG_ID".into());
-//! match client.get_run(&RunId::from("RUN_ID"), &GetRunOptions::default()).await {
-//!     Ok(run) => println!("{}", run.name.as_str().unwrap_or("(unnamed)")),
-//!     Err(Error::NotFound(answer)) => println!("no such run: {answer}"),
-//!     Err(error) => return Err(error),
+//! # #[cfg(feature = "reqwest")]
+//! # async fn show() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::builder("ORG_ID", std::env::var("TALLYFY_TOKEN")?).build()?;
+//! let run = client.get_run("RUN_ID", &GetRunOptions::default()).await?;
+//! let members = client.members().await?;
+//! for task in run.open_tasks() {
+//!     println!("{}: {}", task.title.as_str().unwrap_or("(untitled)"), members.emails(task).join(", "));
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
 //! Invariants:
-//! - One call is one request. Waiting and trying again are the caller's, or those of a layer of the transport.
+//! - One call is one request to the transport, one for each page of a list. Waiting and trying again are the transport's:
+//!   a client from `Client::builder` does both, one from [`Client::new`] does what its transport does.
 //! - Comparing two views, and judging how new one is, does no I/O.
 
+#[cfg(feature = "reqwest")]
+mod builder;
 mod changes;
 mod client;
 mod decode;
@@ -33,6 +35,8 @@ mod list_tasks;
 mod members;
 mod pages;
 
+#[cfg(feature = "reqwest")]
+pub use builder::ClientBuilder;
 pub use changes::{Change, FieldChange, OwnerRef, TagRef, TaskRef, changes};
 pub use client::Client;
 pub use error::{Answer, Error, Mismatch};
@@ -44,6 +48,6 @@ pub use list_tasks::{ListTasksOptions, TaskOrder};
 pub use members::Members;
 pub use pages::{Page, Pages};
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "reqwest"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -14,7 +14,7 @@ impl Client {
     /// Who the token belongs to: `GET /me`.
     ///
     /// # Errors
-    /// [`Error`]; nothing is tried twice. A token of an application, not of a person, may have no answer.
+    /// [`Error`]. A token of an application, not of a person, may have no answer.
     pub async fn me(&self) -> Result<Member, Error> {
         self.ask(Request::get(["me"])?, decode::member).await
     }
