@@ -8,6 +8,7 @@ mod account;
 use std::error::Error;
 
 use futures_util::TryStreamExt as _;
+use tallyfy_model::Progress;
 use tallyfy_runs::{Include, ListRunsOptions};
 
 #[tokio::main]
@@ -16,11 +17,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let options = ListRunsOptions::default().with_includes([Include::Tasks, Include::Tags]);
     let mut runs = client.list_runs(&options).into_stream();
     while let Some(run) = runs.try_next().await? {
-        let percent = run
-            .progress
-            .get()
-            .and_then(|progress| progress.percent())
-            .unwrap_or(0.0);
+        let percent = run.progress.get().and_then(Progress::percent).unwrap_or(0.0);
         println!(
             "{}  {percent:3.0} %  {}",
             run.id(),

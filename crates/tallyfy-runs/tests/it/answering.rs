@@ -27,7 +27,7 @@ pub(crate) fn client(answer: Result<Response, TransportError>) -> (Client, mpsc:
             .unwrap();
         answer
     });
-    (Client::new(transport, "acme".into()), receiver)
+    (Client::new(transport, "acme"), receiver)
 }
 
 /// Gets the run `r1` from a server that answers so.

@@ -22,7 +22,7 @@ fn paged(
         log.lock().unwrap().push(request.path_and_query());
         answer_page(page_of(&request))
     });
-    (Client::new(transport, "acme".into()), asked)
+    (Client::new(transport, "acme"), asked)
 }
 
 /// What is beside the data of a page.
