@@ -6,6 +6,7 @@
     reason = "talking to a person is what this program does"
 )]
 
+mod bench;
 mod ci;
 mod demo;
 mod lint;
@@ -38,6 +39,8 @@ enum Workflow {
     Lint,
     /// Run the tests, then show each snapshot that differs and ask what to do with it
     Snapshots,
+    /// Measure what may take how long, as ratios with limits
+    Bench(bench::Bench),
     /// Run the simulator of Tallyfy
     Sim(sim::Sim),
     /// Send one sample webhook to a URL
@@ -60,6 +63,7 @@ fn main() -> anyhow::Result<()> {
         Workflow::Ci => ci::run(&shell),
         Workflow::Lint => lint::run(&shell),
         Workflow::Snapshots => snapshots::run(&shell),
+        Workflow::Bench(bench) => bench.run(&shell),
         Workflow::Sim(sim) => sim.run(&shell),
         Workflow::Send(send) => send.run(),
         Workflow::Worker(worker) => worker.run(),
