@@ -9,6 +9,7 @@
 mod bench;
 mod ci;
 mod demo;
+mod fuzz;
 mod lint;
 mod send;
 mod sim;
@@ -41,6 +42,8 @@ enum Workflow {
     Snapshots,
     /// Measure what may take how long, as ratios with limits
     Bench(bench::Bench),
+    /// Look for bytes that break what must hold for any
+    Fuzz(fuzz::Fuzz),
     /// Run the simulator of Tallyfy
     Sim(sim::Sim),
     /// Send one sample webhook to a URL
@@ -64,6 +67,7 @@ fn main() -> anyhow::Result<()> {
         Workflow::Lint => lint::run(&shell),
         Workflow::Snapshots => snapshots::run(&shell),
         Workflow::Bench(bench) => bench.run(&shell),
+        Workflow::Fuzz(fuzz) => fuzz.run(&shell),
         Workflow::Sim(sim) => sim.run(&shell),
         Workflow::Send(send) => send.run(),
         Workflow::Worker(worker) => worker.run(),

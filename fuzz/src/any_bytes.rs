@@ -1,0 +1,99 @@
+//! What holds for any bytes. The fuzz targets call these functions, and so does a test that replays the seeds.
+
+use tallyfy_model::{OrgId, Run, RunId, TaskId, Webhook, indented, minified};
+use tallyfy_runs::changes;
+
+/// Deeper than this, JSON is compared by its text, white space included.
+const COMPARED_DEPTH: usize = 60;
+
+/// What no JSON text holds.
+const RECORD_SEPARATOR: u8 = 0x1e;
+
+/// A run, if it decodes, is the text that it came from, and does not differ from itself.
+pub fn run(bytes: &[u8]) {
+    let Some(run) = decoded(bytes) else {
+        return;
+    };
+    let text = String::from_utf8_lossy(bytes);
+    assert_eq!(run.raw(), text.trim_matches([' ', '\t', '\r', '\n']));
+    assert_eq!(serde_json::to_string(&run).ok().as_deref(), Some(run.raw()));
+    for surprise in run.surprises() {
+        assert!(surprise.pointer.starts_with('/'), "{surprise:?}");
+    }
+    assert!(run.to_value().is_object());
+    assert!(changes(&run, &run).is_empty());
+    for spaced in [minified(run.raw()), indented(run.raw())] {
+        let spaced = decoded(spaced.as_bytes()).expect("white space is all that is different");
+        assert_eq!(spaced.surprises(), run.surprises());
+        if depth(run.raw()) < COMPARED_DEPTH {
+            assert_eq!(
+                serde_json::to_string(&changes(&run, &spaced)).ok().as_deref(),
+                Some("[]")
+            );
+        }
+    }
+}
+
+/// Of two runs, with the separator of RFC 7464 between them, each is the other with some changes, or with none.
+pub fn two_runs(bytes: &[u8]) {
+    let mut parts = bytes.splitn(2, |byte| *byte == RECORD_SEPARATOR);
+    let (Some(before), Some(after)) = (parts.next().and_then(decoded), parts.next().and_then(decoded)) else {
+        return;
+    };
+    let (there, back) = (changes(&before, &after), changes(&after, &before));
+    assert_eq!(there.is_empty(), back.is_empty(), "{there:?} and {back:?}");
+    for changes in [there, back] {
+        serde_json::to_string(&changes).expect("changes can be written");
+    }
+}
+
+/// A webhook is read, or is not, the same each time, and what is taken out of it is short and plain.
+pub fn webhook(bytes: &[u8]) {
+    let Ok(webhook) = Webhook::parse(bytes) else {
+        return;
+    };
+    assert_eq!(Webhook::parse(bytes).ok().as_ref(), Some(&webhook));
+    let ids = [
+        webhook.run.as_ref().map(RunId::as_str),
+        webhook.task.as_ref().map(TaskId::as_str),
+        webhook.org.as_ref().map(OrgId::as_str),
+    ];
+    for id in ids.into_iter().flatten() {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        assert!(!id.is_empty() && id.len() <= 128 && id.bytes().all(is_plain), "{id:?}");
+    }
+    assert!(webhook.run.is_some() || webhook.task.is_some());
+    let Some(key) = &webhook.dedupe_key else {
+        return;
+    };
+    assert!(!key.chars().any(char::is_control), "{key:?}");
+    // A key says what is announced, not how the body is written.
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let again = Webhook::parse(indented(text).as_bytes())
+            .ok()
+            .and_then(|webhook| webhook.dedupe_key);
+        assert_eq!(again.as_ref(), Some(key));
+    }
+}
+
+fn decoded(bytes: &[u8]) -> Option<Run> {
+    Run::from_json(std::str::from_utf8(bytes).ok()?).ok()
+}
+
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut is_escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}

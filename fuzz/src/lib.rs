@@ -1,0 +1,3 @@
+//! Any bytes may come in.
+
+pub mod any_bytes;

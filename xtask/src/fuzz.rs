@@ -1,0 +1,77 @@
+//! `cargo xtask fuzz`
+
+use anyhow::{Context, ensure};
+use clap::{Args, ValueEnum};
+use xshell::{Cmd, Shell, cmd};
+
+use crate::cargo;
+
+#[derive(Args)]
+#[command(arg_required_else_help = true)]
+pub(crate) struct Fuzz {
+    /// What to give any bytes to
+    target: Target,
+    /// How long to go on
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    seconds: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Target {
+    /// Decode a run
+    Run,
+    /// Tell what changed between two runs
+    Changes,
+    /// Read a webhook
+    Webhook,
+}
+
+impl Target {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Changes => "changes",
+            Self::Webhook => "webhook",
+        }
+    }
+
+    /// What it starts from, beside its seeds.
+    fn fixtures(self) -> Option<&'static str> {
+        match self {
+            Self::Run => Some("crates/tallyfy-model/tests/fixtures/runs"),
+            Self::Changes => None,
+            Self::Webhook => Some("crates/tallyfy-model/tests/fixtures/webhooks"),
+        }
+    }
+}
+
+impl Fuzz {
+    pub(crate) fn run(&self, shell: &Shell) -> anyhow::Result<()> {
+        ensure!(
+            succeeds(cmd!(shell, "cargo +nightly --version")),
+            "fuzzing needs a nightly compiler: rustup toolchain install nightly --profile minimal"
+        );
+        ensure!(
+            succeeds(cmd!(shell, "cargo fuzz --version")),
+            "fuzzing needs cargo-fuzz: cargo install cargo-fuzz --locked"
+        );
+        let target = self.target.name();
+        // What is found goes into the first folder, which is not in the repository; the others are only read.
+        let found = format!("fuzz/corpus/{target}");
+        shell.create_dir(&found)?;
+        let seeds = format!("fuzz/seeds/{target}");
+        let fixtures = self.target.fixtures();
+        let limits = [format!("-max_total_time={}", self.seconds), "-timeout=10".to_owned()];
+        cargo(cmd!(
+            shell,
+            "cargo +nightly fuzz run {target} {found} {seeds} {fixtures...} -- -dict=fuzz/json.dict {limits...}"
+        ))
+        .run()
+        .with_context(|| format!("`{target}` broke; the bytes that did it belong into fuzz/seeds/{target}, where every test run tries them"))?;
+        Ok(())
+    }
+}
+
+fn succeeds(command: Cmd<'_>) -> bool {
+    cargo(command).quiet().ignore_stdout().ignore_stderr().run().is_ok()
+}
