@@ -2,13 +2,14 @@
 
 use xshell::{Shell, cmd};
 
-use crate::{cargo, lint};
+use crate::{cargo, lint, package};
 
 pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     lint::run(shell)?;
     licences(shell)?;
     // The README's own command, so that it is what is tested.
     cargo(cmd!(shell, "cargo xtask test")).run()?;
+    package::run(shell)?;
     println!("everything passed");
     Ok(())
 }

@@ -11,6 +11,7 @@ mod ci;
 mod demo;
 mod fuzz;
 mod lint;
+mod package;
 mod send;
 mod sim;
 mod snapshots;
@@ -34,10 +35,12 @@ enum Workflow {
     Demo(demo::Demo),
     /// Run every test of the workspace
     Test(test::Test),
-    /// Do everything that a change must pass: format, lints, docs, tests, licences
+    /// Do everything that a change must pass: format, lints, docs, licences, tests, packages
     Ci,
     /// Check format, lints and docs
     Lint,
+    /// Package the crates that others may use, and build them from their packages
+    Package,
     /// Run the tests, then show each snapshot that differs and ask what to do with it
     Snapshots,
     /// Measure what may take how long, as ratios with limits
@@ -65,6 +68,7 @@ fn main() -> anyhow::Result<()> {
         Workflow::Test(test) => test.run(&shell),
         Workflow::Ci => ci::run(&shell),
         Workflow::Lint => lint::run(&shell),
+        Workflow::Package => package::run(&shell),
         Workflow::Snapshots => snapshots::run(&shell),
         Workflow::Bench(bench) => bench.run(&shell),
         Workflow::Fuzz(fuzz) => fuzz.run(&shell),
