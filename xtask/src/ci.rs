@@ -2,11 +2,12 @@
 
 use xshell::{Shell, cmd};
 
-use crate::{cargo, lint, package};
+use crate::{cargo, lint, package, public_api::PublicApi};
 
 pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     lint::run(shell)?;
     licences(shell)?;
+    PublicApi::default().run(shell)?;
     // The README's own command, so that it is what is tested.
     cargo(cmd!(shell, "cargo xtask test")).run()?;
     package::run(shell)?;

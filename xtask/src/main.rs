@@ -12,6 +12,7 @@ mod demo;
 mod fuzz;
 mod lint;
 mod package;
+mod public_api;
 mod send;
 mod sim;
 mod snapshots;
@@ -35,12 +36,14 @@ enum Workflow {
     Demo(demo::Demo),
     /// Run every test of the workspace
     Test(test::Test),
-    /// Do everything that a change must pass: format, lints, docs, licences, tests, packages
+    /// Do everything that a change must pass: format, lints, docs, licences, API, tests, packages
     Ci,
     /// Check format, lints and docs
     Lint,
     /// Package the crates that others may use, and build them from their packages
     Package,
+    /// See whether the public API of these crates is as it was accepted
+    PublicApi(public_api::PublicApi),
     /// Run the tests, then show each snapshot that differs and ask what to do with it
     Snapshots,
     /// Measure what may take how long, as ratios with limits
@@ -69,6 +72,7 @@ fn main() -> anyhow::Result<()> {
         Workflow::Ci => ci::run(&shell),
         Workflow::Lint => lint::run(&shell),
         Workflow::Package => package::run(&shell),
+        Workflow::PublicApi(public_api) => public_api.run(&shell),
         Workflow::Snapshots => snapshots::run(&shell),
         Workflow::Bench(bench) => bench.run(&shell),
         Workflow::Fuzz(fuzz) => fuzz.run(&shell),
