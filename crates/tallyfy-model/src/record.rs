@@ -184,6 +184,18 @@ macro_rules! record {
                 }
             }
 
+            impl $name {
+                /// The names of the members that are decoded. What else is in the JSON is left to the raw JSON.
+                #[allow(dead_code, reason = "not every record is public")]
+                $vis const MEMBERS: &[&str] = &[
+                    $( json_name!($field $(= $json)?), )*
+                    $(
+                        $( json_name!($rare $(= $rare_json)?), )*
+                        $($( json_name!($rarest $(= $rarest_json)?), )*)?
+                    )?
+                ];
+            }
+
             impl Shape for $name {
                 $(
                     fn from_text(text: &str) -> Field<Self> {

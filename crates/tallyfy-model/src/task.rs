@@ -61,6 +61,10 @@ record! {
         completer_id: UserId,
         /// Whether each of its assignees has to complete it.
         everyone_must_complete: bool,
+        /// Whether only its assignees can complete it.
+        can_complete_only_assignees: bool,
+        /// Whether it has an open problem.
+        problem: bool,
         /// How many can be assigned.
         max_assignable: i64,
         /// Where its own webhook goes. Holds whatever secret that URL has.
@@ -92,8 +96,6 @@ record! {
         completer_guest_id: String,
         /// How far it is, where it takes several to complete it.
         completion_progress: f64,
-        /// Whether only its assignees can complete it.
-        can_complete_only_assignees: bool,
         /// Whether guests can be assigned.
         allow_guest_owners: bool,
         /// Whether guests cannot comment.
@@ -104,8 +106,6 @@ record! {
         has_deadline_dependent_child_tasks: bool,
         /// A flag whose meaning is undocumented.
         send_chromeless: bool,
-        /// Whether it has an open problem.
-        problem: bool,
         /// Tasks that rules changed when it was completed; only in the answer to that.
         tasks_changed_by_rules: Json,
         /// Values of the organization's own fields.
