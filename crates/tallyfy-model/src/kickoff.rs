@@ -34,6 +34,13 @@ impl KickoffFields {
             let field = |json: &Field<Json>| json.get().map_or(Field::Empty, Json::read);
             return Self::Fields(answers.iter().map(|(_, json)| field(json)).collect());
         }
+        let named = ["form_fields", "ko_form_fields", "ko-form-fields"];
+        let list = named.iter().find_map(|name| answers.get(*name));
+        if let Some(list) = list.filter(|list| list.raw().starts_with('['))
+            && let Field::Value(fields) = list.read()
+        {
+            return Self::Fields(fields);
+        }
         Self::Answers(answers)
     }
 }

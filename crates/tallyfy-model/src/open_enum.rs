@@ -199,24 +199,30 @@ open_enum! {
     }
 }
 
+fn says_complete(word: &str) -> bool {
+    ["complete", "completed"]
+        .iter()
+        .any(|complete| complete.eq_ignore_ascii_case(word))
+}
+
 impl RunStatus {
     /// Whether the run is done, in either spelling.
     pub fn is_complete(&self) -> bool {
-        matches!(self, Self::Complete | Self::Completed)
+        says_complete(self.as_str())
     }
 }
 
 impl PrerunStatus {
     /// Whether the kick-off form was submitted, in either spelling.
     pub fn is_complete(&self) -> bool {
-        matches!(self, Self::Complete | Self::Completed)
+        says_complete(self.as_str())
     }
 }
 
 impl TaskStatus {
     /// Whether the task is done, in either spelling.
     pub fn is_complete(&self) -> bool {
-        matches!(self, Self::Complete | Self::Completed)
+        says_complete(self.as_str())
     }
 }
 

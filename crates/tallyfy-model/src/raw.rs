@@ -1,9 +1,5 @@
 //! Work on JSON text that changes nothing but what it is for: numbers, escapes and the order of keys stay as they came.
 
-use std::fmt;
-
-use serde::de::{MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::salvage;
@@ -11,8 +7,9 @@ use crate::salvage;
 /// What stands in the place of a guest link.
 pub const REDACTED: &str = "[redacted]";
 
-/// Members whose text lets whoever has it in without a login (API reference, section g.3).
-const GUEST_LINK_MEMBERS: [&str; 4] = ["guest-links", "guest_links", "link_for_guest", "guest_link"];
+/// Members whose text lets whoever has it in without a login (API reference, section g.3), without case, hyphens and
+/// underscores.
+const GUEST_LINK_MEMBERS: [&str; 3] = ["guestlinks", "guestlink", "linkforguest"];
 
 /// The deepest nesting that is looked into, or set out over lines.
 const MAX_DEPTH: usize = 128;
@@ -96,107 +93,83 @@ pub fn indented(json: &str) -> String {
 
 /// Writes JSON text again, minified, with every text inside a guest link member replaced by [`REDACTED`].
 ///
+/// Names are compared without case, hyphens and underscores. Text is not searched: a link that somebody wrote into a
+/// comment stays.
+///
 /// # Errors
-/// If the text is not JSON, or nested more than 128 levels deep: nothing is let through unseen.
+/// If the text is not JSON, or nested more than 128 levels deep, which few readers of JSON would take.
 pub fn without_guest_links(json: &str) -> Result<String, serde_json::Error> {
-    let raw: &RawValue = serde_json::from_str(json)?;
+    // Checks the syntax, without recursion; the rest relies on it.
+    serde_json::from_str::<&RawValue>(json)?;
+    let json = minified(json);
     let mut out = String::with_capacity(json.len());
-    write_redacted(raw, false, 0, &mut out)?;
+    let mut levels: Vec<Level> = Vec::new();
+    let mut rest = json.as_str();
+    while let Some(first) = rest.chars().next() {
+        let (token, after) = rest.split_at(token_len(rest, first));
+        rest = after;
+        let secret = levels.last().is_some_and(|level| level.secret || level.secret_member);
+        match first {
+            '{' | '[' if levels.len() > MAX_DEPTH => return Err(serde::de::Error::custom("nested too deeply")),
+            '{' | '[' => levels.push(Level {
+                is_object: first == '{',
+                name_is_next: first == '{',
+                secret,
+                secret_member: false,
+            }),
+            '}' | ']' => {
+                levels.pop();
+            }
+            ',' => {
+                if let Some(level) = levels.last_mut().filter(|level| level.is_object) {
+                    level.name_is_next = true;
+                    level.secret_member = false;
+                }
+            }
+            '"' => match levels.last_mut().filter(|level| level.name_is_next) {
+                Some(level) => {
+                    level.name_is_next = false;
+                    level.secret_member = is_guest_link(token);
+                }
+                None if secret => {
+                    out.extend(["\"", REDACTED, "\""]);
+                    continue;
+                }
+                None => {}
+            },
+            _ => {}
+        }
+        out.push_str(token);
+    }
     Ok(out)
 }
 
-fn write_redacted(raw: &RawValue, secret: bool, depth: usize, out: &mut String) -> Result<(), serde_json::Error> {
-    if depth > MAX_DEPTH {
-        return Err(serde::de::Error::custom("nested too deeply"));
-    }
-    let text = raw.get();
-    match text.as_bytes().first() {
-        Some(b'{') => {
-            let Members(members) = serde_json::from_str(text)?;
-            out.push('{');
-            for (position, (key, value)) in members.into_iter().enumerate() {
-                if position > 0 {
-                    out.push(',');
-                }
-                let key_text: String = salvage::from_str(key.get())?;
-                out.push_str(key.get());
-                out.push(':');
-                let secret = secret || GUEST_LINK_MEMBERS.contains(&key_text.as_str());
-                write_redacted(value, secret, depth + 1, out)?;
-            }
-            out.push('}');
-        }
-        Some(b'[') => {
-            let Elements(elements) = serde_json::from_str(text)?;
-            out.push('[');
-            for (position, value) in elements.into_iter().enumerate() {
-                if position > 0 {
-                    out.push(',');
-                }
-                write_redacted(value, secret, depth + 1, out)?;
-            }
-            out.push(']');
-        }
-        Some(b'"') if secret => {
-            out.push('"');
-            out.push_str(REDACTED);
-            out.push('"');
-        }
-        _ => out.push_str(text),
-    }
-    Ok(())
+/// An object or an array that is being read.
+struct Level {
+    is_object: bool,
+    /// Whether the next string is the name of a member.
+    name_is_next: bool,
+    /// Whether all that is in it is secret.
+    secret: bool,
+    /// Whether the member that is being read is.
+    secret_member: bool,
 }
 
-/// The members of an object, keys as raw text.
-struct Members<'a>(Vec<(&'a RawValue, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor;
-
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = Members<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-
-        deserializer.deserialize_map(MembersVisitor)
-    }
+fn is_guest_link(name: &str) -> bool {
+    let name = salvage::from_str::<String>(name).unwrap_or_else(|_| name.to_owned());
+    let name: String = name
+        .chars()
+        .filter(|character| character.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect();
+    GUEST_LINK_MEMBERS.contains(&name.as_str())
 }
 
-struct Elements<'a>(Vec<&'a RawValue>);
-
-impl<'de> Deserialize<'de> for Elements<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ElementsVisitor;
-
-        impl<'de> Visitor<'de> for ElementsVisitor {
-            type Value = Elements<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a JSON array")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut elements = Vec::new();
-                while let Some(element) = seq.next_element()? {
-                    elements.push(element);
-                }
-                Ok(Elements(elements))
-            }
-        }
-
-        deserializer.deserialize_seq(ElementsVisitor)
+fn token_len(text: &str, first: char) -> usize {
+    match first {
+        '"' => salvage::string_len(text),
+        '-' | '0'..='9' => text.find(|c| !salvage::is_in_number(c)).unwrap_or(text.len()),
+        _ => first.len_utf8(),
     }
 }
 

@@ -60,12 +60,12 @@ fn mended(json: &str) -> String {
     out
 }
 
-fn is_in_number(c: char) -> bool {
+pub(crate) fn is_in_number(c: char) -> bool {
     matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')
 }
 
 /// The length of the string that a text begins with, quotes included.
-fn string_len(text: &str) -> usize {
+pub(crate) fn string_len(text: &str) -> usize {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {
         if byte == b'"' && !escaped {

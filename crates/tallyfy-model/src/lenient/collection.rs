@@ -8,10 +8,10 @@ use serde::de::{MapAccess, SeqAccess, value};
 use serde_json::{Number, Value};
 
 use super::envelope::{Enclosed, Name, Replayed, first_element, last_data, out_of_envelope};
-use super::{Field, Shape};
+use super::{Field, Json, Shape};
 
-/// A list: bare, wrapped in `{"data": […]}`, or an object whose keys are positions, which is how PHP writes an array
-/// with gaps.
+/// A list: bare, wrapped in `{"data": […]}` or under a name of its own, or an object whose keys are positions, which is how
+/// PHP writes an array with gaps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct List<T>(Vec<Field<T>>);
 
@@ -46,23 +46,37 @@ impl<T: Shape> Shape for List<T> {
     }
 }
 
-/// What is in an envelope with something before its `data`; an object without `data` is no list.
+/// What is in an envelope with something before its `data`.
 fn data_among_others<'de, T: Shape, A: MapAccess<'de>>(
     first: Name<'de>,
     mut map: A,
 ) -> Result<Field<BareList<T>>, A::Error> {
     let mut list = None;
-    let mut others = serde_json::Map::new();
+    let mut others = Vec::new();
     let mut next = Some(first);
     while let Some(key) = next {
         if key.is_data() {
             list = Some(map.next_value()?);
         } else {
-            others.insert(key.as_str().to_owned(), map.next_value()?);
+            others.push((key.as_str().to_owned(), map.next_value()?));
         }
         next = map.next_key()?;
     }
-    Ok(list.unwrap_or_else(|| Field::unexpected(others)))
+    Ok(list.unwrap_or_else(|| under_its_name(others)))
+}
+
+/// A list under a name of its own, as `{"form_fields": […]}`, which is how one endpoint sends it (API reference, section
+/// b.1).
+fn under_its_name<T: Shape>(members: Vec<(String, Field<Json>)>) -> Field<BareList<T>> {
+    if let [(_, Field::Value(list))] = members.as_slice()
+        && list.raw().starts_with('[')
+    {
+        return list.read();
+    }
+    let value = |json: Field<Json>| json.get().map_or(Value::Null, Json::to_value);
+    Field::unexpected(serde_json::Map::from_iter(
+        members.into_iter().map(|(key, json)| (key, value(json))),
+    ))
 }
 
 /// A list that is out of its envelope: an envelope within would be a way to fill the stack.
@@ -81,8 +95,12 @@ impl<T: Shape> Shape for BareList<T> {
     fn from_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Field<Self>, A::Error> {
         let mut next = map.next_key::<Name<'_>>()?;
         if next.as_ref().is_some_and(|key| !is_position(key.as_str())) {
-            let map = value::MapAccessDeserializer::new(Replayed { key: next, rest: map });
-            return Value::deserialize(map).map(Field::unexpected);
+            let mut members = Vec::new();
+            while let Some(key) = next {
+                members.push((key.as_str().to_owned(), map.next_value()?));
+                next = map.next_key()?;
+            }
+            return Ok(under_its_name(members));
         }
         let mut items = Vec::new();
         while next.is_some() {

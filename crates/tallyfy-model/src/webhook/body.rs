@@ -2,7 +2,7 @@
 
 use crate::lenient::{Field, Item, Json};
 use crate::record::record;
-use crate::{ApiTime, OrgId, RunId, TaskId};
+use crate::{ApiTime, OrgId, RunId, TaskId, ThreadId};
 
 /// The longest text that is taken as a time or as the name of an event.
 const MAX_WORD_LEN: usize = 64;
@@ -22,6 +22,18 @@ record! {
         process: Item<RunPart>,
         /// Task payloads: the task.
         this_task: Item<TaskPart>,
+        /// Organization events: the comment.
+        comment: Item<OtherPart>,
+        /// Organization events: the comment, in another spelling.
+        thread: Item<OtherPart>,
+        /// Organization events: the problem.
+        issue: Item<OtherPart>,
+        /// Organization events: the comment's id alone.
+        comment_id: ThreadId,
+        /// Organization events: the comment's id alone.
+        thread_id: ThreadId,
+        /// Organization events: the problem's id alone.
+        issue_id: ThreadId,
         /// Organization events: the run's id alone.
         run_id: RunId,
         /// Organization events: the run's id alone.
@@ -99,6 +111,14 @@ record! {
     }
 }
 
+record! {
+    /// What else an organization event is about.
+    pub(super) struct OtherPart or bare id {
+        /// Its id.
+        id: ThreadId,
+    }
+}
+
 impl Body {
     pub(super) fn event_name(&self) -> Option<&str> {
         self.event.as_str().filter(|event| is_word(event))
@@ -123,6 +143,18 @@ impl Body {
 
     pub(super) fn bare_run_id(&self) -> Option<&RunId> {
         self.run_id.get().or_else(|| self.process_id.get())
+    }
+
+    /// The comment or the problem, of which a task may get two in one second.
+    pub(super) fn other_id(&self) -> Option<&ThreadId> {
+        let within = [&self.comment, &self.thread, &self.issue]
+            .into_iter()
+            .filter_map(Field::get);
+        let alone = [&self.comment_id, &self.thread_id, &self.issue_id];
+        within
+            .filter_map(|part| part.id.get())
+            .chain(alone.into_iter().filter_map(Field::get))
+            .next()
     }
 
     pub(super) fn as_task(&self) -> TaskPart {

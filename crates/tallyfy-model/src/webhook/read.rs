@@ -2,7 +2,7 @@
 
 use crate::id::is_plausible;
 use crate::lenient::Field;
-use crate::{Announced, ApiTime, OrgId, RunId, TaskId};
+use crate::{Announced, ApiTime, OrgId, RunId, TaskId, ThreadId};
 
 use super::body::{Body, TaskPart, is_word};
 use super::{Webhook, WebhookKind};
@@ -224,6 +224,8 @@ impl Layer {
             return None;
         }
         announced.task.clone_from(&task);
+        let other = self.layers().find_map(|layer| layer.other_id());
+        let other = other.filter(|id| kind == WebhookKind::Organization && is_plausible(id.as_str()));
         // Without a time, or with nothing but a day, the second occurrence would be taken for the first.
         let precise = occurred_at.as_ref().filter(|at| at.as_str().contains(':'));
         let dedupe_key = precise.map(|at| {
@@ -231,6 +233,7 @@ impl Layer {
             let ids = [
                 ("run", run.as_ref().map(RunId::as_str)),
                 ("task", task.as_ref().map(TaskId::as_str)),
+                ("comment", other.map(ThreadId::as_str)),
             ];
             for (what, id) in ids {
                 if let Some(id) = id {

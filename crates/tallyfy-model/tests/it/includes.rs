@@ -30,6 +30,9 @@ fn forms(content: &str) -> Vec<(&'static str, String)> {
                 .map(|(position, element)| format!(r#""{}":{element}"#, 2 * position))
                 .collect();
             forms.push(("by position", format!("{{{}}}", entries.join(","))));
+            forms.push(("under a name of its own", format!(r#"{{"form_fields":{content}}}"#)));
+            let named = format!(r#"{{"data":{{"form_fields":{content}}}}}"#);
+            forms.push(("under a name of its own, wrapped", named));
             forms.push((
                 "by position, wrapped",
                 format!(r#"{{"data":{{{}}}}}"#, entries.join(",")),

@@ -51,6 +51,7 @@ fn any_key() -> impl Strategy<Value = String> {
         "this_task",
         "guest-links",
         "link_for_guest",
+        "guestLinks",
         "error",
         "errors",
         "message",
@@ -107,8 +108,9 @@ fn redacted(value: &Value, secret: bool) -> Value {
         Value::Array(items) => items.iter().map(|item| redacted(item, secret)).collect(),
         Value::Object(members) => {
             let member = |(key, value): (&String, &Value)| {
-                let names = ["guest-links", "guest_links", "link_for_guest", "guest_link"];
-                (key.clone(), redacted(value, secret || names.contains(&key.as_str())))
+                let name = key.to_lowercase().replace(|c: char| !c.is_alphanumeric(), "");
+                let names = ["guestlinks", "linkforguest", "guestlink"];
+                (key.clone(), redacted(value, secret || names.contains(&name.as_str())))
             };
             Value::Object(members.iter().map(member).collect())
         }

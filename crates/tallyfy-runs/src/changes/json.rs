@@ -117,6 +117,12 @@ impl<'a> Json<'a> {
         match self.shape() {
             Shape::List(elements) => Some(elements),
             Shape::Object(members) => {
+                // Under a name of its own, as one endpoint sends it.
+                if let [list] = members.values().collect::<Vec<_>>().as_slice()
+                    && let Shape::List(elements) = list.shape()
+                {
+                    return Some(elements);
+                }
                 let mut positions: Vec<(u64, Json<'a>)> = members
                     .into_iter()
                     .map(|(key, value)| Some((key.parse().ok()?, value)))
