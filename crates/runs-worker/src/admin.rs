@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::deliver::HandlerHealth;
 use crate::refresh::TokenGate;
 use crate::telemetry;
 
@@ -22,6 +23,7 @@ pub(crate) struct Admin {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Clock,
     pub(crate) gates: Vec<(String, Arc<TokenGate>)>,
+    pub(crate) health: Vec<(String, Arc<HandlerHealth>)>,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) stop: CancellationToken,
 }
@@ -51,6 +53,11 @@ impl Admin {
         for (org, gate) in &self.gates {
             if let Some(trouble) = gate.trouble() {
                 problems.push(format!("organization {org}: {trouble}"));
+            }
+        }
+        for (handler, health) in &self.health {
+            if let Some(trouble) = health.trouble() {
+                problems.push(format!("handler {handler}: {trouble}"));
             }
         }
         problems

@@ -3,6 +3,8 @@
 //! One of these runs for each handler; they share nothing but the store. The order is the store's: it hands out the
 //! next event of a run only after the one before it was settled for good.
 
+mod health;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use crate::handler::{Event, Handler, HandlerError};
 use crate::telemetry;
 use crate::wait::{AFTER_STORE_TROUBLE, Wait};
 
+pub(crate) use health::HandlerHealth;
+
 /// How much longer than the handler's time-out a delivery stays leased, for what comes before and after the call.
 const LEASE_MARGIN: Duration = Duration::from_secs(60);
 
@@ -29,6 +33,7 @@ pub(crate) struct Deliverer {
     pub(crate) clock: Clock,
     pub(crate) name: HandlerName,
     pub(crate) handler: Arc<dyn Handler>,
+    pub(crate) health: Arc<HandlerHealth>,
     pub(crate) config: DeliverConfig,
 }
 
@@ -39,7 +44,16 @@ impl Deliverer {
         let mut in_hand = JoinSet::new();
         while !stop.is_cancelled() {
             while in_hand.try_join_next().is_some() {}
-            let free = self.config.concurrency.get() - in_hand.len().min(self.config.concurrency.get());
+            if let Some(pause) = self.health.pause() {
+                wait.pause(pause, &stop).await;
+                continue;
+            }
+            let most = if self.health.is_doubtful() {
+                1
+            } else {
+                self.config.concurrency.get()
+            };
+            let free = most.saturating_sub(in_hand.len());
             if free == 0 {
                 tokio::select! {
                     () = stop.cancelled() => {}
@@ -80,6 +94,15 @@ impl Deliverer {
         let result = self.call(event.clone()).await;
         let delivery = event.delivery();
         let now = self.clock.now();
+        if let Err(HandlerError::Unavailable { reason }) = &result {
+            self.health.unavailable(reason, self.clock.wall());
+            if let Err(error) = self.store.release_delivery(&delivery.lease, now).await {
+                let error = telemetry::chain(&error);
+                debug!(handler = %self.name, event = %delivery.event_id, error, "a delivery could not be given back");
+            }
+            return;
+        }
+        self.health.works();
         let seconds = now.duration_since(started).as_secs_f64();
         let settlement = self.decide(result, delivery.attempt, rand::random());
         let (outcome, reason) = match &settlement {
@@ -150,6 +173,11 @@ impl Deliverer {
                     reason: format!("after {attempt} tries: {reason}"),
                 }
             }
+            // Given back before it comes to this.
+            Err(HandlerError::Unavailable { reason }) => Settlement::Retry {
+                at: later(self.clock.now(), self.config.retry_initial),
+                reason: reason.into_owned(),
+            },
             Err(HandlerError::Retry { reason, after }) => {
                 let backoff = Backoff {
                     initial: self.config.retry_initial,

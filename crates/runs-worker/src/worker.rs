@@ -19,7 +19,7 @@ use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, HandlerType, Loaded, Organization};
 use crate::data_folder;
-use crate::deliver::Deliverer;
+use crate::deliver::{Deliverer, HandlerHealth};
 use crate::filter::EventFilter;
 use crate::handler::{Handler, StdoutHandler};
 use crate::listener::{self, Limits};
@@ -210,8 +210,12 @@ impl WorkerBuilder {
             gates.push((organization.id.to_string(), Arc::clone(&refresher.gate)));
             stages.spawn(named("refresh", refresher.run(stop.clone(), GRACE)));
         }
+        let mut health = Vec::new();
         for NamedHandler { name, handler, .. } in handlers {
+            let of_handler = Arc::new(HandlerHealth::new(name.clone()));
+            health.push((name.to_string(), Arc::clone(&of_handler)));
             let deliverer = Deliverer {
+                health: of_handler,
                 store: Arc::clone(&store),
                 clock: self.clock.clone(),
                 name,
@@ -241,6 +245,7 @@ impl WorkerBuilder {
             store: Arc::clone(&store),
             clock: self.clock.clone(),
             gates,
+            health,
             metrics: self.metrics.clone(),
             stop: stop.clone(),
         }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::salvage;
+use crate::{REDACTED, salvage};
 
 /// The longest message that is repeated.
 const MAX_MESSAGE_CHARS: usize = 300;
@@ -90,8 +90,31 @@ fn collect_fields(name: &str, value: &Value, fields: &mut Vec<String>) {
     }
 }
 
-/// One line, without control characters, not longer than a person reads.
+/// An answer may repeat what it was asked with. Links may be guest links, and what follows such a word may be a token.
+fn without_secrets(text: &str) -> String {
+    let mut after_telling_word = false;
+    let word = |word: &str| {
+        let bare = word
+            .trim_matches(|character: char| !character.is_alphanumeric())
+            .to_ascii_lowercase();
+        let is_telling = ["bearer", "token", "secret", "password"].contains(&bare.as_str());
+        let long = word.chars().filter(|character| character.is_alphanumeric()).count() >= 8;
+        let secret = after_telling_word && (long || word.chars().any(|character| character.is_ascii_digit()));
+        after_telling_word = is_telling;
+        if word.contains("://") {
+            "[link]".to_owned()
+        } else if secret {
+            REDACTED.to_owned()
+        } else {
+            word.to_owned()
+        }
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// One line, without control characters, not longer than a person reads, and without what may be a secret.
 fn shortened(text: &str) -> String {
+    let text = &without_secrets(text);
     let mut out: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -109,6 +132,21 @@ mod tests {
 
     fn shown(body: &str) -> String {
         ApiError::parse(body.as_bytes()).to_string()
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_repeated() {
+        let message = |text: &str| {
+            let body = serde_json::json!({ "message": text }).to_string();
+            ApiError::parse(body.as_bytes()).message.unwrap()
+        };
+        assert_eq!(
+            message("Unauthenticated. token Bearer abc123def"),
+            "Unauthenticated. token Bearer [redacted]"
+        );
+        assert_eq!(message("see https://go.example/guest?code=x now"), "see [link] now");
+        assert_eq!(message("The token is not valid."), "The token is not valid.");
+        assert_eq!(message("Bad token: t0ken-t0ken!"), "Bad token: [redacted]");
     }
 
     #[test]

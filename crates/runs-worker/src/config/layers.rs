@@ -62,7 +62,12 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>, webhooks: boo
         file: file.as_ref(),
     };
     if let Some(missing) = file.as_ref().filter(|file| !file.is_file()) {
-        return Err(Problem::new(missing.display().to_string(), "there is no such file").into());
+        let message = if missing.is_dir() {
+            "this is a folder, expected a file"
+        } else {
+            "there is no such file"
+        };
+        return Err(Problem::new(missing.display().to_string(), message).into());
     }
 
     let mut builder = config::Config::builder();
@@ -95,6 +100,7 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>, webhooks: boo
     let config: Config = merged.try_deserialize().map_err(|error| places.explain(&error))?;
 
     let mut problems = config.problems();
+    problems.extend(misspelled(environment));
     let organizations = match organizations(&config.organizations, environment, webhooks) {
         Ok(organizations) => organizations,
         Err(found) => {
@@ -119,6 +125,21 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>, webhooks: boo
     } else {
         Err(problems.into())
     }
+}
+
+/// Variables that begin like ours and are none of ours.
+fn misspelled(environment: &BTreeMap<String, String>) -> Vec<Problem> {
+    let known = |name: &str| name == FILE || NAMED.iter().any(|(known, _)| *known == name);
+    let ours = environment.keys().filter(|name| {
+        let rest = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('_'));
+        rest.is_some_and(|rest| !rest.starts_with('_')) && !known(name)
+    });
+    let problem = |name: &String| {
+        let message = "there is no such variable; keys of the file are written as RUNS_WORKER__SECTION__KEY, with two \
+                       underscores between the parts";
+        Problem::new(format!("the environment variable {name}"), message)
+    };
+    ours.map(problem).collect()
 }
 
 /// The tables of the file, with what the environment says of one of them.
@@ -180,7 +201,21 @@ fn organizations(
                     format!("organization {} is there twice", organization.id),
                 ));
             }
-            Ok(organization) => organizations.push(organization),
+            Ok(organization) => {
+                if let Some(other) = organizations
+                    .iter()
+                    .find(|other| other.shares_a_secret_with(&organization))
+                {
+                    problems.push(Problem::new(
+                        format!("{place}.webhook_secrets"),
+                        format!(
+                            "organization {} has one of these secrets too; a secret says which organization a webhook is from",
+                            other.id
+                        ),
+                    ));
+                }
+                organizations.push(organization);
+            }
             Err(found) => problems.extend(found),
         }
     }
@@ -216,6 +251,32 @@ impl Source for Layer {
     }
 }
 
+/// What is wrong with a file, without the lines of it that the parser quotes: they may hold a secret.
+fn without_source(message: &str) -> String {
+    let quoted = |line: &&str| {
+        let line = line.trim_start();
+        line.starts_with('|') || line.starts_with(|first: char| first.is_ascii_digit())
+    };
+    let lines: Vec<&str> = message.lines().filter(|line| !quoted(line)).map(str::trim).collect();
+    lines.join(": ").trim_end_matches([':', ' ']).to_owned()
+}
+
+/// The same without the values that serde quotes.
+fn without_values(message: &str) -> String {
+    let mut out = String::new();
+    let mut rest = message;
+    while let Some(at) = rest.find("string \"") {
+        let (before, quoted) = rest.split_at(at);
+        let value = &quoted["string \"".len()..];
+        // The value may have quotes of its own; what follows it is known.
+        let end = value.rfind("\", expected").or_else(|| value.rfind('"'));
+        out.extend([before, "a text"]);
+        rest = end.and_then(|end| value.get(end + 1..)).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
 /// The places that a value can come from, for messages.
 struct Places<'a> {
     flags: &'a Flags,
@@ -234,9 +295,10 @@ impl Places<'_> {
                 unexpected,
                 ..
             } => (key.clone(), format!("expected {expected}, found {unexpected}")),
-            config::ConfigError::FileParse { cause, .. } => (String::new(), cause.to_string().trim_end().to_owned()),
+            config::ConfigError::FileParse { cause, .. } => (String::new(), without_source(&cause.to_string())),
             other => (String::new(), other.to_string()),
         };
+        let message = without_values(&message);
         // The crate leaves the dot out behind the index of a list.
         let mut key = key
             .replace(']', "].")

@@ -141,7 +141,7 @@ impl Default for AdminConfig {
 #[non_exhaustive]
 pub struct ApiConfig {
     /// Where the API is.
-    #[serde(deserialize_with = "text::parsed")]
+    #[serde(deserialize_with = "text::url")]
     pub base_url: BaseUrl,
     /// The most requests for one organization in any stretch of a minute; 0 is no limit.
     pub requests_per_minute: u32,

@@ -54,6 +54,16 @@ pub enum TokenSetting {
 }
 
 impl Organization {
+    /// Whether a webhook with a secret of one could be one of the other.
+    pub(super) fn shares_a_secret_with(&self, other: &Self) -> bool {
+        self.webhook_secrets.iter().any(|secret| {
+            let secrets = other.webhook_secrets.iter();
+            secrets
+                .map(ExposeSecret::expose_secret)
+                .any(|theirs| theirs == secret.expose_secret())
+        })
+    }
+
     /// An organization from its parts.
     pub fn new(id: OrgId, token: TokenSetting, webhook_secrets: Vec<SecretString>) -> Self {
         Self {

@@ -19,6 +19,15 @@ where
         .map_err(|error| D::Error::custom(format!("`{text}`: {error}")))
 }
 
+/// A URL. It may hold a password or a token, so it is not repeated.
+pub(super) fn url<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: Display>,
+{
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
 /// A length of time such as `500ms`, `10s` or `1h 30m`.
 pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;

@@ -54,6 +54,12 @@ pub enum HandlerError {
         /// The shortest wait.
         after: Option<Duration>,
     },
+    /// Nothing is wrong with the event: the handler cannot work at all, its disk is full for example. Every event waits,
+    /// without an attempt being counted, and readiness says so. The reason is logged and must hold no secret.
+    Unavailable {
+        /// What is wrong.
+        reason: Cow<'static, str>,
+    },
     /// Trying again would not help: make it a dead letter. The reason is logged and must hold no secret.
     Reject {
         /// What is wrong.
@@ -75,6 +81,13 @@ impl HandlerError {
         Self::Retry {
             reason: reason.to_string().into(),
             after: Some(after),
+        }
+    }
+
+    /// Says that no event can be handled now.
+    pub fn unavailable(reason: impl std::fmt::Display) -> Self {
+        Self::Unavailable {
+            reason: reason.to_string().into(),
         }
     }
 

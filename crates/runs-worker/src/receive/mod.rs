@@ -105,7 +105,11 @@ async fn webhook(
     .await;
     if let Some(reason) = answer.refusal() {
         counter!("runs_worker_webhooks_refused_total", "reason" => reason).increment(1);
-        debug!(reason, "webhook refused");
+        // Whoever knows the secret sends only once, so this webhook is gone. Anybody else is not worth a line.
+        match answer {
+            Answer::NotFound | Answer::WrongMethod => debug!(reason, "webhook refused"),
+            _ => warn!(reason, "webhook refused"),
+        }
     }
     answer
 }

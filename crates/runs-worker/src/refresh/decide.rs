@@ -9,7 +9,7 @@ use runs_store::{
 };
 use tallyfy_model::Run;
 use tallyfy_runs::{Change, Error, behind, changes};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::backoff::Backoff;
 use crate::clock::later;
@@ -21,6 +21,9 @@ use crate::telemetry;
 /// The wait before a run that was older than its notification is fetched again for the first time. It doubles each time,
 /// and is never shorter than the refresh window.
 const STALE_WAIT: Duration = Duration::from_millis(500);
+
+/// How often a task is asked for that is not found, or not to be seen: for some three hours, with the default waits.
+const TASK_TRIES: u32 = 20;
 
 /// What is to be done, and its name in logs and metrics.
 pub(super) struct Decision {
@@ -127,7 +130,12 @@ impl Decider<'_> {
         };
         // A replica that lags behind may not know a new run yet. Failures of other kinds say nothing about that.
         let tries = self.due.stale_reads + 1;
-        if tries < self.config.missing_tries.get() {
+        let enough = match &self.due.subject {
+            Subject::Run(_) => self.config.missing_tries.get(),
+            // Without its task's run, a notification cannot be told to anybody: that is given up much later.
+            Subject::Task(_) => self.config.missing_tries.get().max(TASK_TRIES),
+        };
+        if tries < enough {
             return self.postpone("missing", PostponeCause::StaleRead, self.backoff(tries), reason);
         }
         match &self.due.subject {
@@ -136,7 +144,11 @@ impl Decider<'_> {
                 let occurrence = |event_type| self.occurrence(event_type, run);
                 self.commit(outcome, standing, None, tell.then_some(event_type), occurrence, 0)
             }
-            Subject::Task(_) => self.without_event(outcome, standing),
+            Subject::Task(task) => {
+                warn!(org = %self.due.org, %task, notifications = self.due.notifications.len(), reason,
+                    "the run of a task cannot be found out: its notifications lead to no event");
+                self.without_event(outcome, standing)
+            }
         }
     }
 

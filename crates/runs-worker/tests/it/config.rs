@@ -271,3 +271,45 @@ fn the_page_about_filters_shows_a_filter_that_loads() {
     let loaded = load(&file(folder.path(), toml), &environment(&THREE), true).unwrap();
     assert_eq!(loaded.config.handlers[0].filter.changes.len(), 3);
 }
+
+#[test]
+fn no_value_that_may_be_a_secret_is_repeated() {
+    let refused = [
+        refusal("[[organizations]]\nid = \"acme\"\ntoken = \"LEAK\n", &[]),
+        refusal("[[organizations]]\nid = \"acme\"\ntoken = LEAK\n", &[]),
+        refusal(
+            "[[organizations]]\nid = \"acme\"\nwebhook_secrets = [\"a\", 7, \"LEAK\"",
+            &[],
+        ),
+        refusal("organizations = \"LEAK\\\"LEAK\"", &[]),
+        refusal("", &[("RUNS_WORKER__ORGANIZATIONS", "LEAK")]),
+        refusal("", &[("TALLYFY_BASE_URL", "https://user:LEAK@example.com/api")]),
+        refusal("", &[("TALLYFY_BASE_URL", "https://example.com/api?token=LEAK")]),
+    ];
+    for message in &refused {
+        assert!(!message.contains("LEAK"), "{message}");
+    }
+    insta::assert_snapshot!("refused_secrets", refused.join("\n"));
+}
+
+#[test]
+fn a_secret_says_which_organization_a_webhook_is_from() {
+    let toml = r#"
+        [[organizations]]
+        id = "acme"
+        token = "a"
+        webhook_secrets = ["one-and-the-same", "another"]
+
+        [[organizations]]
+        id = "globex"
+        token = "b"
+        webhook_secrets = ["one-and-the-same"]
+    "#;
+    insta::assert_snapshot!("shared_secret", refusal(toml, &[]));
+}
+
+#[test]
+fn a_variable_that_is_nearly_ours_is_an_error() {
+    let message = refusal("", &[&THREE[..], &[("RUNS_WORKER_REFRESH_WINDOW", "9s")]].concat());
+    insta::assert_snapshot!("misspelled_variable", message);
+}

@@ -6,7 +6,7 @@ use runs_worker::{Event, EventFilter, EventType, HandlerError, Worker};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::world::{Api, Relay, SilentApi, builder, file_builder, post, run, task_completed, webhook};
+use crate::world::{Api, Relay, SilentApi, builder, file_builder, get, post, run, task_completed, webhook};
 
 const AT: &str = "2026-01-31T09:00:00Z";
 
@@ -367,6 +367,39 @@ async fn a_failing_handler_gets_the_same_event_again_and_nothing_of_that_run_bef
 }
 
 #[tokio::test]
+async fn a_handler_that_cannot_work_costs_no_attempt_and_makes_the_worker_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let left = std::sync::atomic::AtomicU32::new(1);
+    let (relay, mut events) = Relay::new(move |_| {
+        if left.swap(0, std::sync::atomic::Ordering::Relaxed) == 1 {
+            Err(HandlerError::unavailable("the disk is full"))
+        } else {
+            Ok(())
+        }
+    });
+    let worker = builder(&folder, &[("RUNS_WORKER__DELIVER__MAX_ATTEMPTS", "1")])
+        .transport(Api::new(|_, _| (200, run("r1", r#""status":"active""#))))
+        .handler("relay", relay)
+        .start()
+        .await
+        .unwrap();
+    webhook(&worker, r#"{"event":"process.launched","process":{"id":"r1"}}"#).await;
+    let first = events.recv().await.unwrap();
+    let ready = loop {
+        let (status, body) = get(worker.admin_address(), "/health/ready").await;
+        if status != 200 {
+            break body;
+        }
+    };
+    assert!(ready.contains("handler relay: nothing is delivered since"), "{ready}");
+    assert!(ready.contains("the disk is full"), "{ready}");
+    let second = events.recv().await.unwrap();
+    assert_eq!((second.id(), second.attempt()), (first.id(), 1));
+    while get(worker.admin_address(), "/health/ready").await.0 != 200 {}
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_panic_or_a_rejection_of_one_event_stops_neither_the_run_nor_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let api = Api::new(|path, _| {
@@ -467,11 +500,7 @@ async fn health_says_what_is_wrong() {
         .start()
         .await
         .unwrap();
-    let get = |path: &str| {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n\r\n");
-        let address = worker.admin_address();
-        async move { crate::world::parts(&crate::world::exchange(address, request.as_bytes()).await) }
-    };
+    let get = |path: &'static str| get(worker.admin_address(), path);
     assert_eq!(get("/health/live").await, (200, r#"{"status":"live"}"#.to_owned()));
     assert_eq!(get("/health/ready").await, (200, r#"{"status":"ready"}"#.to_owned()));
     assert_eq!(get("/nothing").await.0, 404);

@@ -163,6 +163,12 @@ pub(crate) async fn post(address: SocketAddr, path: &str, headers: &[(&str, &str
     parts(&answer)
 }
 
+/// Gets a path.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    parts(&exchange(address, request.as_bytes()).await)
+}
+
 pub(crate) fn parts(answer: &str) -> (u16, String) {
     let status = answer
         .split(' ')

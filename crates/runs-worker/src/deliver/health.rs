@@ -1,0 +1,93 @@
+//! Whether a handler can work at all.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use metrics::gauge;
+use runs_store::HandlerName;
+use tokio::time::Instant;
+use tracing::{error, info};
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// What is known of a handler: that it works, or since when it cannot, and when it is tried again.
+pub(crate) struct HandlerHealth {
+    name: HandlerName,
+    trouble: Mutex<Option<Trouble>>,
+}
+
+struct Trouble {
+    since: Timestamp,
+    reason: String,
+    pause: Duration,
+    try_at: Instant,
+}
+
+impl HandlerHealth {
+    pub(crate) fn new(name: HandlerName) -> Self {
+        gauge!("runs_worker_handler_unavailable", "handler" => name.to_string()).set(0.0);
+        Self {
+            name,
+            trouble: Mutex::new(None),
+        }
+    }
+
+    /// Says that the handler cannot handle anything. Each time, it is left alone for twice as long.
+    pub(crate) fn unavailable(&self, reason: &str, now: Timestamp) {
+        let mut trouble = self.lock();
+        let begun = Instant::now();
+        // What was under way with the first failure is no further one.
+        if trouble.as_ref().is_some_and(|trouble| begun < trouble.try_at) {
+            return;
+        }
+        let (since, pause) = match &*trouble {
+            Some(trouble) => (trouble.since, (trouble.pause * 2).min(LONGEST_PAUSE)),
+            None => (now, FIRST_PAUSE),
+        };
+        error!(handler = %self.name, reason, again_in = ?pause, "the handler cannot work: its events wait");
+        gauge!("runs_worker_handler_unavailable", "handler" => self.name.to_string()).set(1.0);
+        *trouble = Some(Trouble {
+            since,
+            reason: reason.to_owned(),
+            pause,
+            try_at: begun + pause,
+        });
+    }
+
+    /// Says that the handler has handled something, or said what is wrong with it.
+    pub(crate) fn works(&self) {
+        if self.lock().take().is_some() {
+            info!(handler = %self.name, "the handler works again");
+            gauge!("runs_worker_handler_unavailable", "handler" => self.name.to_string()).set(0.0);
+        }
+    }
+
+    /// How long it is to be left alone still.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        let trouble = self.lock();
+        let left = trouble.as_ref()?.try_at.saturating_duration_since(Instant::now());
+        Some(left).filter(|left| !left.is_zero())
+    }
+
+    /// Whether it is doubtful that it works: one delivery then shows as much as many.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        self.lock().is_some()
+    }
+
+    /// What is wrong with it, if something is.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let trouble = self.lock();
+        let trouble = trouble.as_ref()?;
+        Some(format!(
+            "nothing is delivered since {}: {}",
+            trouble.since, trouble.reason
+        ))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Trouble>> {
+        // Whoever panicked while holding it left a whole value: it is only ever replaced.
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
