@@ -94,8 +94,11 @@ impl Deliverer {
         let result = self.call(event.clone()).await;
         let delivery = event.delivery();
         let now = self.clock.now();
-        if let Err(HandlerError::Unavailable { reason }) = &result {
-            self.health.unavailable(reason, self.clock.wall());
+        if let Err(HandlerError::Unavailable { reason } | HandlerError::Stop { reason }) = &result {
+            match &result {
+                Err(HandlerError::Stop { .. }) => self.health.stopped(reason, self.clock.wall()),
+                _ => self.health.unavailable(reason, self.clock.wall()),
+            }
             if let Err(error) = self.store.release_delivery(&delivery.lease, now).await {
                 let error = telemetry::chain(&error);
                 debug!(handler = %self.name, event = %delivery.event_id, error, "a delivery could not be given back");
@@ -174,7 +177,7 @@ impl Deliverer {
                 }
             }
             // Given back before it comes to this.
-            Err(HandlerError::Unavailable { reason }) => Settlement::Retry {
+            Err(HandlerError::Unavailable { reason } | HandlerError::Stop { reason }) => Settlement::Retry {
                 at: later(self.clock.now(), self.config.retry_initial),
                 reason: reason.into_owned(),
             },

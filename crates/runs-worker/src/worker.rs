@@ -17,11 +17,11 @@ use tracing::{error, info};
 use crate::admin::Admin;
 use crate::api;
 use crate::clock::Clock;
-use crate::config::{Config, HandlerType, Loaded, Organization};
+use crate::config::{Config, ConfigError, DeliverConfig, HandlerKind, Loaded, Organization};
 use crate::data_folder;
 use crate::deliver::{Deliverer, HandlerHealth};
 use crate::filter::EventFilter;
-use crate::handler::{Handler, StdoutHandler};
+use crate::handler::{CommandHandler, FileHandler, Handler, HttpHandler, StdoutHandler};
 use crate::listener::{self, Limits};
 use crate::receive::Receiver;
 use crate::refresh::{Refresher, TokenGate};
@@ -70,6 +70,7 @@ struct NamedHandler {
     name: HandlerName,
     filter: EventFilter,
     handler: Arc<dyn Handler>,
+    deliver: DeliverConfig,
 }
 
 /// A worker that is not started yet.
@@ -116,6 +117,12 @@ pub enum StartError {
     /// Opening the store panicked, or the runtime is shutting down.
     #[error("the start was interrupted")]
     Interrupted(#[source] JoinError),
+    /// A handler is not described well; loading the configuration would have said so.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A handler cannot be set up.
+    #[error("cannot set up the handler `{0}`")]
+    Handler(String, #[source] Box<dyn std::error::Error + Send + Sync>),
     /// Two handlers have one name.
     #[error("two handlers are called `{0}`")]
     HandlerTwice(HandlerName),
@@ -142,6 +149,7 @@ impl WorkerBuilder {
             name: HandlerName::new(name),
             filter,
             handler: Arc::new(handler),
+            deliver: self.config.deliver.clone(),
         });
         self
     }
@@ -211,7 +219,10 @@ impl WorkerBuilder {
             stages.spawn(named("refresh", refresher.run(stop.clone(), GRACE)));
         }
         let mut health = Vec::new();
-        for NamedHandler { name, handler, .. } in handlers {
+        for NamedHandler {
+            name, handler, deliver, ..
+        } in handlers
+        {
             let of_handler = Arc::new(HandlerHealth::new(name.clone()));
             health.push((name.to_string(), Arc::clone(&of_handler)));
             let deliverer = Deliverer {
@@ -220,7 +231,7 @@ impl WorkerBuilder {
                 clock: self.clock.clone(),
                 name,
                 handler,
-                config: config.deliver.clone(),
+                config: deliver,
             };
             stages.spawn(named("deliver", deliverer.run(stop.clone(), GRACE)));
         }
@@ -280,24 +291,37 @@ impl WorkerBuilder {
             .iter()
             .map(|organization| organization.id.as_str())
             .collect();
-        let configured = self.config.handlers.iter().map(|handler| {
-            // Loading the configuration has reported what is wrong with it.
-            let (filter, _) = handler.filter.filter("", &organizations);
-            let made: Arc<dyn Handler> = match handler.r#type {
-                HandlerType::Stdout => Arc::new(StdoutHandler::new()),
+        let mut handlers = NamedHandlers::new();
+        for (position, handler) in self.config.handlers.iter().enumerate() {
+            let place = format!("handlers[{position}]");
+            let (filter, problems) = handler.filter.filter(&place, &organizations);
+            if !problems.is_empty() {
+                return Err(ConfigError::from(problems).into());
+            }
+            let deliver = handler.deliver(&self.config.deliver);
+            let made: Arc<dyn Handler> = match handler.kind(&place).map_err(ConfigError::from)? {
+                HandlerKind::Stdout => Arc::new(StdoutHandler::new()),
+                HandlerKind::File(path) => Arc::new(FileHandler::new(path)),
+                HandlerKind::Http(target) => {
+                    let made = HttpHandler::new(*target, deliver.timeout, self.clock.clone());
+                    Arc::new(made.map_err(|error| StartError::Handler(handler.name.clone(), error.into()))?)
+                }
+                HandlerKind::Command(line) => Arc::new(CommandHandler::new(handler.name.clone(), line)),
             };
-            NamedHandler {
+            handlers.push(NamedHandler {
                 name: HandlerName::new(handler.name.clone()),
                 filter,
                 handler: made,
-            }
-        });
-        let mut handlers: NamedHandlers = configured.chain(self.handlers.iter().cloned()).collect();
+                deliver,
+            });
+        }
+        handlers.extend(self.handlers.iter().cloned());
         if handlers.is_empty() {
             handlers.push(NamedHandler {
                 name: HandlerName::new("stdout"),
                 filter: EventFilter::default(),
                 handler: Arc::new(StdoutHandler::new()),
+                deliver: self.config.deliver.clone(),
             });
         }
         for (position, NamedHandler { name, .. }) in handlers.iter().enumerate() {

@@ -70,6 +70,11 @@ fn advice(error: &StartError) -> Option<&'static str> {
             Some("nothing was changed; restore the folder from a backup, or move it away to start afresh")
         }
         StartError::Store(StoreError::Full(_)) => Some("make space on that disk"),
-        StartError::Store(_) | StartError::Client(_) | StartError::HandlerTwice(_) | StartError::Interrupted(_) => None,
+        StartError::Store(_)
+        | StartError::Client(_)
+        | StartError::Config(_)
+        | StartError::Handler(..)
+        | StartError::HandlerTwice(_)
+        | StartError::Interrupted(_) => None,
     }
 }

@@ -1,6 +1,7 @@
 //! The worker's configuration: what can be set, what it is when it is not set, and what is refused.
 
 mod filter;
+mod handlers;
 mod layers;
 mod organization;
 mod problem;
@@ -18,6 +19,8 @@ use tallyfy_runs::{GetRunOptions, Include};
 use tallyfy_transport::{BaseUrl, RateLimits};
 
 pub use filter::FilterTable;
+pub use handlers::HandlerConfig;
+pub(crate) use handlers::HandlerKind;
 pub use layers::{Flags, Loaded, load};
 pub use organization::{Organization, OrganizationTable, TokenSetting};
 pub use problem::{ConfigError, Problem};
@@ -331,40 +334,6 @@ impl FromStr for LogFormat {
             "human" => Ok(Self::Human),
             "json" => Ok(Self::Json),
             _ => Err("expected `auto`, `human` or `json`"),
-        }
-    }
-}
-
-/// One of `[[handlers]]`
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct HandlerConfig {
-    /// What its deliveries are kept under; renaming a handler makes a new one.
-    pub name: String,
-    /// What it does.
-    #[serde(deserialize_with = "text::parsed")]
-    pub r#type: HandlerType,
-    /// Which events it gets.
-    #[serde(default)]
-    pub filter: FilterTable,
-}
-
-/// What a handler does with an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HandlerType {
-    /// Writes it to the standard output, as one line.
-    Stdout,
-}
-
-impl FromStr for HandlerType {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "stdout" => Ok(Self::Stdout),
-            _ => Err("there is no such handler, expected `stdout`"),
         }
     }
 }

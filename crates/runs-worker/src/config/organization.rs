@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use tallyfy_model::OrgId;
 
 use super::problem::Problem;
@@ -21,14 +21,10 @@ pub struct OrganizationTable {
     /// Or a file that holds it, and is read again when it changes.
     pub token_file: Option<PathBuf>,
     /// The secrets, any of which the path of a webhook may end in.
-    #[serde(deserialize_with = "secrets")]
+    #[serde(deserialize_with = "text::secrets")]
     pub webhook_secrets: Vec<SecretString>,
     /// Or a file that holds them, one a line.
     pub webhook_secrets_file: Option<PathBuf>,
-}
-
-fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SecretString>, D::Error> {
-    Ok(text::texts(deserializer)?.into_iter().map(SecretString::from).collect())
 }
 
 /// An organization that everything is known of.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use secrecy::SecretString;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
@@ -41,6 +42,16 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dur
     }
     let signed: SignedDuration = text.parse().map_err(|_| refused())?;
     Duration::try_from(signed).map_err(|_| refused())
+}
+
+/// The same, if it is there.
+pub(super) fn optional_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
+}
+
+/// Secrets, as a list or separated by commas.
+pub(super) fn secrets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SecretString>, D::Error> {
+    Ok(texts(deserializer)?.into_iter().map(SecretString::from).collect())
 }
 
 /// A list, or its elements separated by commas: the environment knows no lists.

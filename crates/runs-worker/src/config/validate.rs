@@ -39,6 +39,9 @@ impl Config {
             }
         }
         for (position, handler) in self.handlers.iter().enumerate() {
+            if let Err(found) = handler.kind(&format!("handlers[{position}]")) {
+                problems.extend(found);
+            }
             let place = format!("handlers[{position}].name");
             if handler.name.is_empty()
                 || handler

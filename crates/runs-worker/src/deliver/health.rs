@@ -10,6 +10,8 @@ use tokio::time::Instant;
 use tracing::{error, info};
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// Longer than any worker runs.
+const FOR_GOOD: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What is known of a handler: that it works, or since when it cannot, and when it is tried again.
@@ -56,9 +58,26 @@ impl HandlerHealth {
         });
     }
 
+    /// Says that the handler is to get nothing more, until the worker is started again.
+    pub(crate) fn stopped(&self, reason: &str, now: Timestamp) {
+        error!(
+            handler = %self.name, reason,
+            "the receiver wants no more events: they wait until the worker is started again, or the handler is removed"
+        );
+        gauge!("runs_worker_handler_unavailable", "handler" => self.name.to_string()).set(1.0);
+        *self.lock() = Some(Trouble {
+            since: now,
+            reason: reason.to_owned(),
+            pause: FOR_GOOD,
+            try_at: Instant::now() + FOR_GOOD,
+        });
+    }
+
     /// Says that the handler has handled something, or said what is wrong with it.
     pub(crate) fn works(&self) {
-        if self.lock().take().is_some() {
+        // What was under way when the receiver had enough does not mean that it wants more.
+        let mended = self.lock().take_if(|trouble| trouble.pause != FOR_GOOD);
+        if mended.is_some() {
             info!(handler = %self.name, "the handler works again");
             gauge!("runs_worker_handler_unavailable", "handler" => self.name.to_string()).set(0.0);
         }

@@ -1,5 +1,9 @@
 //! Handlers: where events go.
 
+mod command;
+mod file;
+mod http;
+mod signature;
 mod stdout;
 
 use std::borrow::Cow;
@@ -13,6 +17,11 @@ use serde_json::value::RawValue;
 use tallyfy_model::{NotARun, OrgId, Run, RunId};
 use uuid::Uuid;
 
+pub(crate) use command::{CommandHandler, CommandLine};
+pub(crate) use file::FileHandler;
+pub(crate) use http::HttpMode;
+pub(crate) use http::{HttpHandler, HttpTarget};
+pub(crate) use signature::SigningKey;
 pub use stdout::StdoutHandler;
 
 /// Something that reacts to events.
@@ -60,6 +69,12 @@ pub enum HandlerError {
         /// What is wrong.
         reason: Cow<'static, str>,
     },
+    /// Whoever gets the events wants no more of them. They wait, until the worker is started again. The reason is logged
+    /// and must hold no secret.
+    Stop {
+        /// What was said.
+        reason: Cow<'static, str>,
+    },
     /// Trying again would not help: make it a dead letter. The reason is logged and must hold no secret.
     Reject {
         /// What is wrong.
@@ -87,6 +102,13 @@ impl HandlerError {
     /// Says that no event can be handled now.
     pub fn unavailable(reason: impl std::fmt::Display) -> Self {
         Self::Unavailable {
+            reason: reason.to_string().into(),
+        }
+    }
+
+    /// Says that no more events are wanted.
+    pub fn stop(reason: impl std::fmt::Display) -> Self {
+        Self::Stop {
             reason: reason.to_string().into(),
         }
     }

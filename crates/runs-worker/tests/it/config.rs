@@ -264,12 +264,34 @@ fn every_wrong_word_of_every_filter_is_told_at_once() {
 }
 
 #[test]
-fn the_page_about_filters_shows_a_filter_that_loads() {
-    let page = include_str!("../../../../docs/filters.md");
-    let toml = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let loaded = load(&file(folder.path(), toml), &environment(&THREE), true).unwrap();
-    assert_eq!(loaded.config.handlers[0].filter.changes.len(), 3);
+fn what_the_pages_show_loads() {
+    let docs = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs"));
+    let mut shown = 0;
+    for page in [
+        "filters.md",
+        "handlers/stdout.md",
+        "handlers/file.md",
+        "handlers/http.md",
+        "handlers/command.md",
+    ] {
+        let text = std::fs::read_to_string(docs.join(page)).unwrap();
+        for toml in text.split("```toml\n").skip(1) {
+            let folder = tempfile::tempdir().unwrap();
+            let toml = toml.split("```").next().unwrap();
+            let loaded = load(&file(folder.path(), toml), &environment(&THREE), true);
+            assert_eq!(
+                loaded
+                    .unwrap_or_else(|error| panic!("{page}: {error}"))
+                    .config
+                    .handlers
+                    .len(),
+                1,
+                "{page}"
+            );
+            shown += 1;
+        }
+    }
+    assert_eq!(shown, 5);
 }
 
 #[test]
@@ -312,4 +334,46 @@ fn a_secret_says_which_organization_a_webhook_is_from() {
 fn a_variable_that_is_nearly_ours_is_an_error() {
     let message = refusal("", &[&THREE[..], &[("RUNS_WORKER_REFRESH_WINDOW", "9s")]].concat());
     insta::assert_snapshot!("misspelled_variable", message);
+}
+
+#[test]
+fn everything_that_is_wrong_with_every_handler_is_told_at_once() {
+    let toml = r#"
+        [[handlers]]
+        name = "a"
+        type = "htp"
+
+        [[handlers]]
+        name = "b"
+        type = "http"
+        url = "http://example.com/LEAK"
+        mode = "binry"
+        signing_keys = ["LEAK", "whsec_LEAK!"]
+        headers = { "bad name" = "x", ok = "bad\nLEAK" }
+        path = "x"
+
+        [[handlers]]
+        name = "b"
+        type = "file"
+        path = "/nowhere/at/all/events.jsonl"
+        command = ["true"]
+
+        [[handlers]]
+        name = "c"
+        type = "command"
+        command = ["no-such-program-anywhere", "x"]
+        working_dir = "/nowhere"
+        retry_initial = "0s"
+
+        [[handlers]]
+        name = "d"
+        type = "http"
+
+        [[handlers]]
+        name = "e f"
+        signing_keys_file = "/nowhere/keys"
+    "#;
+    let message = refusal(toml, &THREE);
+    assert!(!message.contains("LEAK"), "{message}");
+    insta::assert_snapshot!("wrong_handlers", message);
 }

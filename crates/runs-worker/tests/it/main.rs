@@ -4,6 +4,7 @@
 
 mod cli;
 mod config;
+mod handlers;
 mod pipeline;
 mod receive;
 mod world;

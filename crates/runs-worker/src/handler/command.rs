@@ -1,0 +1,172 @@
+//! Events for a program.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdin, Command};
+use tracing::info;
+
+use super::{Event, Handler, HandlerError};
+
+/// Exit status: try again (`EX_TEMPFAIL` of `sysexits.h`).
+const TRY_AGAIN: i32 = 75;
+/// How much of the standard error is read for one event, in bytes; the rest is dropped.
+const MAX_STDERR_BYTES: u64 = 16 * 1024;
+/// How long after the end of a program what it said is still read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// What a program gets of the worker's own environment. No more: that holds tokens.
+const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR"];
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub(crate) struct CommandLine {
+    /// Where the program is.
+    pub(crate) program: PathBuf,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) working_dir: Option<PathBuf>,
+}
+
+/// Runs a program for each event, with the event on its standard input as one line of JSON.
+///
+/// Exit status 0 is done, 75 is "try again", anything else is a rejection; a program that a signal ended is tried again.
+/// When it takes too long, or the worker stops, it is killed with everything that it started.
+pub(crate) struct CommandHandler {
+    name: String,
+    line: CommandLine,
+}
+
+impl CommandHandler {
+    pub(crate) fn new(name: String, line: CommandLine) -> Self {
+        Self { name, line }
+    }
+
+    fn spawn(&self, event: &Event) -> io::Result<Child> {
+        let inherited = INHERITED
+            .iter()
+            .filter_map(|name| Some((*name, std::env::var_os(name)?)));
+        let mut command = Command::new(&self.line.program);
+        command
+            .args(&self.line.arguments)
+            .env_clear()
+            .envs(inherited)
+            .envs(&self.line.environment)
+            .env("RUNS_EVENT_ID", event.id().to_string())
+            .env("RUNS_EVENT_TYPE", event.event_type())
+            .env("RUNS_EVENT_NUMBER", event.number().to_string())
+            .env("RUNS_ATTEMPT", event.attempt().to_string())
+            .env("RUNS_ORG_ID", event.org().as_str())
+            .env("RUNS_RUN_ID", event.run_id().as_str())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        if let Some(folder) = &self.line.working_dir {
+            command.current_dir(folder);
+        }
+        command.spawn()
+    }
+}
+
+#[async_trait]
+impl Handler for CommandHandler {
+    async fn handle(&self, event: &Event) -> Result<(), HandlerError> {
+        let mut child = self
+            .spawn(event)
+            .map_err(|error| HandlerError::unavailable(format!("{}: {error}", self.line.program.display())))?;
+        let group = Group::of(&child);
+        let (input, errors) = (child.stdin.take(), child.stderr.take());
+        let talk = async { tokio::join!(feed(input, event), listen(errors, &self.name, event)).1 };
+        tokio::pin!(talk);
+        let mut last_words = None;
+        let status = loop {
+            tokio::select! {
+                status = child.wait() => break status,
+                words = &mut talk, if last_words.is_none() => last_words = Some(words),
+            }
+        };
+        group.let_go();
+        let last_words = match last_words {
+            Some(words) => words,
+            // What the program left behind may keep the pipe open for as long as it likes.
+            None => tokio::time::timeout(LAST_WORDS, talk).await.unwrap_or_default(),
+        };
+        verdict(status.map_err(HandlerError::retry)?, &last_words)
+    }
+}
+
+/// A program that does not read its input is none the worse for it.
+async fn feed(input: Option<ChildStdin>, event: &Event) {
+    if let Some(mut input) = input {
+        let _ = input.write_all(event.json()).await;
+        let _ = input.write_all(b"\n").await;
+    }
+}
+
+/// Logs what the program says, and returns its last line.
+async fn listen(errors: Option<ChildStderr>, handler: &str, event: &Event) -> String {
+    let mut last = String::new();
+    let Some(mut errors) = errors else {
+        return last;
+    };
+    let mut lines = BufReader::new((&mut errors).take(MAX_STDERR_BYTES));
+    let mut line = Vec::new();
+    while lines.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+        let text: String = String::from_utf8_lossy(&line)
+            .trim()
+            .chars()
+            .filter(|c| !c.is_control())
+            .collect();
+        if !text.is_empty() {
+            info!(handler, org = %event.org(), run = %event.run_id(), event = %event.id(), stderr = text, "program");
+            last = text;
+        }
+        line.clear();
+    }
+    // A full pipe would stop the program.
+    let _ = tokio::io::copy(&mut errors, &mut tokio::io::sink()).await;
+    last
+}
+
+fn verdict(status: ExitStatus, last_words: &str) -> Result<(), HandlerError> {
+    let reason = match last_words {
+        "" => status.to_string(),
+        words => format!("{status}: {words}"),
+    };
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(TRY_AGAIN) | None => Err(HandlerError::retry(reason)),
+        Some(_) => Err(HandlerError::reject(reason)),
+    }
+}
+
+/// The process group of a program: killed when this is dropped, unless the program has ended by itself.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        Self(id.map(Pid::from_raw))
+    }
+
+    fn let_go(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // It may be gone already.
+            let _ = killpg(group, Signal::SIGKILL);
+        }
+    }
+}
