@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::admin::Admin;
 use crate::api;
@@ -203,6 +203,7 @@ impl WorkerBuilder {
             .map(|handler| (handler.name.clone(), handler.filter.clone()))
             .collect();
         store.set_handlers(&names, self.clock.now()).await?;
+        warn_of_leftovers(store.as_ref(), self.clock.now()).await?;
 
         let stop = CancellationToken::new();
         let stop_admin = CancellationToken::new();
@@ -424,6 +425,19 @@ impl Worker {
         self.store.close().await;
         info!("stopped");
     }
+}
+
+/// What waits for a handler that is not configured any more would otherwise wait unseen.
+async fn warn_of_leftovers(store: &dyn Store, now: jiff::Timestamp) -> Result<(), StoreError> {
+    for left in store.stats(now).await?.handlers {
+        if !left.active && left.waiting > 0 {
+            warn!(
+                handler = %left.handler, events = left.waiting,
+                "events wait for a handler that is not configured; they are kept, and delivered when it is back"
+            );
+        }
+    }
+    Ok(())
 }
 
 fn log_panic(ended: Result<(), JoinError>) {

@@ -1,9 +1,12 @@
 //! `runs-worker check`
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use nix::unistd::{AccessFlags, access};
 use runs_store::sqlite::{self, Inspection};
+use secrecy::{ExposeSecret as _, SecretString};
 use tallyfy_transport::RateLimiter;
 
 use super::{FAILED, MISUSED, Settings, get};
@@ -81,6 +84,9 @@ fn store(loaded: &Loaded) -> Verdict {
     let folder = loaded.config.store.folder();
     let file = data_folder::store_file(&folder);
     let shown = file.display();
+    if let Some(trouble) = not_writable(&folder, &file) {
+        return Verdict::Wrong(trouble);
+    }
     if !folder.exists() {
         return Verdict::Well(format!("{} is not there yet and will be made", folder.display()));
     }
@@ -100,9 +106,26 @@ fn store(loaded: &Loaded) -> Verdict {
     }
 }
 
+/// What keeps this user from making or changing the store.
+fn not_writable(folder: &Path, file: &Path) -> Option<String> {
+    let Some(there) = folder.ancestors().find(|place| place.exists()) else {
+        return Some(format!("{} cannot be made", folder.display()));
+    };
+    let shown = there.display();
+    if !there.is_dir() {
+        return Some(format!("{shown} is not a folder"));
+    }
+    if access(there, AccessFlags::W_OK | AccessFlags::X_OK).is_err() {
+        return Some(format!(
+            "{shown} cannot be written by this user; set another folder with --data-dir"
+        ));
+    }
+    (file.exists() && access(file, AccessFlags::W_OK).is_err())
+        .then(|| format!("{} cannot be written by this user", file.display()))
+}
+
 /// A secret that can be guessed is none: there is nothing else that tells a sender from a stranger.
 fn secrets(organization: &Organization) -> Verdict {
-    use secrecy::ExposeSecret;
     const SHORTEST: usize = 22;
 
     if let TokenSetting::File(file) = &organization.token
@@ -120,6 +143,16 @@ fn secrets(organization: &Organization) -> Verdict {
             "{short} of {} webhook secrets can be guessed; make one of 128 bits or more with `openssl rand -hex 32`",
             organization.webhook_secrets.len()
         ));
+    }
+    let is_plain = |secret: &SecretString| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+        secret.expose_secret().chars().all(plain)
+    };
+    if !organization.webhook_secrets.iter().all(is_plain) {
+        return Verdict::Doubtful(
+            "a webhook secret has characters that must be escaped in a URL; make one with `openssl rand -hex 32`"
+                .to_owned(),
+        );
     }
     Verdict::Well(format!("{} webhook secrets", organization.webhook_secrets.len()))
 }
