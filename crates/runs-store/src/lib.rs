@@ -29,11 +29,13 @@
 #[cfg(feature = "contract")]
 pub mod contract;
 mod error;
+mod operate;
 pub mod sqlite;
 mod store;
 mod types;
 
 pub use error::StoreError;
+pub use operate::{DeadLetter, EventSummary, NotificationSummary, Query, Whole};
 pub use sqlite::SqliteStore;
 pub use store::{Store, Wakeups};
 pub use types::{

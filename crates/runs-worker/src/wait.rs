@@ -8,8 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 
-/// The longest that a stage goes without a look at the store, whatever it was told.
-const LONGEST: Duration = Duration::from_secs(30);
+/// The longest that a stage goes without a look at the store, whatever it was told: a person may have changed something
+/// there, beside the worker. A look that finds nothing writes nothing.
+const LONGEST: Duration = Duration::from_secs(2);
 /// The shortest, so that a stage whose work is held by somebody else does not spin.
 const SHORTEST: Duration = Duration::from_millis(1);
 /// After the store could not be used: how long before it is tried again.
@@ -78,8 +79,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_waits_until_something_is_due_and_never_longer_than_half_a_minute() {
-        assert_eq!(waits(11).await, 10 * SECOND);
+    async fn it_waits_until_something_is_due_and_never_longer_than_a_person_does() {
+        assert_eq!(waits(2).await, SECOND);
         assert_eq!(waits(3600).await, LONGEST);
     }
 

@@ -68,6 +68,47 @@ pub(super) fn append(
     })
 }
 
+/// Files a notification that was kept because nobody could read it, as it would be filed now. Whether it was there.
+pub(super) fn recognize(
+    transaction: &Transaction<'_>,
+    read: &NewNotification,
+    now: Timestamp,
+) -> Result<bool, Failure> {
+    let Some(subject) = &read.subject else { return Ok(false) };
+    let seq = transaction.row(
+        "SELECT seq FROM notifications WHERE id = ? AND subject IS NULL",
+        [Column(read.id)],
+        |row| row.get::<_, i64>(0),
+    )?;
+    let Some(seq) = seq else { return Ok(false) };
+    let org = org_key(transaction, &read.org)?;
+    let subject = subject_key(transaction, org, subject)?;
+    let ticket = want(transaction, subject, Lane::Live, now)?;
+    let twin = match &read.dedupe_key {
+        Some(key) => find_twin(transaction, org, key)?.filter(|twin| twin.seq != seq),
+        None => None,
+    };
+    let head = &read.head;
+    transaction.execute(
+        "UPDATE notifications
+            SET subject = ?, ticket = ?, kind = ?, event = ?, run = ?, task = ?, announced = ?, dedupe_key = ?
+          WHERE seq = ?",
+        params![
+            subject,
+            ticket,
+            head.kind,
+            head.event,
+            head.run.as_ref().map(tallyfy_model::RunId::as_str),
+            head.task.as_ref().map(tallyfy_model::TaskId::as_str),
+            Column(&head.announced),
+            read.dedupe_key.as_ref().filter(|_| twin.is_none()),
+            seq,
+        ],
+    )?;
+    transaction.execute("UPDATE counters SET value = value - 1 WHERE name = 'unrecognized'", [])?;
+    Ok(true)
+}
+
 struct Twin {
     seq: i64,
     id: Uuid,

@@ -16,6 +16,7 @@ mod file;
 mod inbox;
 mod inspect;
 mod lock;
+mod operator;
 mod outbox;
 mod refresh;
 mod schema;
@@ -36,6 +37,7 @@ use tallyfy_model::{OrgId, RunId};
 use tokio::sync::{oneshot, watch};
 
 pub use self::inspect::{Inspection, inspect};
+pub use self::operator::SqliteOperator;
 
 use self::failure::{Failure, store_error};
 use self::lock::Lock;

@@ -24,7 +24,16 @@ pub(super) struct Transaction<'c> {
     deliverable: Cell<bool>,
 }
 
-impl Transaction<'_> {
+impl<'c> Transaction<'c> {
+    /// A transaction that was begun on a connection, and is ended there.
+    pub(super) fn on(connection: &'c Connection) -> Self {
+        Self {
+            connection,
+            due: Cell::new(false),
+            deliverable: Cell::new(false),
+        }
+    }
+
     /// Runs a statement; how many rows it changed.
     pub(super) fn execute(&self, sql: &str, params: impl Params) -> Result<usize, Failure> {
         Ok(self.connection.prepare_cached(sql)?.execute(params)?)
@@ -163,11 +172,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Runs a batch, and answers it.
     pub(super) fn serve(&mut self, mut batch: Vec<Box<dyn Request>>) {
-        let transaction = Transaction {
-            connection: &self.connection,
-            due: Cell::new(false),
-            deliverable: Cell::new(false),
-        };
+        let transaction = Transaction::on(&self.connection);
         if let Err(failure) = run_together(&transaction, &mut batch) {
             tracing::warn!(requests = batch.len(), error = %failure, "commit failed");
             for request in &mut batch {

@@ -2,7 +2,9 @@
 
 mod check;
 mod get;
+mod operate;
 mod serve;
+mod table;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,6 +19,8 @@ use crate::config::{self, ConfigError, Flags, Loaded};
 const FAILED: u8 = 1;
 /// Exit status: the command line or the configuration is wrong.
 const MISUSED: u8 = 2;
+/// Exit status: there is nothing that was asked for.
+const NOTHING: u8 = 3;
 
 /// Receives Tallyfy webhooks, fetches the full run and hands it, with what changed, to handlers.
 #[derive(Debug, Parser)]
@@ -37,7 +41,7 @@ Three values are needed for one organization, from the environment or the file:
 Every other key of the file can be set as RUNS_WORKER__SECTION__KEY.
 Events go to the standard output, logs to the standard error.
 
-Exit status: 0 well, 1 failed, 2 wrong command line or configuration.";
+Exit status: 0 well, 1 failed, 2 wrong command line or configuration, 3 nothing found.";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
@@ -71,10 +75,33 @@ enum Command {
     Get(get::Get),
     /// Check configuration, store, token and reachability, and say how each stands
     Check,
+    /// Look at events
+    #[command(subcommand)]
+    Events(operate::Events),
+    /// Look at notifications, and read those again that nobody could read
+    #[command(subcommand)]
+    Notifications(operate::Notifications),
+    /// Look at deliveries that were given up, put them back or forget them
+    #[command(subcommand)]
+    DeadLetters(operate::DeadLetterCommand),
+    /// Hand events out again to one handler
+    Replay(operate::Replay),
+    /// Look at the handlers and what waits for each
+    #[command(subcommand)]
+    Handlers(operate::Handlers),
 }
 
 impl Settings {
     fn load(&self, webhooks: bool) -> Result<Loaded, ConfigError> {
+        config::load(&self.flags(), &environment(), webhooks)
+    }
+
+    /// The folder of the durable state. Nothing else has to be configured for that.
+    fn data_folder(&self) -> Result<PathBuf, ConfigError> {
+        config::data_folder(&self.flags(), &environment())
+    }
+
+    fn flags(&self) -> Flags {
         let mut flags = Flags::default();
         flags.config.clone_from(&self.config);
         let texts = [
@@ -99,12 +126,15 @@ impl Settings {
             .into_iter()
             .filter_map(|(key, value, flag)| Some((key, value?, flag)))
             .collect();
-        // A variable whose value is not Unicode is none of ours.
-        let environment: BTreeMap<String, String> = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        config::load(&flags, &environment, webhooks)
+        flags
     }
+}
+
+fn environment() -> BTreeMap<String, String> {
+    // A variable whose value is not Unicode is none of ours.
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Runs the command line of this process.
@@ -119,6 +149,11 @@ pub fn main() -> ExitCode {
             None | Some(Command::Serve) => serve::run(&cli.settings).await,
             Some(Command::Get(get)) => get.run(&cli.settings).await,
             Some(Command::Check) => check::run(&cli.settings).await,
+            Some(Command::Events(command)) => operate::events(&command, &cli.settings),
+            Some(Command::Notifications(command)) => operate::notifications(&command, &cli.settings),
+            Some(Command::DeadLetters(command)) => operate::dead_letters(&command, &cli.settings),
+            Some(Command::Replay(command)) => operate::replay(&command, &cli.settings),
+            Some(Command::Handlers(command)) => operate::handlers(&command, &cli.settings),
         }
     });
     // A handler that blocks, on a pipe that nobody reads for example, must not keep a stopped worker alive.

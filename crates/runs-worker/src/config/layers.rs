@@ -53,6 +53,45 @@ pub struct Loaded {
 /// # Errors
 /// [`ConfigError`] with everything that is wrong, as far as it can be told at once. Unknown keys are errors.
 pub fn load(flags: &Flags, environment: &BTreeMap<String, String>, webhooks: bool) -> Result<Loaded, ConfigError> {
+    let (config, file) = merge(flags, environment)?;
+    let mut problems = config.problems();
+    problems.extend(misspelled(environment));
+    let organizations = match organizations(&config.organizations, environment, webhooks) {
+        Ok(organizations) => organizations,
+        Err(found) => {
+            problems.extend(found);
+            Vec::new()
+        }
+    };
+    let ids: Vec<&str> = organizations
+        .iter()
+        .map(|organization| organization.id.as_str())
+        .collect();
+    for (position, handler) in config.handlers.iter().enumerate() {
+        let (_, found) = handler.filter.filter(&format!("handlers[{position}].filter"), &ids);
+        problems.extend(found);
+    }
+    if problems.is_empty() {
+        Ok(Loaded {
+            config,
+            organizations,
+            file,
+        })
+    } else {
+        Err(problems.into())
+    }
+}
+
+/// The folder of the durable state, as it is configured. What else is wrong does not matter to that.
+///
+/// # Errors
+/// [`ConfigError`] if the values cannot be read.
+pub fn data_folder(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<PathBuf, ConfigError> {
+    Ok(merge(flags, environment)?.0.store.folder())
+}
+
+/// The values of all layers, each for itself, and the file that they are from.
+fn merge(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<(Config, Option<PathBuf>), ConfigError> {
     let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
     let file = flags.config.clone().or_else(|| set(FILE).map(PathBuf::from));
 
@@ -97,34 +136,8 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>, webhooks: boo
         ))
         .build()
         .map_err(|error| places.explain(&error))?;
-    let config: Config = merged.try_deserialize().map_err(|error| places.explain(&error))?;
-
-    let mut problems = config.problems();
-    problems.extend(misspelled(environment));
-    let organizations = match organizations(&config.organizations, environment, webhooks) {
-        Ok(organizations) => organizations,
-        Err(found) => {
-            problems.extend(found);
-            Vec::new()
-        }
-    };
-    let ids: Vec<&str> = organizations
-        .iter()
-        .map(|organization| organization.id.as_str())
-        .collect();
-    for (position, handler) in config.handlers.iter().enumerate() {
-        let (_, found) = handler.filter.filter(&format!("handlers[{position}].filter"), &ids);
-        problems.extend(found);
-    }
-    if problems.is_empty() {
-        Ok(Loaded {
-            config,
-            organizations,
-            file,
-        })
-    } else {
-        Err(problems.into())
-    }
+    let config = merged.try_deserialize().map_err(|error| places.explain(&error))?;
+    Ok((config, file))
 }
 
 /// Variables that begin like ours and are none of ours.

@@ -21,7 +21,7 @@ use tallyfy_transport::{BaseUrl, RateLimits};
 pub use filter::FilterTable;
 pub use handlers::HandlerConfig;
 pub(crate) use handlers::HandlerKind;
-pub use layers::{Flags, Loaded, load};
+pub use layers::{Flags, Loaded, data_folder, load};
 pub use organization::{Organization, OrganizationTable, TokenSetting};
 pub use problem::{ConfigError, Problem};
 

@@ -145,7 +145,7 @@ async fn answer(
 }
 
 /// What is stored of a body: what it says of itself, as far as it can be read, and itself.
-fn read_notification(org: &OrgId, body: Bytes, received_at: jiff::Timestamp) -> NewNotification {
+pub(crate) fn read_notification(org: &OrgId, body: Bytes, received_at: jiff::Timestamp) -> NewNotification {
     let id = Uuid::now_v7();
     match Webhook::parse(&body) {
         Ok(webhook) => NewNotification {

@@ -5,6 +5,7 @@
 mod cli;
 mod config;
 mod handlers;
+mod operate;
 mod pipeline;
 mod receive;
 mod world;

@@ -4,6 +4,7 @@ mod closing;
 mod group_commit;
 mod inspecting;
 mod opening;
+mod operator;
 mod power_cut;
 mod refused;
 mod takeover;

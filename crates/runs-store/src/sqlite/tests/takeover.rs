@@ -9,7 +9,7 @@ fn postponed(until: i64) -> Postponement {
     }
 }
 
-fn changed() -> Refreshed {
+pub(super) fn changed() -> Refreshed {
     let event = NewEvent {
         id: Uuid::now_v7(),
         event_type: "t".to_owned(),

@@ -1,0 +1,136 @@
+//! Commands beside a worker that runs.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use runs_worker::{HandlerError, Worker};
+use serde_json::Value;
+
+use crate::world::{Api, Relay, builder, run, webhook};
+
+/// What a command prints, and its exit status.
+fn command(data_dir: &Path, arguments: &[&str]) -> (String, i32) {
+    let output = Command::new(env!("CARGO_BIN_EXE_runs-worker"))
+        .args(arguments)
+        .env_clear()
+        .env("RUNS_WORKER_DATA_DIR", data_dir)
+        .output()
+        .unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (text, output.status.code().unwrap())
+}
+
+fn rows(data_dir: &Path, arguments: &[&str]) -> Vec<Value> {
+    let (text, status) = command(data_dir, &[arguments, &["--json"]].concat());
+    assert_eq!(status, 0, "{text}");
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn data_dir(worker: &Worker) -> &Path {
+    worker.data_dir().unwrap()
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_seen_and_sent_again_while_the_worker_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = Arc::new(AtomicBool::new(false));
+    let is_open = Arc::clone(&open);
+    let (relay, mut events) = Relay::new(move |_| {
+        if is_open.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            Err(HandlerError::reject("it is closed"))
+        }
+    });
+    let worker = builder(&folder, &[])
+        .transport(Api::new(|_, _| (200, run("r1", r#""status":"active""#))))
+        .handler("crm", relay)
+        .start()
+        .await
+        .unwrap();
+    webhook(&worker, r#"{"event":"process.launched","process":{"id":"r1"}}"#).await;
+    let first = events.recv().await.unwrap();
+    let letters = loop {
+        let (text, status) = command(data_dir(&worker), &["dead-letters", "list", "--json"]);
+        if status == 0 {
+            break text;
+        }
+        assert_eq!((text.as_str(), status), ("runs-worker: nothing found\n", 3));
+    };
+    let letter: Value = serde_json::from_str(letters.trim()).unwrap();
+    assert_eq!(
+        (&letter["handler"], &letter["reason"]),
+        (&"crm".into(), &"it is closed".into())
+    );
+    assert_eq!(letter["event"], first.id().to_string());
+    assert_eq!(
+        rows(data_dir(&worker), &["events", "list", "--run", "r1"])[0]["given_up_for"][0],
+        "crm"
+    );
+    assert_eq!(rows(data_dir(&worker), &["handlers", "list"])[0]["dead_letters"], 1);
+    let (shown, _) = command(data_dir(&worker), &["events", "show", &first.id().to_string()]);
+    assert_eq!(shown.trim().as_bytes(), first.json());
+
+    assert_eq!(
+        command(data_dir(&worker), &["dead-letters", "retry"]).1,
+        2,
+        "says which"
+    );
+    open.store(true, Ordering::Relaxed);
+    let (said, status) = command(data_dir(&worker), &["dead-letters", "retry", "--handler", "crm"]);
+    assert_eq!((said.as_str(), status), ("1 event put back\n", 0));
+    let again = events.recv().await.unwrap();
+    assert_eq!((again.id(), again.attempt()), (first.id(), 1));
+
+    let (said, _) = command(data_dir(&worker), &["replay", "--handler", "crm", "--run", "r1"]);
+    assert_eq!(said, "1 event put in line again\n");
+    assert_eq!(events.recv().await.unwrap().id(), first.id());
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn notifications_are_listed_and_shown_without_guest_links() {
+    let folder = tempfile::tempdir().unwrap();
+    let (relay, mut events) = Relay::new(|_| Ok(()));
+    let worker = builder(&folder, &[])
+        .transport(Api::new(|_, _| (200, run("r1", r#""status":"active""#))))
+        .handler("crm", relay)
+        .start()
+        .await
+        .unwrap();
+    webhook(
+        &worker,
+        r#"{"event":"process.launched","process":{"id":"r1"},"guest-links":{"a":{"link_for_guest":"s3cret"}}}"#,
+    )
+    .await;
+    webhook(&worker, r#"{"what":"is this"}"#).await;
+    events.recv().await.unwrap();
+    let all = rows(data_dir(&worker), &["notifications", "list"]);
+    assert_eq!(
+        all.iter().map(|row| row["state"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["unrecognized", "covered"]
+    );
+    let unread = rows(data_dir(&worker), &["notifications", "list", "--unrecognized"]);
+    assert_eq!(unread.len(), 1);
+    let show = |extra: &[&str]| {
+        let id = all[1]["id"].as_str().unwrap();
+        command(data_dir(&worker), &[&["notifications", "show", id], extra].concat()).0
+    };
+    assert!(!show(&[]).contains("s3cret") && show(&["--guest-links"]).contains("s3cret"));
+    let (said, status) = command(data_dir(&worker), &["notifications", "retry"]);
+    assert_eq!((said.as_str(), status), ("0 can be read now, 1 still cannot\n", 0));
+    worker.stop().await;
+}
+
+#[test]
+fn without_a_store_the_place_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (said, status) = command(folder.path(), &["events", "list"]);
+    assert_eq!(status, 1);
+    assert!(
+        said.contains("runs.db") && said.contains("the worker makes it"),
+        "{said}"
+    );
+}
