@@ -40,6 +40,6 @@ pub use sqlite::SqliteStore;
 pub use store::{Store, Wakeups};
 pub use types::{
     Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, HandlerStats, Lane, Lease, MAX_CLAIMED_BODY_BYTES,
-    NewEvent, NewNotification, NotificationHead, PendingNotification, PostponeCause, Postponement, Recipients,
-    Refreshed, Settlement, Snapshot, Standing, Stats, Subject,
+    NewEvent, NewNotification, NotificationHead, PendingNotification, PostponeCause, Postponement, Prune, Pruned,
+    Recipients, Refreshed, Settlement, Snapshot, Standing, Stats, Subject,
 };

@@ -7,8 +7,8 @@ use tokio::sync::watch;
 
 use crate::error::StoreError;
 use crate::types::{
-    Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lease, NewNotification, Postponement, Refreshed,
-    Settlement, Stats,
+    Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lease, NewNotification, Postponement, Prune,
+    Pruned, Refreshed, Settlement, Stats,
 };
 
 /// The durable state of the worker.
@@ -87,6 +87,10 @@ pub trait Store: Send + Sync {
 
     /// Gives a delivery back untried, because the worker stops.
     async fn release_delivery(&self, lease: &Lease, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Removes what is old and needed by nobody, at most a few rows: events that every handler has settled and that are
+    /// no dead letters, notifications that a refresh has covered or nobody could read, snapshots of runs that are not due.
+    async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError>;
 
     /// Counts what is waiting.
     async fn stats(&self, now: Timestamp) -> Result<Stats, StoreError>;

@@ -341,3 +341,39 @@ pub struct HandlerStats {
     /// Deliveries that were given up.
     pub dead_letters: u64,
 }
+
+/// What is to be removed: what is older than these times and needed by nobody, from these places on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prune {
+    /// Events made before this time; `None` keeps them all.
+    pub events_before: Option<Timestamp>,
+    /// Notifications received before this time; `None` keeps them all. They are also the memory for duplicates.
+    pub notifications_before: Option<Timestamp>,
+    /// Snapshots fetched before this time; `None` keeps them all.
+    pub snapshots_before: Option<Timestamp>,
+    /// The most rows of each kind that are looked at.
+    pub limit: usize,
+    /// Where to go on; what [`Pruned::next`] said, or the default for a new pass.
+    pub after_event: i64,
+    /// Likewise.
+    pub after_notification: i64,
+    /// Likewise.
+    pub after_snapshot: i64,
+}
+
+/// What was removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// What goes on from here.
+    pub next: Prune,
+    /// How many events.
+    pub events: u64,
+    /// How many notifications.
+    pub notifications: u64,
+    /// How many snapshots.
+    pub snapshots: u64,
+    /// Whether the pass is over.
+    pub is_done: bool,
+    /// How much room the store takes up, before this, without what was freed in it.
+    pub used_bytes: u64,
+}

@@ -26,6 +26,7 @@ mod event;
 mod filter;
 mod handler;
 mod listener;
+mod prune;
 mod receive;
 mod refresh;
 mod wait;

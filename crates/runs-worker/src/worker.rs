@@ -23,6 +23,7 @@ use crate::deliver::{Deliverer, HandlerHealth};
 use crate::filter::EventFilter;
 use crate::handler::{CommandHandler, FileHandler, Handler, HttpHandler, StdoutHandler};
 use crate::listener::{self, Limits};
+use crate::prune::Pruner;
 use crate::receive::Receiver;
 use crate::refresh::{Refresher, TokenGate};
 
@@ -236,6 +237,12 @@ impl WorkerBuilder {
             };
             stages.spawn(named("deliver", deliverer.run(stop.clone(), GRACE)));
         }
+        let pruner = Pruner {
+            store: Arc::clone(&store),
+            clock: self.clock.clone(),
+            config: config.retention.clone(),
+        };
+        stages.spawn(named("prune", pruner.run(stop.clone())));
         let limits = Limits {
             header_timeout: config.receive.header_timeout,
             max_connections: config.receive.max_connections.get(),

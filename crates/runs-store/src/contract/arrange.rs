@@ -11,8 +11,8 @@ use super::StoreUnderTest;
 use crate::error::StoreError;
 use crate::types::{
     Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lease, NewEvent, NewNotification,
-    NotificationHead, PostponeCause, Postponement, Recipients, Refreshed, Settlement, Snapshot, Standing, Stats,
-    Subject,
+    NotificationHead, PostponeCause, Postponement, Prune, Pruned, Recipients, Refreshed, Settlement, Snapshot,
+    Standing, Stats, Subject,
 };
 
 /// How long the tests lease.
@@ -231,6 +231,10 @@ impl<S: StoreUnderTest> Desk<S> {
 
     pub(super) async fn settle(&self, lease: &Lease, settlement: Settlement, seconds: i64) {
         self.0.store().settle(lease, settlement, at(seconds)).await.unwrap();
+    }
+
+    pub(super) async fn prune(&self, prune: Prune) -> Pruned {
+        self.0.store().prune(prune).await.unwrap()
     }
 
     pub(super) async fn stats(&self, seconds: i64) -> Stats {

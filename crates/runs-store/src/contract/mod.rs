@@ -22,6 +22,7 @@ pub mod inbox;
 pub mod model;
 pub mod outbox;
 pub mod refresh;
+pub mod retention;
 pub mod tasks;
 
 mod arrange;
@@ -118,6 +119,12 @@ macro_rules! store_contract {
                 nothing_of_an_unknown_handler_is_claimed
                 an_event_without_a_handler_is_for_nobody
                 stats_count_what_waits
+            ]
+            retention: [
+                only_events_that_nobody_needs_are_removed
+                notifications_stay_until_they_are_covered
+                snapshots_of_runs_that_are_due_stay
+                what_has_no_age_is_kept
             ]
             durability: [
                 what_was_answered_survives_a_crash

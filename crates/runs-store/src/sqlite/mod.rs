@@ -19,6 +19,7 @@ mod lock;
 mod operator;
 mod outbox;
 mod refresh;
+mod retention;
 mod schema;
 mod stats;
 mod takeover;
@@ -47,8 +48,8 @@ use self::writer::{Request, Transaction, Writer};
 use crate::error::StoreError;
 use crate::store::{Store, Wakeups};
 use crate::types::{
-    Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lease, NewNotification, Postponement, Refreshed,
-    Settlement, Stats, Subject,
+    Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lease, NewNotification, Postponement, Prune,
+    Pruned, Refreshed, Settlement, Stats, Subject,
 };
 
 /// The store in one SQLite file, for one worker.
@@ -215,6 +216,13 @@ impl Store for SqliteStore {
         let lease = lease.clone();
         self.write("releasing a delivery", move |transaction| {
             outbox::release_delivery(transaction, &lease)
+        })
+        .await
+    }
+
+    async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {
+        self.write("removing what is old", move |transaction| {
+            retention::prune(transaction, &prune)
         })
         .await
     }

@@ -82,7 +82,12 @@ impl Decider<'_> {
             );
         }
         let changes = self.changes(run);
-        let event_type = EventType::of_run(due.standing, &changes, !due.notifications.is_empty())
+        // Without its snapshot, which was old and is gone, a run is as good as never seen.
+        let standing = match (due.standing, &due.snapshot) {
+            (Standing::Present, None) => Standing::Unseen,
+            (standing, _) => standing,
+        };
+        let event_type = EventType::of_run(standing, &changes, !due.notifications.is_empty())
             .or_else(|| self.asked_by_a_duplicate().then_some(EventType::Notified));
         let outcome = match (event_type, lag.is_some()) {
             (_, true) => "delivered stale",

@@ -525,3 +525,31 @@ async fn health_says_what_is_wrong() {
     assert!(!answer.contains("t0ken"), "{answer}");
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn a_run_whose_last_state_is_gone_is_seen_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (relay, mut events) = Relay::new(|_| Ok(()));
+    let store = Arc::new(runs_store::SqliteStore::open(folder.path().join("runs.db"), jiff::Timestamp::now()).unwrap());
+    let worker = builder(&folder, &[])
+        .transport(Api::new(|_, before| (200, run("r1", &format!(r#""name":"{before}""#)))))
+        .store(Arc::clone(&store) as Arc<dyn runs_store::Store>)
+        .handler("relay", relay)
+        .start()
+        .await
+        .unwrap();
+    for expected in ["seen", "changed", "seen"] {
+        if expected == "seen" {
+            let prune = runs_store::Prune {
+                snapshots_before: Some(jiff::Timestamp::MAX),
+                limit: 100,
+                ..runs_store::Prune::default()
+            };
+            runs_store::Store::prune(store.as_ref(), prune).await.unwrap();
+        }
+        webhook(&worker, r#"{"event":"task.assigned","process":{"id":"r1"}}"#).await;
+        let event = events.recv().await.unwrap();
+        assert_eq!(event.event_type(), format!("com.tallyfy.run.{expected}.v1"));
+    }
+    worker.stop().await;
+}

@@ -7,6 +7,7 @@ mod opening;
 mod operator;
 mod power_cut;
 mod refused;
+mod retention;
 mod takeover;
 
 use std::error::Error;
