@@ -83,6 +83,14 @@ impl<T> Pages<T> {
         self
     }
 
+    /// Begins with this page, counted from 1, to go on where another reading was broken off.
+    pub fn starting_at(mut self, page: u32) -> Self {
+        if let Position::Page(first) = &mut self.position {
+            *first = page.max(1);
+        }
+        self
+    }
+
     /// Asks for the whole list at once.
     pub(crate) fn unpaged(mut self) -> Self {
         self.position = Position::Unpaged;

@@ -1,6 +1,7 @@
 //! The budget that all callers share.
 
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -56,7 +57,24 @@ pub struct RateLimiter {
 struct Shared {
     /// Held by the one who is next; tokio's mutex is fair, which makes the queue.
     turn: tokio::sync::Mutex<()>,
+    waiting: AtomicUsize,
     state: Mutex<State>,
+}
+
+/// Somebody who wants a permit. Counted until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn count(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -94,6 +112,7 @@ impl RateLimiter {
         Self {
             shared: Arc::new(Shared {
                 turn: tokio::sync::Mutex::new(()),
+                waiting: AtomicUsize::new(0),
                 state: Mutex::new(state),
             }),
         }
@@ -103,6 +122,7 @@ impl RateLimiter {
     ///
     /// Dropping the future gives up the place in the queue and nothing else.
     pub async fn acquire(&self) -> Permit {
+        let _waiting = Waiting::count(&self.shared.waiting);
         let _turn = self.shared.turn.lock().await;
         loop {
             // Between taking the permit and the return there is no await, so it cannot get lost on the way.
@@ -112,6 +132,26 @@ impl RateLimiter {
                 Err(ready_at) => sleep_until(ready_at).await,
             }
         }
+    }
+
+    /// Takes a permit if there is one now.
+    ///
+    /// It does not wait in the queue, and may be ahead of those who do.
+    pub fn try_acquire(&self) -> Option<Permit> {
+        self.state().take(Instant::now()).ok()
+    }
+
+    /// Whether there is a permit now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let now = Instant::now();
+        self.state().ready_at(now) <= now
+    }
+
+    /// How many callers wait for a permit now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.waiting.load(Ordering::Relaxed)
     }
 
     /// Waits in the same queue until a permit is there, and leaves it there.
