@@ -3,10 +3,14 @@
 
 mod account;
 mod burst;
+mod half_open;
+mod honest_sender;
 mod stage;
 mod worker_process;
 
 pub use account::{Account, Missing};
 pub use burst::burst;
+pub use half_open::HalfOpen;
+pub use honest_sender::{HonestSender, Told};
 pub use stage::Stage;
-pub use worker_process::{Exit, ReceivedEvent, WorkerProcess, WorkerSettings, binary, cargos_variables};
+pub use worker_process::{Door, Exit, ReceivedEvent, WorkerProcess, WorkerSettings, binary, cargos_variables, run};

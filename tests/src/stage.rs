@@ -3,8 +3,10 @@
 use anyhow::Context;
 use tallyfy_sim::{SimConfig, Simulator};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
-use crate::worker_process::{Exit, WorkerProcess, WorkerSettings};
+use crate::worker_process::{Exit, WorkerProcess, WorkerSettings, run};
 
 /// The secret in the path of the webhook URL.
 const SECRET: &str = "3b1f0c8e5a7d49629f8e7a6b5c4d3e2f";
@@ -76,10 +78,40 @@ impl Stage {
     /// If either fails.
     pub async fn kill_and_restart(&mut self) -> anyhow::Result<Exit> {
         let exit = self.worker.kill().await?;
+        self.restart().await?;
+        Ok(exit)
+    }
+
+    /// Starts a worker that has ended again, at the same address and on the same data.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.worker = WorkerProcess::start(&self.settings)
             .await
             .context("start the worker again")?;
-        Ok(exit)
+        Ok(())
+    }
+
+    /// Gets a page of the admin listener, whatever its status.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn get(&self, path: &str) -> anyhow::Result<String> {
+        let mut stream = TcpStream::connect(self.worker.admin_address()).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok(answer)
+    }
+
+    /// Runs another command of the binary beside the worker.
+    ///
+    /// # Errors
+    /// If it cannot be run.
+    pub async fn command(&self, arguments: &[&str]) -> anyhow::Result<Exit> {
+        run(&self.settings, arguments).await
     }
 
     /// The folder that everything is in.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -66,10 +67,38 @@ pub fn cargos_variables() -> impl Iterator<Item = String> {
     set.filter(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
 }
 
+/// A socket that is opened before the worker, and stays open after it.
+#[derive(Clone, Debug)]
+pub struct Door {
+    socket: Arc<OwnedFd>,
+    /// What a shell makes of its standard input, which is this socket.
+    script: &'static str,
+}
+
+impl Door {
+    /// Handed over as systemd does it.
+    pub fn listen_fds(socket: impl Into<OwnedFd>) -> Self {
+        Self {
+            socket: Arc::new(socket.into()),
+            script: r#"exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" serve"#,
+        }
+    }
+
+    /// Handed over by its number.
+    pub fn listen_fd(socket: impl Into<OwnedFd>) -> Self {
+        Self {
+            socket: Arc::new(socket.into()),
+            script: r#"exec 7<&0 </dev/null; exec "$0" serve --listen-fd 7"#,
+        }
+    }
+}
+
 /// What a worker is started with.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
     environment: BTreeMap<String, String>,
+    door: Option<Door>,
+    program: Option<PathBuf>,
 }
 
 impl WorkerSettings {
@@ -90,7 +119,61 @@ impl WorkerSettings {
                 .into_iter()
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
+            door: None,
+            program: None,
         }
+    }
+
+    /// Makes the worker accept webhooks on this socket.
+    #[must_use]
+    pub fn through(self, door: Door) -> Self {
+        Self {
+            door: Some(door),
+            ..self
+        }
+    }
+
+    /// Starts another program in the place of the binary, which must behave as that does.
+    #[must_use]
+    pub fn of_program(self, program: PathBuf) -> Self {
+        Self {
+            program: Some(program),
+            ..self
+        }
+    }
+
+    /// Runs another command of the binary with these settings, to its end. Gives everything that it writes.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub async fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(binary()?);
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(&self.environment)
+            .stdin(Stdio::null());
+        let output = command.output().await.context("run the binary")?;
+        Ok([output.stdout, output.stderr]
+            .iter()
+            .map(|bytes| String::from_utf8_lossy(bytes))
+            .collect())
+    }
+
+    fn command(&self) -> anyhow::Result<Command> {
+        let program = match &self.program {
+            Some(program) => program,
+            None => binary()?,
+        };
+        let Some(door) = &self.door else {
+            let mut command = Command::new(program);
+            command.arg("serve").stdin(Stdio::null());
+            return Ok(command);
+        };
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(door.script).arg(program);
+        command.stdin(Stdio::from(door.socket.try_clone().context("copy the socket")?));
+        Ok(command)
     }
 
     /// Sets an environment variable.
@@ -165,17 +248,39 @@ pub struct WorkerProcess {
     readers: Vec<JoinHandle<()>>,
 }
 
+/// Runs another command of the binary to its end.
+///
+/// # Errors
+/// If it cannot be run.
+pub async fn run(settings: &WorkerSettings, arguments: &[&str]) -> anyhow::Result<Exit> {
+    let ended = Command::new(binary()?)
+        .args(arguments)
+        .env_clear()
+        .envs(&settings.environment)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, ended)
+        .await
+        .context("the command does not end")??;
+    let lines = |bytes: &[u8]| String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect();
+    Ok(Exit {
+        status: output.status,
+        stdout: lines(&output.stdout),
+        stderr: lines(&output.stderr),
+    })
+}
+
 impl WorkerProcess {
     /// Starts the binary and waits until it says that it has started.
     ///
     /// # Errors
     /// If it ends before, with what it said.
     pub async fn start(settings: &WorkerSettings) -> anyhow::Result<Self> {
-        let mut child = Command::new(binary()?)
-            .arg("serve")
+        let mut child = settings
+            .command()?
             .env_clear()
             .envs(&settings.environment)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -264,6 +369,32 @@ impl WorkerProcess {
                 log[log.len().saturating_sub(20)..].join("\n")
             )
         })
+    }
+
+    /// Waits until what it has logged satisfies a condition.
+    ///
+    /// # Errors
+    /// If it does not within a minute.
+    pub async fn wait_for_log_lines(&self, enough: impl Fn(&[String]) -> bool) -> anyhow::Result<()> {
+        let waited = self.stderr.wait_for(|lines| enough(lines).then_some(())).await;
+        waited.with_context(|| {
+            let log = self.stderr.all();
+            format!(
+                "the end of the log:\n{}",
+                log[log.len().saturating_sub(20)..].join("\n")
+            )
+        })
+    }
+
+    /// Waits until it has logged a line that satisfies a condition.
+    ///
+    /// # Errors
+    /// If it does not within a minute.
+    pub async fn wait_for_log(&self, found: impl Fn(&str) -> bool) -> anyhow::Result<()> {
+        self.stderr
+            .wait_for(|lines| lines.iter().any(|line| found(line)).then_some(()))
+            .await
+            .context("the log does not say it")
     }
 
     /// Kills it as a power cut would, without a warning.

@@ -10,6 +10,7 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     PublicApi::default().run(shell)?;
     // The README's own command, so that it is what is tested.
     cargo(cmd!(shell, "cargo xtask test")).run()?;
+    cargo(cmd!(shell, "cargo xtask torture")).run()?;
     package::run(shell)?;
     println!("everything passed");
     Ok(())

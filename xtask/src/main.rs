@@ -17,6 +17,7 @@ mod send;
 mod sim;
 mod snapshots;
 mod test;
+mod torture;
 mod worker;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -48,6 +49,8 @@ enum Workflow {
     Snapshots,
     /// Measure what may take how long, as ratios with limits
     Bench(bench::Bench),
+    /// Kill the worker at every moment, and judge what came out
+    Torture(torture::Torture),
     /// Look for bytes that break what must hold for any
     Fuzz(fuzz::Fuzz),
     /// Run the simulator of Tallyfy
@@ -75,6 +78,7 @@ fn main() -> anyhow::Result<()> {
         Workflow::PublicApi(public_api) => public_api.run(&shell),
         Workflow::Snapshots => snapshots::run(&shell),
         Workflow::Bench(bench) => bench.run(&shell),
+        Workflow::Torture(torture) => torture.run(),
         Workflow::Fuzz(fuzz) => fuzz.run(&shell),
         Workflow::Sim(sim) => sim.run(&shell),
         Workflow::Send(send) => send.run(),

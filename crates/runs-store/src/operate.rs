@@ -83,6 +83,8 @@ pub struct DeadLetter {
     pub attempts: u32,
     /// Why it was given up.
     pub reason: String,
+    /// What the other side said last, if it said anything.
+    pub answer: Option<String>,
     /// When.
     pub at: Timestamp,
 }

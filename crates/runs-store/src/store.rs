@@ -6,9 +6,10 @@ use tallyfy_model::{OrgId, RunId};
 use tokio::sync::watch;
 
 use crate::error::StoreError;
+use crate::sweep::{Finding, ListedPage, Sweep, SweepOrder, SweepPhase, Sweeps};
 use crate::types::{
-    Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lease, NewNotification, Postponement, Prune,
-    Pruned, Refreshed, Settlement, Stats,
+    Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lanes, Lease, NewNotification, Postponement,
+    Prune, Pruned, Refreshed, Settlement, Stats,
 };
 
 /// The durable state of the worker.
@@ -55,10 +56,10 @@ pub trait Store: Send + Sync {
     async fn request_refresh(&self, org: &OrgId, run: &RunId, lane: Lane, now: Timestamp) -> Result<(), StoreError>;
 
     /// Leases subjects of one organization that are due, live ones before retries before sweeps, the longest due
-    /// first.
+    /// first; or from other lanes, if asked for. What is due next is told of these lanes.
     ///
     /// Each comes with its last snapshot and with the notifications that a commit would cover.
-    async fn claim_due(&self, org: &OrgId, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError>;
+    async fn claim_due(&self, org: &OrgId, lanes: Lanes, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError>;
 
     /// Commits a refresh: the snapshot, the event if there is one, its deliveries to every active handler, and the
     /// notifications covered, all at once. What was asked for since the claim leaves the subject due, from
@@ -87,6 +88,36 @@ pub trait Store: Send + Sync {
 
     /// Gives a delivery back untried, because the worker stops.
     async fn release_delivery(&self, lease: &Lease, now: Timestamp) -> Result<(), StoreError>;
+
+    /// How an organization stands with its sweeps.
+    async fn sweeps(&self, org: &OrgId) -> Result<Sweeps, StoreError>;
+
+    /// A person asks for a sweep, which begins when the one that is under way has ended. Its number.
+    async fn ask_for_sweep(&self, org: &OrgId, order: SweepOrder) -> Result<u64, StoreError>;
+
+    /// Begins a sweep, or gives the one that is under way. What a person asked for is thereby begun.
+    async fn start_sweep(&self, org: &OrgId, order: SweepOrder, now: Timestamp) -> Result<Sweep, StoreError>;
+
+    /// Compares a page of the run list with what is known. Runs that differ become due in the [sweep](Lane::Sweep)
+    /// lane, unless it is an audit. [`StoreError::LeaseLost`] if the sweep does not expect this page next: somebody else
+    /// went on with it.
+    async fn record_page(&self, org: &OrgId, page: ListedPage, now: Timestamp) -> Result<Sweep, StoreError>;
+
+    /// Brings a sweep from the phase that it is in to another one.
+    async fn move_sweep(&self, org: &OrgId, sweep: &Sweep, phase: SweepPhase) -> Result<Sweep, StoreError>;
+
+    /// Looks at some of the runs that a [closing](SweepPhase::Closing) sweep did not see in the list, and makes those due
+    /// that should have been there. Whether there may be more of them.
+    async fn close_sweep(
+        &self,
+        org: &OrgId,
+        sweep: u64,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<(Sweep, bool), StoreError>;
+
+    /// What the latest sweep found, at most so many, by run.
+    async fn findings(&self, org: &OrgId, limit: usize) -> Result<Vec<(RunId, Finding)>, StoreError>;
 
     /// Removes what is old and needed by nobody, at most a few rows: events that every handler has settled and that are
     /// no dead letters, notifications that a refresh has covered or nobody could read, snapshots of runs that are not due.

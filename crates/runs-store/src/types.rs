@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use tallyfy_model::{Announced, OrgId, RunId, TaskId};
 use uuid::Uuid;
 
+use crate::sweep::Version;
+
 /// What a notification asks to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
@@ -109,6 +111,18 @@ pub enum Lane {
     Sweep,
 }
 
+/// Which lanes a claim looks into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Lanes {
+    /// All, in the order of precedence.
+    #[default]
+    All,
+    /// All but the sweeps, whose share of the budget is used up.
+    WithoutSweeps,
+    /// The sweeps before the others: they have waited for long.
+    SweepsFirst,
+}
+
 /// How work is to be claimed.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
@@ -141,6 +155,17 @@ pub struct Lease {
     pub(crate) fence: i64,
 }
 
+impl Lease {
+    /// A lease that no verb takes for one of its own: for work that came from no store.
+    pub fn of_nothing() -> Self {
+        Self {
+            key: 0,
+            handler: None,
+            fence: -1,
+        }
+    }
+}
+
 /// A subject that is due, leased.
 #[derive(Clone, Debug)]
 pub struct DueRefresh {
@@ -160,6 +185,8 @@ pub struct DueRefresh {
     pub standing: Standing,
     /// The run as it was last fetched.
     pub snapshot: Option<Snapshot>,
+    /// The version that the run list showed, if that made it due.
+    pub listed: Option<String>,
     /// How many events of this run were committed; the next one has this number plus one.
     pub events: u64,
     /// The notifications that the commit will cover, the oldest first.
@@ -217,6 +244,8 @@ pub struct Refreshed {
     pub standing: Standing,
     /// The run as fetched; `None` leaves the last snapshot in place.
     pub snapshot: Option<Snapshot>,
+    /// Which state of the run it was; `None` if the API sent no run.
+    pub version: Option<Version>,
     /// What handlers are to get; `None` if there is nothing to tell.
     pub event: Option<NewEvent>,
     /// The next fetch of this run starts no earlier: notifications that arrive until then share it.
@@ -311,6 +340,8 @@ pub enum Settlement {
     DeadLetter {
         /// What happened, for a person; holds no secret.
         reason: String,
+        /// What the other side said last, in more words; holds no secret.
+        answer: Option<String>,
     },
 }
 

@@ -1,6 +1,7 @@
 //! The listener for operators: is it alive, is it ready, how is it doing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -11,17 +12,25 @@ use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
 use runs_store::Store;
 use serde_json::json;
+use tallyfy_transport::{CircuitBreaker, CircuitState};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::deliver::HandlerHealth;
+use crate::opening::LateStore;
+use crate::overflow::Inbox;
 use crate::refresh::TokenGate;
 use crate::telemetry;
 
+/// How long the store may take to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// What the admin listener looks at.
 pub(crate) struct Admin {
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: LateStore,
+    pub(crate) inbox: Inbox,
     pub(crate) clock: Clock,
+    pub(crate) breaker: CircuitBreaker,
     pub(crate) gates: Vec<(String, Arc<TokenGate>)>,
     pub(crate) health: Vec<(String, Arc<HandlerHealth>)>,
     pub(crate) metrics: Option<PrometheusHandle>,
@@ -47,8 +56,13 @@ impl Admin {
         if self.stop.is_cancelled() {
             problems.push("the worker is stopping".to_owned());
         }
-        if let Err(error) = self.store.probe().await {
-            problems.push(format!("the store cannot be written: {}", telemetry::chain(&error)));
+        match self.store.get() {
+            Ok(store) => problems.extend(trouble_of(store.as_ref()).await),
+            Err(error) => problems.push(error.to_string()),
+        }
+        problems.extend(self.inbox.trouble());
+        if self.breaker.state() != CircuitState::Closed {
+            problems.push("the API does not answer: nothing is fetched, now and then it is tried".to_owned());
         }
         for (org, gate) in &self.gates {
             if let Some(trouble) = gate.trouble() {
@@ -66,14 +80,15 @@ impl Admin {
     /// Brings what the store counts into the metrics.
     async fn record_stats(&self) {
         let now = self.clock.now();
-        let Ok(stats) = self.store.stats(now).await else {
-            return;
-        };
+        #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
+        let count = |number: u64| number as f64;
+        // Before the store, which is where all of it goes: what moves meanwhile is counted twice, and not left out.
+        gauge!("runs_worker_overflow_waiting").set(count(self.inbox.waiting()));
+        let Ok(store) = self.store.get() else { return };
+        let Ok(stats) = store.stats(now).await else { return };
         let age = |since: Option<jiff::Timestamp>| {
             since.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0))
         };
-        #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
-        let count = |number: u64| number as f64;
         gauge!("runs_worker_due").set(count(stats.due));
         gauge!("runs_worker_oldest_due_seconds").set(age(stats.oldest_due));
         gauge!("runs_worker_unrecognized").set(count(stats.unrecognized));
@@ -83,6 +98,14 @@ impl Admin {
             gauge!("runs_worker_oldest_undelivered_seconds", "handler" => name.clone()).set(age(handler.oldest_due));
             gauge!("runs_worker_dead_letters", "handler" => name).set(count(handler.dead_letters));
         }
+    }
+}
+
+async fn trouble_of(store: &dyn Store) -> Option<String> {
+    match tokio::time::timeout(PATIENCE, store.probe()).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(format!("the store cannot be written: {}", telemetry::chain(&error))),
+        Err(_) => Some(format!("the store does not answer within {PATIENCE:?}")),
     }
 }
 

@@ -1,19 +1,25 @@
 //! The API client of an organization: network, token, budget.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use tallyfy_runs::Client;
 use tallyfy_transport::{
-    Authenticated, BuildError, HttpTransport, RateLimited, RateLimiter, ReqwestTransport, StaticToken, TokenFile,
-    TokenSource,
+    Authenticated, BaseUrl, BreakerSettings, BuildError, ClientCredentials, HttpTransport, RateLimited, RateLimiter,
+    ReqwestTransport, StaticToken, TokenFile, TokenSource,
 };
 
 use crate::config::{ApiConfig, Organization, TokenSetting};
+use crate::redact::WithoutSecrets;
 
 /// The transport on the network.
 pub(crate) fn network(config: &ApiConfig) -> Result<ReqwestTransport, BuildError> {
-    ReqwestTransport::builder(config.base_url.clone())
+    network_to(config.base_url.clone(), config)
+}
+
+fn network_to(base_url: BaseUrl, config: &ApiConfig) -> Result<ReqwestTransport, BuildError> {
+    ReqwestTransport::builder(base_url)
         .connect_timeout(config.connect_timeout)
         .timeout(config.timeout)
         .max_response_bytes(config.max_response_bytes.get())
@@ -21,21 +27,39 @@ pub(crate) fn network(config: &ApiConfig) -> Result<ReqwestTransport, BuildError
         .build()
 }
 
-/// Where an organization's token comes from.
-pub(crate) fn token_source(organization: &Organization) -> Arc<dyn TokenSource> {
-    match &organization.token {
-        TokenSetting::Inline(token) => Arc::new(StaticToken::new(token.expose_secret())),
-        TokenSetting::File(file) => Arc::new(TokenFile::new(file.clone())),
-    }
+/// When the API as a whole counts as down.
+///
+/// A single run that the API cannot serve looks the same while nothing else is fetched. So it takes a while to open, and is
+/// never open for long: that is how long such a run can delay another one.
+pub(crate) fn breaker_settings() -> BreakerSettings {
+    BreakerSettings::default()
+        .with_failures(10)
+        .with_open_for(Duration::from_secs(2), Duration::from_secs(15))
 }
 
-/// A client for one organization, with its token and within its budget.
+/// Where an organization's token comes from.
+pub(crate) fn token_source(
+    organization: &Organization,
+    config: &ApiConfig,
+) -> Result<Arc<dyn TokenSource>, BuildError> {
+    Ok(match &organization.token {
+        TokenSetting::Inline(token) => Arc::new(StaticToken::new(token.expose_secret())),
+        TokenSetting::File(file) => Arc::new(TokenFile::new(file.clone())),
+        TokenSetting::Client { id, secret, auth_url } => {
+            let auth_server = network_to(auth_url.clone(), config)?;
+            Arc::new(ClientCredentials::new(auth_server, id, secret.expose_secret()))
+        }
+    })
+}
+
+/// A client for one organization, with its token, within its budget, and without its path secrets in what it gets.
 pub(crate) fn client(
     organization: &Organization,
     transport: Arc<dyn HttpTransport>,
     tokens: Arc<dyn TokenSource>,
     limiter: RateLimiter,
 ) -> Client {
+    let transport = WithoutSecrets::new(transport, &organization.webhook_secrets);
     Client::new(
         RateLimited::new(Authenticated::new(transport, tokens), limiter),
         organization.id.clone(),

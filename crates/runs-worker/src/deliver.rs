@@ -8,8 +8,9 @@ mod health;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use metrics::{counter, histogram};
-use runs_store::{Claim, Delivery, HandlerName, Settlement, Store, StoreError};
+use runs_store::{Claim, Delivery, HandlerName, Settlement, Store, StoreError, torture};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -19,7 +20,7 @@ use crate::clock::{Clock, later};
 use crate::config::DeliverConfig;
 use crate::handler::{Event, Handler, HandlerError};
 use crate::telemetry;
-use crate::wait::{AFTER_STORE_TROUBLE, Wait};
+use crate::wait::{AFTER_STORE_TROUBLE, Wait, insist};
 
 pub(crate) use health::HandlerHealth;
 
@@ -70,6 +71,7 @@ impl Deliverer {
             match self.store.claim_deliveries(&self.name, claim).await {
                 Ok(claimed) if claimed.work.is_empty() => wait.for_work(claimed.next_due, &stop).await,
                 Ok(claimed) => {
+                    torture::point("deliver.claimed");
                     for delivery in claimed.work {
                         in_hand.spawn(self.clone().deliver(delivery));
                     }
@@ -91,7 +93,13 @@ impl Deliverer {
     async fn deliver(self, delivery: Delivery) {
         let started = self.clock.now();
         let event = Event::new(delivery);
+        #[cfg(feature = "torture")]
+        if torture::is_sabotaged("settle-before-call") {
+            let lease = &event.delivery().lease;
+            drop(self.store.settle(lease, Settlement::Delivered, started).await);
+        }
         let result = self.call(event.clone()).await;
+        torture::point("deliver.called");
         let delivery = event.delivery();
         let now = self.clock.now();
         if let Err(HandlerError::Unavailable { reason } | HandlerError::Stop { reason }) = &result {
@@ -107,11 +115,12 @@ impl Deliverer {
         }
         self.health.works();
         let seconds = now.duration_since(started).as_secs_f64();
-        let settlement = self.decide(result, delivery.attempt, rand::random());
+        let age = self.clock.wall().duration_since(delivery.created_at);
+        let settlement = self.decide(result, delivery.attempt, age, rand::random());
         let (outcome, reason) = match &settlement {
             Settlement::Delivered => ("delivered", None),
             Settlement::Retry { reason, .. } => ("failed", Some(reason.as_str())),
-            Settlement::DeadLetter { reason } => ("dead letter", Some(reason.as_str())),
+            Settlement::DeadLetter { reason, .. } => ("dead letter", Some(reason.as_str())),
         };
         histogram!("runs_worker_delivery_seconds", "handler" => self.name.to_string()).record(seconds);
         counter!("runs_worker_deliveries_total", "handler" => self.name.to_string(), "outcome" => outcome).increment(1);
@@ -136,7 +145,8 @@ impl Deliverer {
                 error!(%handler, %org, %run, event = %event_id, event_type, number, attempt, outcome, reason, "delivery");
             }
         }
-        match self.store.settle(&delivery.lease, settlement, now).await {
+        let settle = || self.store.settle(&delivery.lease, settlement.clone(), now);
+        match insist(LEASE_MARGIN, settle).await {
             Ok(()) => {}
             Err(StoreError::LeaseLost) => {
                 debug!(%handler, %org, %run, event = %event_id, "delivery was handed out again meanwhile");
@@ -146,6 +156,7 @@ impl Deliverer {
                 error!(%handler, %org, %run, event = %event_id, error, "cannot note the end of a delivery; it will come again");
             }
         }
+        torture::point("deliver.settled");
     }
 
     /// Calls the handler in a task of its own: a panic ends there.
@@ -165,23 +176,29 @@ impl Deliverer {
         }
     }
 
-    fn decide(&self, result: Result<(), HandlerError>, attempt: u32, random: f64) -> Settlement {
+    fn decide(&self, result: Result<(), HandlerError>, attempt: u32, age: SignedDuration, random: f64) -> Settlement {
         match result {
             Ok(()) => Settlement::Delivered,
-            Err(HandlerError::Reject { reason }) => Settlement::DeadLetter {
+            Err(HandlerError::Reject { reason, answer }) => Settlement::DeadLetter {
                 reason: reason.into_owned(),
+                answer,
             },
-            Err(HandlerError::Retry { reason, .. }) if attempt >= self.config.max_attempts.get() => {
+            Err(HandlerError::Retry { reason, answer, .. }) if attempt >= self.config.max_attempts.get() => {
                 Settlement::DeadLetter {
                     reason: format!("after {attempt} tries: {reason}"),
+                    answer,
                 }
             }
+            Err(HandlerError::Retry { reason, answer, .. }) if self.config.is_too_old(age) => Settlement::DeadLetter {
+                reason: format!("after {:?}, at try {attempt}: {reason}", self.config.max_age),
+                answer,
+            },
             // Given back before it comes to this.
             Err(HandlerError::Unavailable { reason } | HandlerError::Stop { reason }) => Settlement::Retry {
                 at: later(self.clock.now(), self.config.retry_initial),
                 reason: reason.into_owned(),
             },
-            Err(HandlerError::Retry { reason, after }) => {
+            Err(HandlerError::Retry { reason, after, .. }) => {
                 let backoff = Backoff {
                     initial: self.config.retry_initial,
                     max: self.config.retry_max,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use metrics::{counter, gauge};
-use runs_store::{Prune, Pruned, Store};
+use runs_store::{Prune, Pruned, Store, torture};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -96,6 +96,7 @@ impl Pruner {
             }
             #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
             gauge!("runs_worker_store_bytes").set(pruned.used_bytes as f64);
+            torture::point("prune.batch-removed");
             if pruned.is_done {
                 let [events, notifications, snapshots] = removed;
                 if removed.iter().sum::<u64>() > 0 {

@@ -69,6 +69,18 @@ pub fn start_metrics() -> Result<PrometheusHandle, Box<dyn Error + Send + Sync>>
         "Requests to the public listener that were turned away"
     );
     describe_counter!(
+        "runs_worker_connections_evicted_total",
+        "Connections without a request that were closed to make room for others"
+    );
+    describe_counter!(
+        "runs_worker_accept_errors_total",
+        "Attempts to accept a connection that failed, because of too few file descriptors for example"
+    );
+    describe_counter!(
+        "runs_worker_request_panics_total",
+        "Requests that were answered with 503 because of a defect"
+    );
+    describe_counter!(
         "runs_worker_refreshes_total",
         "Attempts to fetch what is due, by how they ended"
     );
@@ -85,6 +97,10 @@ pub fn start_metrics() -> Result<PrometheusHandle, Box<dyn Error + Send + Sync>>
     describe_gauge!(
         "runs_worker_fetching_paused",
         "1 while the API refuses the organization's token"
+    );
+    describe_gauge!(
+        "runs_worker_overflow_waiting",
+        "Notifications in the overflow journal, on their way to the store"
     );
     describe_gauge!("runs_worker_due", "Subjects that wait for a fetch or are being fetched");
     describe_gauge!(

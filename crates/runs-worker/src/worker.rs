@@ -3,32 +3,30 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use runs_store::{HandlerName, SqliteStore, Store, StoreError};
-use tallyfy_transport::{BuildError, HttpTransport, RateLimiter};
+use runs_store::{HandlerName, JournalError, Store, StoreError, torture};
+use tallyfy_transport::{BuildError, CircuitBreaker, HttpTransport};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::admin::Admin;
 use crate::api;
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, DeliverConfig, HandlerKind, Loaded, Organization};
-use crate::data_folder;
-use crate::deliver::{Deliverer, HandlerHealth};
+use crate::config::{Config, ConfigError, Loaded, Organization};
+use crate::deliver::HandlerHealth;
+use crate::descriptors;
+use crate::fetching::Fetching;
 use crate::filter::EventFilter;
-use crate::handler::{CommandHandler, FileHandler, Handler, HttpHandler, StdoutHandler};
+use crate::handler::{self, Handler, StdoutHandler};
 use crate::listener::{self, Limits};
-use crate::prune::Pruner;
+use crate::opening::{LateStore, Opened, Opener};
+use crate::overflow::Inbox;
 use crate::receive::Receiver;
-use crate::refresh::{Refresher, TokenGate};
-
-/// How long what is in hand may take once the worker stops. Service managers kill after longer than this.
-const GRACE: Duration = Duration::from_secs(20);
+use crate::stages::{self, GRACE, NamedHandler, StoreStages, named};
 
 /// The whole worker: receive, refresh and deliver around one store.
 ///
@@ -57,32 +55,24 @@ pub struct Worker {
     receive_address: SocketAddr,
     admin_address: SocketAddr,
     data_dir: Option<PathBuf>,
-    store: Arc<dyn Store>,
+    store: LateStore,
     stages: JoinSet<&'static str>,
     admin: tokio::task::JoinHandle<()>,
     stop: CancellationToken,
     stop_admin: CancellationToken,
 }
 
-type NamedHandlers = Vec<NamedHandler>;
-
-#[derive(Clone)]
-struct NamedHandler {
-    name: HandlerName,
-    filter: EventFilter,
-    handler: Arc<dyn Handler>,
-    deliver: DeliverConfig,
-}
-
 /// A worker that is not started yet.
 pub struct WorkerBuilder {
     config: Config,
     organizations: Vec<Organization>,
-    handlers: NamedHandlers,
+    handlers: Vec<NamedHandler>,
     store: Option<Arc<dyn Store>>,
     transport: Option<Arc<dyn HttpTransport>>,
     clock: Clock,
     metrics: Option<PrometheusHandle>,
+    receive_socket: Option<std::net::TcpListener>,
+    admin_socket: Option<std::net::TcpListener>,
 }
 
 /// Why a worker did not start. Nothing was changed but the data folder.
@@ -112,6 +102,9 @@ pub enum StartError {
     /// The store cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The overflow journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The API client cannot be made.
     #[error("cannot set up the API client")]
     Client(#[from] BuildError),
@@ -183,11 +176,28 @@ impl WorkerBuilder {
         self
     }
 
+    /// Accepts webhooks on this socket, which listens already, in the place of `receive.listen`.
+    ///
+    /// Whoever else holds it, systemd for example, keeps its queue over a restart: nobody is refused.
+    #[must_use]
+    pub fn receive_socket(mut self, socket: std::net::TcpListener) -> Self {
+        self.receive_socket = Some(socket);
+        self
+    }
+
+    /// The same for the health checks and metrics, in the place of `admin.listen`.
+    #[must_use]
+    pub fn admin_socket(mut self, socket: std::net::TcpListener) -> Self {
+        self.admin_socket = Some(socket);
+        self
+    }
+
     /// Starts the worker.
     ///
     /// # Errors
     /// [`StartError`]; nothing runs then.
-    pub async fn start(self) -> Result<Worker, StartError> {
+    pub async fn start(mut self) -> Result<Worker, StartError> {
+        let (receive_socket, admin_socket) = (self.receive_socket.take(), self.admin_socket.take());
         let config = &self.config;
         let handlers = self.all_handlers()?;
         let transport = match &self.transport {
@@ -195,74 +205,83 @@ impl WorkerBuilder {
             None => Arc::new(api::network(&config.api)?),
         };
         // Bound before the store is opened: while a large store recovers, senders wait instead of being refused.
-        let public = bind(config.receive.listen, "receive.listen").await?;
-        let admin = bind(config.admin.listen, "admin.listen").await?;
-        let (store, data_dir) = self.open_store().await?;
+        let public = bind(config.receive.listen, "receive.listen", receive_socket)?;
+        let admin = bind(config.admin.listen, "admin.listen", admin_socket)?;
+        torture::point("start.bound");
         let names: Vec<HandlerName> = handlers.iter().map(|handler| handler.name.clone()).collect();
-        let filters: Arc<[(HandlerName, EventFilter)]> = handlers
-            .iter()
-            .map(|handler| (handler.name.clone(), handler.filter.clone()))
-            .collect();
-        store.set_handlers(&names, self.clock.now()).await?;
-        warn_of_leftovers(store.as_ref(), self.clock.now()).await?;
-
+        let opener = Opener {
+            config: config.store.clone(),
+            given: self.store.clone(),
+            handlers: names.clone(),
+            clock: self.clock.clone(),
+        };
+        let Opened { late, store, journal } = opener.open_or_wait().await?;
+        let patience = config.receive.store_timeout;
+        let inbox = Inbox::new(late.clone(), journal, self.clock.clone(), patience);
+        let receiver = Receiver::new(inbox.clone(), self.clock.clone(), &self.organizations, &config.receive);
         let stop = CancellationToken::new();
         let stop_admin = CancellationToken::new();
-        let mut stages = JoinSet::new();
+        let breaker = CircuitBreaker::new(api::breaker_settings());
+        let mut fetchings = Vec::new();
         let mut gates = Vec::new();
         for organization in &self.organizations {
-            let refresher = self.refresher(
-                organization,
-                Arc::clone(&transport),
-                Arc::clone(&store),
-                Arc::clone(&filters),
-            );
-            gates.push((organization.id.to_string(), Arc::clone(&refresher.gate)));
-            stages.spawn(named("refresh", refresher.run(stop.clone(), GRACE)));
+            let fetching = Fetching::new(config, organization, Arc::clone(&transport), breaker.clone())?;
+            gates.push((organization.id.to_string(), Arc::clone(&fetching.gate)));
+            fetchings.push(fetching);
         }
-        let mut health = Vec::new();
-        for NamedHandler {
-            name, handler, deliver, ..
-        } in handlers
-        {
-            let of_handler = Arc::new(HandlerHealth::new(name.clone()));
-            health.push((name.to_string(), Arc::clone(&of_handler)));
-            let deliverer = Deliverer {
-                health: of_handler,
-                store: Arc::clone(&store),
-                clock: self.clock.clone(),
-                name,
-                handler,
-                config: deliver,
-            };
-            stages.spawn(named("deliver", deliverer.run(stop.clone(), GRACE)));
-        }
-        let pruner = Pruner {
-            store: Arc::clone(&store),
-            clock: self.clock.clone(),
-            config: config.retention.clone(),
+        let with_health = |handler: NamedHandler| {
+            let health = Arc::new(HandlerHealth::new(handler.name.clone()));
+            (handler, health)
         };
-        stages.spawn(named("prune", pruner.run(stop.clone())));
+        let handlers: Vec<_> = handlers.into_iter().map(with_health).collect();
+        let health = handlers
+            .iter()
+            .map(|(handler, health)| (handler.name.to_string(), Arc::clone(health)))
+            .collect();
+        let of_store = StoreStages {
+            config: config.clone(),
+            clock: self.clock.clone(),
+            fetchings,
+            handlers,
+            losses: receiver.losses(),
+        };
         let limits = Limits {
             header_timeout: config.receive.header_timeout,
-            max_connections: config.receive.max_connections.get(),
+            write_timeout: config.receive.write_timeout,
+            max_connections: descriptors::connections(config.receive.max_connections.get()),
             grace: GRACE,
         };
         let receive_address = local_address(&public, "receive.listen", config.receive.listen)?;
         let admin_address = local_address(&admin, "admin.listen", config.admin.listen)?;
-        let receiver = Receiver::new(
-            Arc::clone(&store),
-            self.clock.clone(),
-            &self.organizations,
-            &config.receive,
-        );
+        let mut stages = JoinSet::new();
+        stages.spawn({
+            let (late, stop) = (late.clone(), stop.clone());
+            async move {
+                let store = match store {
+                    Some(store) => Some(store),
+                    None => opener.keep_trying(&late, &stop).await,
+                };
+                match store {
+                    Some(store) => of_store.run(store, stop).await,
+                    None => "open",
+                }
+            }
+        });
+        if let Some(drain) = inbox.drain() {
+            stages.spawn(named("overflow", drain.run(stop.clone())));
+        }
+        for silence in receiver.silences() {
+            stages.spawn(named("silence", silence.run(stop.clone())));
+        }
         stages.spawn(named(
             "receive",
             listener::serve(public, receiver.routes(), limits, stop.clone()),
         ));
         let routes = Admin {
-            store: Arc::clone(&store),
+            store: late.clone(),
+            inbox,
             clock: self.clock.clone(),
+            breaker,
             gates,
             health,
             metrics: self.metrics.clone(),
@@ -270,6 +289,7 @@ impl WorkerBuilder {
         }
         .routes();
         let admin = tokio::spawn(listener::serve(admin, routes, limits, stop_admin.clone()));
+        let data_dir = self.store.is_none().then(|| config.store.folder());
 
         info!(
             listen = %receive_address,
@@ -285,7 +305,7 @@ impl WorkerBuilder {
             receive_address,
             admin_address,
             data_dir,
-            store,
+            store: late,
             stages,
             admin,
             stop,
@@ -293,13 +313,13 @@ impl WorkerBuilder {
         })
     }
 
-    fn all_handlers(&self) -> Result<NamedHandlers, StartError> {
+    fn all_handlers(&self) -> Result<Vec<NamedHandler>, StartError> {
         let organizations: Vec<&str> = self
             .organizations
             .iter()
             .map(|organization| organization.id.as_str())
             .collect();
-        let mut handlers = NamedHandlers::new();
+        let mut handlers = Vec::new();
         for (position, handler) in self.config.handlers.iter().enumerate() {
             let place = format!("handlers[{position}]");
             let (filter, problems) = handler.filter.filter(&place, &organizations);
@@ -307,15 +327,7 @@ impl WorkerBuilder {
                 return Err(ConfigError::from(problems).into());
             }
             let deliver = handler.deliver(&self.config.deliver);
-            let made: Arc<dyn Handler> = match handler.kind(&place).map_err(ConfigError::from)? {
-                HandlerKind::Stdout => Arc::new(StdoutHandler::new()),
-                HandlerKind::File(path) => Arc::new(FileHandler::new(path)),
-                HandlerKind::Http(target) => {
-                    let made = HttpHandler::new(*target, deliver.timeout, self.clock.clone());
-                    Arc::new(made.map_err(|error| StartError::Handler(handler.name.clone(), error.into()))?)
-                }
-                HandlerKind::Command(line) => Arc::new(CommandHandler::new(handler.name.clone(), line)),
-            };
+            let made = handler::set_up(handler, &place, &deliver, &self.clock)?;
             handlers.push(NamedHandler {
                 name: HandlerName::new(handler.name.clone()),
                 filter,
@@ -339,44 +351,6 @@ impl WorkerBuilder {
         }
         Ok(handlers)
     }
-
-    async fn open_store(&self) -> Result<(Arc<dyn Store>, Option<PathBuf>), StartError> {
-        if let Some(store) = &self.store {
-            return Ok((Arc::clone(store), None));
-        }
-        let folder = self.config.store.folder();
-        data_folder::make_private(&folder).map_err(|source| StartError::DataFolder {
-            path: folder.clone(),
-            source,
-        })?;
-        let (file, now) = (data_folder::store_file(&folder), self.clock.now());
-        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(file, now)).await;
-        let store = opened.map_err(StartError::Interrupted)??;
-        Ok((Arc::new(store), Some(folder)))
-    }
-
-    fn refresher(
-        &self,
-        organization: &Organization,
-        transport: Arc<dyn HttpTransport>,
-        store: Arc<dyn Store>,
-        handlers: Arc<[(HandlerName, EventFilter)]>,
-    ) -> Refresher {
-        let limiter = RateLimiter::new(self.config.api.rate_limits());
-        let tokens = api::token_source(organization);
-        let client = api::client(organization, transport, Arc::clone(&tokens), limiter.clone());
-        let gate = TokenGate::new(organization.id.clone(), tokens, self.config.api.token_retry);
-        Refresher {
-            store,
-            clock: self.clock.clone(),
-            client,
-            limiter,
-            gate: Arc::new(gate),
-            config: self.config.refresh.clone(),
-            guest_links: self.config.events.guest_links,
-            handlers,
-        }
-    }
 }
 
 impl Worker {
@@ -390,6 +364,8 @@ impl Worker {
             transport: None,
             clock: Clock::system(),
             metrics: None,
+            receive_socket: None,
+            admin_socket: None,
         }
     }
 
@@ -410,58 +386,39 @@ impl Worker {
 
     /// Returns when a stage has ended although nobody stopped it, which only a defect can bring about.
     pub async fn failed(&mut self) -> &'static str {
-        match self.stages.join_next().await {
-            Some(Ok(stage)) => stage,
-            Some(Err(error)) => {
-                error!(%error, "a stage ended by a panic");
-                "a stage that panicked"
-            }
-            None => "every stage",
-        }
+        self.stages.join_next().await.map_or("every stage", stages::name)
     }
 
     /// Stops: accepts no more, finishes what is in hand, and leaves the rest in the store.
     pub async fn stop(mut self) {
         info!("stopping: finishing what is in hand");
         self.stop.cancel();
+        torture::point("stop.begun");
         while let Some(ended) = self.stages.join_next().await {
-            log_panic(ended.map(|_| ()));
+            stages::name(ended);
         }
         self.stop_admin.cancel();
-        log_panic((&mut self.admin).await);
-        self.store.close().await;
+        if let Err(error) = (&mut self.admin).await {
+            error!(%error, "the admin listener ended by a panic");
+        }
+        torture::point("stop.drained");
+        if let Ok(store) = self.store.get() {
+            store.close().await;
+        }
         info!("stopped");
     }
 }
 
-/// What waits for a handler that is not configured any more would otherwise wait unseen.
-async fn warn_of_leftovers(store: &dyn Store, now: jiff::Timestamp) -> Result<(), StoreError> {
-    for left in store.stats(now).await?.handlers {
-        if !left.active && left.waiting > 0 {
-            warn!(
-                handler = %left.handler, events = left.waiting,
-                "events wait for a handler that is not configured; they are kept, and delivered when it is back"
-            );
-        }
-    }
-    Ok(())
-}
-
-fn log_panic(ended: Result<(), JoinError>) {
-    if let Err(error) = ended {
-        error!(%error, "a stage ended by a panic");
-    }
-}
-
-async fn named(stage: &'static str, run: impl Future<Output = ()>) -> &'static str {
-    run.await;
-    stage
-}
-
-async fn bind(address: SocketAddr, key: &'static str) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::Listen { address, key, source })
+fn bind(
+    address: SocketAddr,
+    key: &'static str,
+    inherited: Option<std::net::TcpListener>,
+) -> Result<TcpListener, StartError> {
+    let bound = match inherited {
+        Some(socket) => listener::adopt(socket),
+        None => listener::bind(address),
+    };
+    bound.map_err(|source| StartError::Listen { address, key, source })
 }
 
 fn local_address(listener: &TcpListener, key: &'static str, address: SocketAddr) -> Result<SocketAddr, StartError> {

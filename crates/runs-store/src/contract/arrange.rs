@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use super::StoreUnderTest;
 use crate::error::StoreError;
+use crate::sweep::Version;
 use crate::types::{
-    Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lease, NewEvent, NewNotification,
+    Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lanes, Lease, NewEvent, NewNotification,
     NotificationHead, PostponeCause, Postponement, Prune, Pruned, Recipients, Refreshed, Settlement, Snapshot,
     Standing, Stats, Subject,
 };
@@ -88,6 +89,7 @@ pub(super) fn unchanged() -> Refreshed {
     Refreshed {
         standing: Standing::Present,
         snapshot: None,
+        version: None,
         event: None,
         not_before: at(0),
     }
@@ -126,6 +128,15 @@ pub(super) fn postponed(until: i64, cause: PostponeCause) -> Postponement {
     }
 }
 
+/// A state of a run.
+pub(super) fn version(text: &str) -> Version {
+    Version {
+        text: text.to_owned(),
+        settled: true,
+        active: true,
+    }
+}
+
 /// A store and short words for what is done with it.
 pub(super) struct Desk<S>(pub(super) S);
 
@@ -160,7 +171,7 @@ impl<S: StoreUnderTest> Desk<S> {
     }
 
     pub(super) async fn claim(&self, claim: Claim) -> Claimed<DueRefresh> {
-        self.0.store().claim_due(&org(), claim).await.unwrap()
+        self.0.store().claim_due(&org(), Lanes::All, claim).await.unwrap()
     }
 
     /// Which subjects a claim hands out, in order.
@@ -256,6 +267,7 @@ pub(super) fn again(seconds: i64) -> Settlement {
 pub(super) fn give_up() -> Settlement {
     Settlement::DeadLetter {
         reason: "400".to_owned(),
+        answer: None,
     }
 }
 

@@ -7,7 +7,7 @@ use super::arrange::{
     Desk, again, assert_lease_lost, at, changed, claim, give_up, keyed, of_run, of_task, org, postponed, run, text,
     then_pause_until, unchanged, unrecognized,
 };
-use crate::types::{Appended, Lane, PostponeCause, Settlement, Standing, Subject};
+use crate::types::{Appended, Lane, Lanes, PostponeCause, Settlement, Standing, Subject};
 
 /// Brings a store into all states that there are, ends it in some way, and looks whether they are all there.
 async fn fill<S: StoreUnderTest>(desk: &Desk<S>) {
@@ -21,11 +21,11 @@ async fn fill<S: StoreUnderTest>(desk: &Desk<S>) {
     let delivery = desk.one_delivery("h", 1).await;
     desk.settle(&delivery.lease, give_up(), 1).await;
     let delivery = desk.one_delivery("h", 1).await;
-    desk.settle(&delivery.lease, again(500), 1).await;
+    desk.settle(&delivery.lease, again(250), 1).await;
 
     desk.append(of_run("failed"), 1).await;
     let due = desk.claim_one(1).await;
-    desk.postpone(&due.lease, postponed(500, PostponeCause::Failed), 1)
+    desk.postpone(&due.lease, postponed(250, PostponeCause::Failed), 1)
         .await;
     desk.append(of_task("t"), 1).await;
     let due = desk.claim_one(1).await;
@@ -35,7 +35,7 @@ async fn fill<S: StoreUnderTest>(desk: &Desk<S>) {
         .await
         .unwrap();
     let due = desk.claim_one(1).await;
-    desk.commit(&due.lease, then_pause_until(unchanged(), 700), 1).await;
+    desk.commit(&due.lease, then_pause_until(unchanged(), 390), 1).await;
     desk.append(keyed(of_run("waiting"), "k"), 2).await;
     desk.append(unrecognized("?"), 2).await;
 }
@@ -65,15 +65,15 @@ async fn assert_filled<S: StoreUnderTest>(desk: &Desk<S>) {
     assert_eq!(due.snapshot.map(|snapshot| text(&snapshot.body)), Some("3".to_owned()));
     desk.commit(&due.lease, unchanged(), 103).await;
 
-    let due = desk.claim_one(500).await;
+    let due = desk.claim_one(300).await;
     assert_eq!((due.failures, due.lane), (1, Lane::Retry));
-    desk.commit(&due.lease, unchanged(), 501).await;
+    desk.commit(&due.lease, unchanged(), 301).await;
     assert_eq!(
-        desk.claim(claim(502)).await.next_due,
-        Some(at(700)),
+        desk.claim(claim(302)).await.next_due,
+        Some(at(390)),
         "the pause of the task's run"
     );
-    assert_eq!(desk.attempts("h", 500).await, [("3".to_owned(), 2)]);
+    assert_eq!(desk.attempts("h", 300).await, [("3".to_owned(), 2)]);
 }
 
 pub async fn what_was_answered_survives_a_crash<S: StoreUnderTest>() {
@@ -207,7 +207,7 @@ pub async fn a_failed_verb_wakes_nobody<S: StoreUnderTest>() {
     wakeups.due.mark_unchanged();
     wakeups.deliverable.mark_unchanged();
     assert_lease_lost(desk.try_commit(&lease, changed("1"), 1).await);
-    desk.0.store().claim_due(&org(), claim(2)).await.unwrap();
+    desk.0.store().claim_due(&org(), Lanes::All, claim(2)).await.unwrap();
     assert!(!wakeups.due.has_changed().unwrap());
     assert!(!wakeups.deliverable.has_changed().unwrap());
 }

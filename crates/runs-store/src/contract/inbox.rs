@@ -4,7 +4,7 @@ use super::StoreUnderTest;
 use super::arrange::{
     Desk, at, changed, claim, keyed, of_run, org, postponed, run, then_pause_until, unchanged, unrecognized,
 };
-use crate::types::{Appended, Lane, PostponeCause, Standing, Subject};
+use crate::types::{Appended, Lane, Lanes, PostponeCause, Standing, Subject};
 use bytes::Bytes;
 use tallyfy_model::{Announced, OrgId, TaskId};
 
@@ -158,7 +158,12 @@ pub async fn organizations_do_not_see_each_other<S: StoreUnderTest>() {
     let due = desk.claim_one(3).await;
     assert_eq!(due.notifications.len(), 1);
     assert_eq!(due.notifications.first().map(|pending| pending.id), Some(own.id));
-    let claimed = desk.0.store().claim_due(&foreign.org, claim(3)).await.unwrap();
+    let claimed = desk
+        .0
+        .store()
+        .claim_due(&foreign.org, Lanes::All, claim(3))
+        .await
+        .unwrap();
     assert_eq!(claimed.work.len(), 1);
 }
 

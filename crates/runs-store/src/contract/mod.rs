@@ -23,6 +23,7 @@ pub mod model;
 pub mod outbox;
 pub mod refresh;
 pub mod retention;
+pub mod sweeps;
 pub mod tasks;
 
 mod arrange;
@@ -125,6 +126,23 @@ macro_rules! store_contract {
                 notifications_stay_until_they_are_covered
                 snapshots_of_runs_that_are_due_stay
                 what_has_no_age_is_kept
+            ]
+            sweeps: [
+                the_first_sweep_takes_down_what_is_there
+                a_backfill_makes_all_of_it_due
+                a_later_sweep_finds_what_nobody_told_of
+                what_the_list_shows_as_it_was_fetched_costs_nothing
+                a_difference_that_stays_is_looked_at_once
+                a_run_that_left_the_list_is_looked_at_once
+                a_run_that_was_fetched_meanwhile_has_not_vanished
+                what_waits_already_is_only_counted
+                runs_are_counted_once_in_all_passes
+                an_audit_changes_nothing
+                an_audit_before_any_sweep_says_that_all_is_missing
+                a_sweep_goes_on_where_it_was_after_a_crash
+                a_page_that_somebody_else_recorded_is_refused
+                what_a_person_asked_for_comes_next
+                a_claim_looks_into_the_lanes_that_it_is_told
             ]
             durability: [
                 what_was_answered_survives_a_crash

@@ -8,6 +8,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRe
 use tallyfy_model::Announced;
 use uuid::Uuid;
 
+use crate::sweep::{Finding, SweepKind, SweepScope};
 use crate::types::{Lane, Standing};
 
 /// A value of ours, as a column holds it.
@@ -81,28 +82,34 @@ impl FromSql for Column<Lane> {
     }
 }
 
-impl ToSql for Column<Standing> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let word = match self.0 {
-            Standing::Unseen => "unseen",
-            Standing::Present => "present",
-            Standing::Gone => "gone",
-            Standing::NoAccess => "no_access",
-        };
-        Ok(word.into())
-    }
+/// A type whose values are words in a column.
+macro_rules! words {
+    ($($type:ident { $($value:ident = $word:literal),* })*) => {$(
+        impl ToSql for Column<$type> {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                let word = match self.0 {
+                    $($type::$value => $word,)*
+                };
+                Ok(word.into())
+            }
+        }
+
+        impl FromSql for Column<$type> {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                match value.as_str()? {
+                    $($word => Ok(Self($type::$value)),)*
+                    other => Err(FromSqlError::other(UnknownWord(other.to_owned()))),
+                }
+            }
+        }
+    )*};
 }
 
-impl FromSql for Column<Standing> {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        match value.as_str()? {
-            "unseen" => Ok(Self(Standing::Unseen)),
-            "present" => Ok(Self(Standing::Present)),
-            "gone" => Ok(Self(Standing::Gone)),
-            "no_access" => Ok(Self(Standing::NoAccess)),
-            other => Err(FromSqlError::other(UnknownWord(other.to_owned()))),
-        }
-    }
+words! {
+    Standing { Unseen = "unseen", Present = "present", Gone = "gone", NoAccess = "no_access" }
+    SweepKind { Sync = "sync", Audit = "audit" }
+    SweepScope { Active = "active", All = "all" }
+    Finding { New = "new", Changed = "changed", Vanished = "vanished", Pending = "pending" }
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -8,6 +8,7 @@ use super::failure::{Failure, store_error};
 use super::file::{self, not_a_store};
 use super::schema;
 use crate::error::StoreError;
+use crate::torture;
 
 /// Up to this size, every page is checked at each start. A larger store is looked over where each table begins; the
 /// rest is for a person to have checked.
@@ -15,10 +16,6 @@ const CHECKED_WHOLE: u64 = 64 * 1024 * 1024;
 
 /// How many statements stay prepared; there are fewer.
 const STATEMENTS: usize = 128;
-
-/// Pages in the write-ahead log before a commit moves them into the database file. With the default of 1000, every few
-/// commits of large bodies would wait for that.
-const CHECKPOINT_PAGES: i64 = 16_384;
 
 /// What the log's file is cut back to after a burst.
 const LOG_BYTES: i64 = 256 * 1024 * 1024;
@@ -30,6 +27,7 @@ pub(super) fn writing(path: &Path) -> Result<Connection, StoreError> {
     let size = match file::look(path)? {
         file::Found::Nothing => {
             file::create(path)?;
+            torture::point("open.created");
             0
         }
         file::Found::File(size) => size,
@@ -40,7 +38,9 @@ pub(super) fn writing(path: &Path) -> Result<Connection, StoreError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     identify(&connection, path, size)?;
     check(&connection, path, size)?;
+    torture::point("open.checked");
     configure(&connection).map_err(opening)?;
+    torture::point("open.configured");
     verify(&connection, path)?;
     schema::migrate(&mut connection).map_err(opening)?;
     Ok(connection)
@@ -51,6 +51,15 @@ pub(super) fn reading(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.pragma_update(None, "busy_timeout", 5_000)?;
+    Ok(connection)
+}
+
+/// Opens a store that is open for writing already, to move its log into its file.
+pub(super) fn following(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    // What the log still holds must be in the file for good before the log is written over.
+    connection.pragma_update(None, "synchronous", "FULL")?;
     Ok(connection)
 }
 
@@ -128,7 +137,7 @@ pub(super) fn read_first_pages(connection: &Connection) -> rusqlite::Result<()> 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // The page size counts only while the file is empty, and before the log is switched on.
     for (pragma, value) in [
-        ("page_size", 8_192),
+        ("page_size", 4_096),
         ("busy_timeout", 5_000),
         ("cache_size", -65_536),
         ("foreign_keys", 1),
@@ -139,7 +148,6 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     for (pragma, value) in [("journal_mode", "WAL"), ("synchronous", "FULL")] {
         connection.pragma_update(None, pragma, value)?;
     }
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)
 }
 

@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::column::{Column, later};
 use super::failure::Failure;
-use super::takeover::FURTHEST;
+use super::takeover::LONGEST_PAUSE;
 use super::writer::Transaction;
+use crate::torture;
 use crate::types::{Appended, Lane, NewNotification, Subject};
 
 pub(super) fn append(
@@ -42,6 +43,7 @@ pub(super) fn append(
         }
         None => None,
     };
+    torture::point("inbox.wanted");
     let head = &notification.head;
     transaction.execute(
         "INSERT INTO notifications
@@ -169,7 +171,7 @@ pub(super) fn request_refresh(
         transaction.execute(
             "UPDATE subjects SET due_at = min(due_at, max(?1, iif(not_before > ?2, 0, not_before)))
               WHERE key = ?3 AND lease_until IS NULL",
-            params![Column(now), Column(later(now, FURTHEST)), subject],
+            params![Column(now), Column(later(now, LONGEST_PAUSE)), subject],
         )?;
     }
     Ok(())
@@ -191,14 +193,14 @@ pub(super) fn want(transaction: &Transaction<'_>, subject: i64, lane: Lane, now:
                 next_lane = CASE WHEN lease_until IS NOT NULL THEN min(coalesce(next_lane, ?3), ?3) END
           WHERE key = ?4
       RETURNING wanted",
-        params![Column(now), Column(later(now, FURTHEST)), Column(lane), subject],
+        params![Column(now), Column(later(now, LONGEST_PAUSE)), Column(lane), subject],
         |row| row.get(0),
     )?;
     ticket.ok_or(Failure::Refused("there is no such subject"))
 }
 
 /// The key of an organization, which is entered if it is new.
-fn org_key(transaction: &Transaction<'_>, org: &OrgId) -> Result<i64, Failure> {
+pub(super) fn org_key(transaction: &Transaction<'_>, org: &OrgId) -> Result<i64, Failure> {
     if let Some(key) = known_org(transaction, org)? {
         return Ok(key);
     }

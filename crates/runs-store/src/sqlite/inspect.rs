@@ -62,7 +62,8 @@ fn look_inside(path: &Path, size: u64, held_by: Option<String>) -> Result<Inspec
     })
 }
 
-fn connect(path: &Path, quiet: bool) -> rusqlite::Result<Connection> {
+/// Opens a file for reading, leaving nothing beside it where that can be helped.
+pub(super) fn connect(path: &Path, quiet: bool) -> rusqlite::Result<Connection> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     let log_is_empty = fs::metadata(&log).map_or(true, |metadata| metadata.len() == 0);

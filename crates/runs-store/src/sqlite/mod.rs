@@ -9,6 +9,7 @@
 //! - Every path to work that is due goes through a partial index, and every count is kept by a trigger: no verb gets
 //!   slower because much is waiting, or because much was done.
 
+mod checkpoint;
 mod column;
 mod connect;
 mod failure;
@@ -22,12 +23,14 @@ mod refresh;
 mod retention;
 mod schema;
 mod stats;
+mod sweep;
 mod takeover;
 #[cfg(test)]
 mod tests;
-mod thread;
+mod verify;
 mod writer;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,17 +42,21 @@ use tokio::sync::{oneshot, watch};
 
 pub use self::inspect::{Inspection, inspect};
 pub use self::operator::SqliteOperator;
+pub use self::verify::{Verification, verify};
 
+use self::checkpoint::Checkpointer;
 use self::failure::{Failure, store_error};
 use self::lock::Lock;
 use self::stats::Question;
-use self::thread::ConnectionThread;
 use self::writer::{Request, Transaction, Writer};
 use crate::error::StoreError;
 use crate::store::{Store, Wakeups};
+use crate::sweep::{Finding, ListedPage, Sweep, SweepOrder, SweepPhase, Sweeps};
+use crate::thread::ConnectionThread;
+use crate::torture;
 use crate::types::{
-    Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lease, NewNotification, Postponement, Prune,
-    Pruned, Refreshed, Settlement, Stats, Subject,
+    Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lanes, Lease, NewNotification, Postponement,
+    Prune, Pruned, Refreshed, Settlement, Stats, Subject,
 };
 
 /// The store in one SQLite file, for one worker.
@@ -83,16 +90,24 @@ impl SqliteStore {
         let path = file::resolve(path.as_ref())?;
         file::look(&path)?;
         let lock = Arc::new(Lock::take(&path, now)?);
+        torture::point("open.locked");
         let mut connection = connect::writing(&path)?;
         let opening = format!("opening {}", path.display());
         takeover::take_over(&mut connection, now).map_err(|error| store_error(error, &path, &opening))?;
+        torture::point("open.taken-over");
+        let following = connect::following(&path).map_err(|error| store_error(error, &path, &opening))?;
+        let unusable = |error| file::opening(&path, error);
+        let database = Arc::new(File::open(&path).map_err(unusable)?);
+        let checkpointer = Checkpointer::start(&mut connection, following, Arc::clone(&database)).map_err(unusable)?;
         let reading = connect::reading(&path).map_err(|error| store_error(error, &path, &opening))?;
 
         let (due, due_changed) = watch::channel(0);
         let (deliverable, deliverable_changed) = watch::channel(0);
         let commits = Arc::new(AtomicU64::new(0));
         let writer = Writer {
+            checkpointer,
             connection,
+            database,
             path: path.clone(),
             due,
             deliverable,
@@ -156,10 +171,10 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn claim_due(&self, org: &OrgId, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError> {
+    async fn claim_due(&self, org: &OrgId, lanes: Lanes, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError> {
         let org = org.clone();
         self.write("claiming runs that are due", move |transaction| {
-            refresh::claim_due(transaction, &org, claim)
+            refresh::claim_due(transaction, &org, lanes, claim)
         })
         .await
     }
@@ -216,6 +231,66 @@ impl Store for SqliteStore {
         let lease = lease.clone();
         self.write("releasing a delivery", move |transaction| {
             outbox::release_delivery(transaction, &lease)
+        })
+        .await
+    }
+
+    async fn sweeps(&self, org: &OrgId) -> Result<Sweeps, StoreError> {
+        let org = org.clone();
+        self.write("looking at sweeps", move |transaction| sweep::sweeps(transaction, &org))
+            .await
+    }
+
+    async fn ask_for_sweep(&self, org: &OrgId, order: SweepOrder) -> Result<u64, StoreError> {
+        let org = org.clone();
+        self.write("asking for a sweep", move |transaction| {
+            sweep::ask(transaction, &org, order)
+        })
+        .await
+    }
+
+    async fn start_sweep(&self, org: &OrgId, order: SweepOrder, now: Timestamp) -> Result<Sweep, StoreError> {
+        let org = org.clone();
+        self.write("starting a sweep", move |transaction| {
+            sweep::start(transaction, &org, order, now)
+        })
+        .await
+    }
+
+    async fn record_page(&self, org: &OrgId, page: ListedPage, now: Timestamp) -> Result<Sweep, StoreError> {
+        let org = org.clone();
+        self.write("recording a page of the run list", move |transaction| {
+            sweep::record_page(transaction, &org, &page, now)
+        })
+        .await
+    }
+
+    async fn move_sweep(&self, org: &OrgId, sweep: &Sweep, phase: SweepPhase) -> Result<Sweep, StoreError> {
+        let (org, sweep) = (org.clone(), sweep.clone());
+        self.write("going on with a sweep", move |transaction| {
+            sweep::move_on(transaction, &org, &sweep, phase)
+        })
+        .await
+    }
+
+    async fn close_sweep(
+        &self,
+        org: &OrgId,
+        sweep: u64,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<(Sweep, bool), StoreError> {
+        let org = org.clone();
+        self.write("closing a sweep", move |transaction| {
+            sweep::close(transaction, &org, sweep, limit, now)
+        })
+        .await
+    }
+
+    async fn findings(&self, org: &OrgId, limit: usize) -> Result<Vec<(RunId, Finding)>, StoreError> {
+        let org = org.clone();
+        self.write("listing what a sweep found", move |transaction| {
+            sweep::findings(transaction, &org, limit)
         })
         .await
     }

@@ -15,9 +15,10 @@ use super::column::Column;
 use super::connect::identify;
 use super::failure::{Failure, store_error};
 use super::writer::Transaction;
-use super::{file, inbox, schema, stats};
+use super::{file, inbox, schema, stats, sweep};
 use crate::error::StoreError;
 use crate::operate::{DeadLetter, EventSummary, NotificationSummary, Query, Whole};
+use crate::sweep::{Finding, SweepOrder, Sweeps};
 use crate::types::{HandlerName, Lane, NewNotification, Stats};
 
 /// How many events are put in line in one transaction: the worker writes in between.
@@ -185,7 +186,7 @@ impl SqliteOperator {
     pub fn dead_letters(&self, query: &Query, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
         let event_columns = EVENT.trim_start().trim_start_matches("SELECT");
         let sql = format!(
-            "SELECT given_up_for.name, given_up.attempts, given_up.reason, given_up.at, {event_columns}
+            "SELECT given_up_for.name, given_up.attempts, given_up.reason, given_up.at, given_up.answer, {event_columns}
                     JOIN dead_letters AS given_up
                       ON given_up.subject = events.subject AND given_up.number = events.number
                     JOIN handlers AS given_up_for ON given_up_for.key = given_up.handler
@@ -208,7 +209,8 @@ impl SqliteOperator {
                 attempts: row.get(1)?,
                 reason: row.get(2)?,
                 at: row.get::<_, Column<Timestamp>>(3)?.0,
-                event: event(row, 4)?,
+                answer: row.get(4)?,
+                event: event(row, 5)?,
             })
         })
     }
@@ -372,6 +374,32 @@ impl SqliteOperator {
                 return Ok(done);
             }
         }
+    }
+
+    /// How an organization stands with its sweeps.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn sweeps(&mut self, org: &OrgId) -> Result<Sweeps, StoreError> {
+        self.write("looking at sweeps", |transaction| sweep::sweeps(transaction, org))
+    }
+
+    /// Asks for a sweep, which the worker begins when the one that is under way has ended. Its number.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn ask_for_sweep(&mut self, org: &OrgId, order: SweepOrder) -> Result<u64, StoreError> {
+        self.write("asking for a sweep", |transaction| sweep::ask(transaction, org, order))
+    }
+
+    /// What the latest sweep found, at most so many, by run.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn findings(&mut self, org: &OrgId, limit: usize) -> Result<Vec<(RunId, Finding)>, StoreError> {
+        self.write("listing what a sweep found", |transaction| {
+            sweep::findings(transaction, org, limit)
+        })
     }
 
     fn rows<T, P: rusqlite::Params>(

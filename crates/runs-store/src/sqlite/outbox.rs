@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::column::{Column, later, limit};
 use super::failure::Failure;
 use super::writer::Transaction;
+use crate::torture;
 use crate::types::{Claim, Claimed, Delivery, HandlerName, Lease, NewEvent, Recipients, Settlement};
 
 /// The tickets that the fetch behind an event covered.
@@ -41,6 +42,7 @@ pub(super) fn publish(
             event.body.as_ref(),
         ],
     )?;
+    torture::point("publish.event-inserted");
     for handler in recipients(transaction, &event.recipients)? {
         put_in_line(transaction, handler, subject, number, now)?;
     }
@@ -259,16 +261,20 @@ pub(super) fn settle(
                 params![Column(*at), reason, held.handler, held.subject],
             )?;
         }
-        Settlement::DeadLetter { reason } => {
+        Settlement::DeadLetter { reason, answer } => {
             transaction.execute(
-                "INSERT INTO dead_letters (handler, subject, number, attempts, reason, at) VALUES (?, ?, ?, ?, ?, ?)
-                 ON CONFLICT DO UPDATE SET attempts = excluded.attempts, reason = excluded.reason, at = excluded.at",
+                "INSERT INTO dead_letters (handler, subject, number, attempts, reason, answer, at)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)
+                 ON CONFLICT DO UPDATE
+                    SET attempts = excluded.attempts, reason = excluded.reason, answer = excluded.answer,
+                        at = excluded.at",
                 params![
                     held.handler,
                     held.subject,
                     held.number,
                     held.attempts,
                     reason,
+                    answer,
                     Column(now)
                 ],
             )?;
@@ -285,6 +291,7 @@ fn advance(transaction: &Transaction<'_>, held: &Held, now: Timestamp) -> Result
         "DELETE FROM deliveries WHERE handler = ? AND subject = ? AND number = ?",
         [held.handler, held.subject, held.number],
     )?;
+    torture::point("settle.delivery-deleted");
     let next = transaction.row(
         "SELECT min(number) FROM deliveries WHERE handler = ? AND subject = ?",
         [held.handler, held.subject],

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{Row, params};
 use tallyfy_model::{Announced, OrgId, RunId, TaskId};
 use uuid::Uuid;
 
@@ -10,19 +10,30 @@ use super::column::{Column, later, limit};
 use super::failure::Failure;
 use super::inbox::{known_org, subject_key, want};
 use super::outbox::{self, Covered};
+use super::sweep;
 use super::writer::Transaction;
+use crate::torture;
 use crate::types::{
-    Claim, Claimed, DueRefresh, Lane, Lease, MAX_CLAIMED_BODY_BYTES, NotificationHead, PendingNotification,
+    Claim, Claimed, DueRefresh, Lane, Lanes, Lease, MAX_CLAIMED_BODY_BYTES, NotificationHead, PendingNotification,
     PostponeCause, Postponement, Refreshed, Snapshot, Standing, Subject,
 };
 
-const LANES: [Lane; 3] = [Lane::Live, Lane::Retry, Lane::Sweep];
+/// The lanes, the foremost first.
+fn lanes(lanes: Lanes) -> &'static [Lane] {
+    match lanes {
+        Lanes::All => &[Lane::Live, Lane::Retry, Lane::Sweep],
+        Lanes::WithoutSweeps => &[Lane::Live, Lane::Retry],
+        Lanes::SweepsFirst => &[Lane::Sweep, Lane::Live, Lane::Retry],
+    }
+}
 
 pub(super) fn claim_due(
     transaction: &Transaction<'_>,
     org: &OrgId,
+    from: Lanes,
     claim: Claim,
 ) -> Result<Claimed<DueRefresh>, Failure> {
+    let lanes = lanes(from);
     let Some(key) = known_org(transaction, org)? else {
         return Ok(Claimed {
             work: Vec::new(),
@@ -30,26 +41,27 @@ pub(super) fn claim_due(
         });
     };
     let mut work = Vec::new();
-    for subject in claimable(transaction, key, claim)? {
+    for subject in claimable(transaction, key, lanes, claim)? {
         if let Some(due) = lease(transaction, org, subject, claim)? {
             work.push(due);
         }
     }
-    let next_due = next_due(transaction, key)?;
+    let next_due = next_due(transaction, key, lanes)?;
     Ok(Claimed { work, next_due })
 }
 
 /// The subjects to hand out: by lane, then the longest due first.
-fn claimable(transaction: &Transaction<'_>, org: i64, claim: Claim) -> Result<Vec<i64>, Failure> {
+fn claimable(transaction: &Transaction<'_>, org: i64, lanes: &[Lane], claim: Claim) -> Result<Vec<i64>, Failure> {
     let (now, most) = (Column(claim.now), limit(claim.limit));
-    let mut found: Vec<(i64, i64, i64)> = Vec::new();
-    for lane in LANES {
+    let mut found: Vec<(Option<usize>, i64, i64)> = Vec::new();
+    let place = |lane: Lane| lanes.iter().position(|other| *other == lane);
+    for &lane in lanes {
         found.extend(transaction.rows(
-            "SELECT lane, due_at, key FROM subjects INDEXED BY subjects_waiting
+            "SELECT due_at, key FROM subjects INDEXED BY subjects_waiting
               WHERE org = ? AND lane = ? AND due_at <= ? AND lease_until IS NULL
               ORDER BY due_at LIMIT ?",
             params![org, Column(lane), now, most],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            |row| Ok((place(lane), row.get(0)?, row.get(1)?)),
         )?);
     }
     // An attempt whose lease ran out counts as a failed one: see `lease`.
@@ -58,7 +70,7 @@ fn claimable(transaction: &Transaction<'_>, org: i64, claim: Claim) -> Result<Ve
           WHERE org = ? AND lease_until <= ?
           ORDER BY lease_until LIMIT ?",
         params![org, now, most],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        |row| Ok((place(row.get::<_, Column<Lane>>(0)?.0), row.get(1)?, row.get(2)?)),
     )?);
     found.sort_unstable();
     found.truncate(claim.limit);
@@ -92,6 +104,7 @@ fn lease(transaction: &Transaction<'_>, org: &OrgId, key: i64, claim: Claim) -> 
                 stale_reads: row.get(5)?,
                 standing: row.get::<_, Column<Standing>>(6)?.0,
                 snapshot: None,
+                listed: None,
                 events: row.get(7)?,
                 notifications: Vec::new(),
             };
@@ -102,6 +115,7 @@ fn lease(transaction: &Transaction<'_>, org: &OrgId, key: i64, claim: Claim) -> 
         return Ok(None);
     };
     due.snapshot = snapshot(transaction, key)?;
+    due.listed = sweep::announced(transaction, key, covered)?;
     due.notifications = pending(transaction, key, covered)?;
     Ok(Some(due))
 }
@@ -158,13 +172,13 @@ fn pending(transaction: &Transaction<'_>, subject: i64, covered: i64) -> Result<
     Ok(pending.into_iter().map(|(_, notification)| notification).collect())
 }
 
-fn next_due(transaction: &Transaction<'_>, org: i64) -> Result<Option<Timestamp>, Failure> {
+fn next_due(transaction: &Transaction<'_>, org: i64, lanes: &[Lane]) -> Result<Option<Timestamp>, Failure> {
     let mut times = vec![transaction.row(
         "SELECT min(lease_until) FROM subjects INDEXED BY subjects_leased WHERE org = ? AND lease_until IS NOT NULL",
         [org],
         |row| row.get::<_, Option<Column<Timestamp>>>(0),
     )?];
-    for lane in LANES {
+    for &lane in lanes {
         times.push(transaction.row(
             "SELECT min(due_at) FROM subjects INDEXED BY subjects_waiting
               WHERE org = ? AND lane = ? AND due_at IS NOT NULL AND lease_until IS NULL",
@@ -185,25 +199,31 @@ struct Held {
     events: i64,
 }
 
+/// The columns of [`Held`].
+const HELD: &str = "SELECT org, kind = 'run', wanted, claimed, covered, events FROM subjects WHERE key = ?";
+
+fn read_held(row: &Row<'_>) -> rusqlite::Result<Held> {
+    Ok(Held {
+        org: row.get(0)?,
+        is_run: row.get(1)?,
+        wanted: row.get(2)?,
+        claimed: row.get(3)?,
+        covered: row.get(4)?,
+        events: row.get(5)?,
+    })
+}
+
 fn held(transaction: &Transaction<'_>, lease: &Lease) -> Result<Held, Failure> {
     if lease.handler.is_some() {
         return Err(Failure::LeaseLost);
     }
-    let held = transaction.row(
-        "SELECT org, kind = 'run', wanted, claimed, covered, events FROM subjects
-          WHERE key = ? AND fence = ? AND lease_until IS NOT NULL",
-        [lease.key, lease.fence],
-        |row| {
-            Ok(Held {
-                org: row.get(0)?,
-                is_run: row.get(1)?,
-                wanted: row.get(2)?,
-                claimed: row.get(3)?,
-                covered: row.get(4)?,
-                events: row.get(5)?,
-            })
-        },
-    )?;
+    // A deliberate defect: whoever had the lease once may use it.
+    #[cfg(feature = "torture")]
+    if torture::is_sabotaged("no-fence") {
+        return transaction.row(HELD, [lease.key], read_held)?.ok_or(Failure::LeaseLost);
+    }
+    let sql = format!("{HELD} AND fence = ? AND lease_until IS NOT NULL");
+    let held = transaction.row(&sql, [lease.key, lease.fence], read_held)?;
     held.ok_or(Failure::LeaseLost)
 }
 
@@ -224,6 +244,7 @@ pub(super) fn commit_refresh(
         };
         outbox::publish(transaction, lease.key, held.events + 1, event, covered, now)?;
     }
+    torture::point("commit-refresh.published");
     if let Some(snapshot) = &refreshed.snapshot {
         transaction.execute(
             "INSERT INTO snapshots (subject, fetched_at, body) VALUES (?, ?, ?)
@@ -231,6 +252,10 @@ pub(super) fn commit_refresh(
             params![lease.key, Column(snapshot.fetched_at), snapshot.body.as_ref()],
         )?;
     }
+    if held.is_run {
+        sweep::fetched(transaction, held.org, lease.key, refreshed.version.as_ref())?;
+    }
+    torture::point("commit-refresh.snapshot-written");
     let due_at = (held.wanted > held.claimed).then(|| Column(now.max(refreshed.not_before)));
     transaction.execute(
         "UPDATE subjects
@@ -299,6 +324,7 @@ pub(super) fn resolve_task(
         [lease.key, held.covered],
         |row| row.get(0),
     )?;
+    torture::point("resolve-task.begun");
     // Once in any case: a duplicate may have made the task due without leaving a notification of its own.
     if pending.is_empty() {
         want(transaction, run, Lane::Live, now)?;

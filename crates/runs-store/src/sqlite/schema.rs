@@ -2,12 +2,14 @@
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
+use crate::torture;
+
 /// What `PRAGMA application_id` says in a store: "RUNS" in ASCII.
 pub(super) const APPLICATION_ID: i64 = 0x5255_4E53;
 
 /// The steps from an empty file to the present schema. `PRAGMA user_version` is the number of steps taken, so a step
 /// that was released is never changed; what is missing is added in a new one.
-const STEPS: &[&str] = &[include_str!("schema/v1.sql")];
+const STEPS: &[&str] = &[include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
 
 /// The schema version that this software writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
@@ -25,8 +27,11 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
         }
         let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
         transaction.execute_batch(step)?;
+        torture::point("migrate.step-taken");
         transaction.pragma_update(None, "user_version", next)?;
+        torture::point("migrate.before-commit");
         transaction.commit()?;
+        torture::point("migrate.committed");
         tracing::info!(version = next, "store schema migrated");
     }
     Ok(())

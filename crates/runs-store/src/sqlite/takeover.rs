@@ -6,11 +6,15 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::column::{Column, later};
+use crate::torture;
 use crate::types::Lane;
 
-/// Nothing is postponed further than this by anybody who means it. What is, was postponed by a clock that has been set
-/// back since, and is due at once. To be wrong about that costs one early attempt at a start.
-pub(super) const FURTHEST: Duration = Duration::from_secs(60 * 60);
+/// What is postponed further than this may have been so by a clock that has been set back since, and is due at once. To be
+/// wrong about that costs one early attempt at a start; to wait for a time that is an hour ahead would cost an hour.
+const FURTHEST: Duration = Duration::from_secs(5 * 60);
+
+/// The same for the pause after a fetch, while the worker runs.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Voids the leases of the owner before us, who cannot be working any more, and the due times that make no sense.
 ///
@@ -51,6 +55,11 @@ pub(super) fn take_over(connection: &mut Connection, now: Timestamp) -> rusqlite
             params![Column(now), handler, Column(sensible)],
         )?;
     }
+    transaction.execute(
+        "UPDATE subjects SET not_before = 0 WHERE not_before > ?",
+        [Column(sensible)],
+    )?;
+    torture::point("take-over.before-commit");
     transaction.commit()?;
     if refreshes + deliveries + postponed > 0 {
         tracing::info!(refreshes, deliveries, postponed, "work of the last owner is due again");

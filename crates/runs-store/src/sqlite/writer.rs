@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,9 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 use tokio::sync::{oneshot, watch};
 
+use super::checkpoint::Checkpointer;
 use super::failure::Failure;
 use super::lock::Lock;
 use crate::error::StoreError;
+use crate::torture;
 
 /// The transaction as a verb sees it.
 pub(super) struct Transaction<'c> {
@@ -159,7 +162,10 @@ where
 
 /// What the writing thread owns.
 pub(super) struct Writer {
+    pub(super) checkpointer: Checkpointer,
     pub(super) connection: Connection,
+    /// The file that the connection is to; closed after it.
+    pub(super) database: Arc<File>,
     pub(super) path: PathBuf,
     pub(super) due: watch::Sender<u64>,
     pub(super) deliverable: watch::Sender<u64>,
@@ -173,12 +179,17 @@ impl Writer {
     /// Runs a batch, and answers it.
     pub(super) fn serve(&mut self, mut batch: Vec<Box<dyn Request>>) {
         let transaction = Transaction::on(&self.connection);
+        #[cfg(feature = "torture")]
+        if torture::is_sabotaged("answer-before-commit") {
+            return answer_before_commit(&transaction, batch);
+        }
         if let Err(failure) = run_together(&transaction, &mut batch) {
             tracing::warn!(requests = batch.len(), error = %failure, "commit failed");
             for request in &mut batch {
                 request.fail(failure.clone());
             }
         } else {
+            torture::point("writer.committed");
             self.commits.fetch_add(1, Ordering::Relaxed);
             if transaction.due.get() {
                 self.due.send_modify(|count| *count = count.wrapping_add(1));
@@ -187,21 +198,33 @@ impl Writer {
                 self.deliverable.send_modify(|count| *count = count.wrapping_add(1));
             }
         }
+        torture::point("writer.woken");
         for request in batch {
             request.answer();
         }
+        torture::point("writer.answered");
+        self.checkpointer.after_commit(&self.connection);
     }
 
     /// Moves what is in the write-ahead log into the database file, and lets go of both.
     pub(super) fn end(self) {
         let Self {
-            connection, path, lock, ..
+            checkpointer,
+            connection,
+            database,
+            path,
+            lock,
+            ..
         } = self;
+        drop(checkpointer);
+        torture::point("checkpoint.before");
         let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        torture::point("checkpoint.after");
         if let Err(error) = checkpoint.and(connection.close().map_err(|(_, error)| error)) {
             // Nothing is lost: the next open reads the log.
             tracing::warn!(path = %path.display(), %error, "the store was not closed cleanly");
         }
+        drop(database);
         drop(lock);
     }
 }
@@ -209,12 +232,28 @@ impl Writer {
 /// Runs and commits a batch. An error means that nothing of it was kept.
 fn run_together(transaction: &Transaction<'_>, batch: &mut [Box<dyn Request>]) -> Result<(), Failure> {
     begin(transaction)?;
-    let committed = run_each(transaction, batch).and_then(|()| transaction.execute("COMMIT", []).map(drop));
+    let committed = run_each(transaction, batch).and_then(|()| {
+        torture::point("writer.before-commit");
+        transaction.execute("COMMIT", []).map(drop)
+    });
     if committed.is_err() && !transaction.connection.is_autocommit() {
         // Otherwise the connection would stay inside the failed transaction for ever.
         transaction.execute("ROLLBACK", [])?;
     }
     committed
+}
+
+/// A deliberate defect: callers are told before anything is on the disk.
+#[cfg(feature = "torture")]
+fn answer_before_commit(transaction: &Transaction<'_>, mut batch: Vec<Box<dyn Request>>) {
+    let ran = begin(transaction).and_then(|()| run_each(transaction, &mut batch));
+    for request in batch {
+        request.answer();
+    }
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    if let Err(failure) = ran.and_then(|()| transaction.execute("COMMIT", []).map(drop)) {
+        tracing::warn!(error = %failure, "commit failed");
+    }
 }
 
 fn begin(transaction: &Transaction<'_>) -> Result<(), Failure> {

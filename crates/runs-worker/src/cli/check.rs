@@ -14,7 +14,7 @@ use crate::config::{Loaded, Organization, TokenSetting};
 use crate::{api, data_folder, telemetry};
 
 /// How one thing stands.
-enum Verdict {
+pub(super) enum Verdict {
     Well(String),
     Doubtful(String),
     Wrong(String),
@@ -60,7 +60,7 @@ pub(super) async fn run(settings: &Settings) -> ExitCode {
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
-fn show(what: &str, verdict: &Verdict) {
+pub(super) fn show(what: &str, verdict: &Verdict) {
     let (word, text) = match verdict {
         Verdict::Well(text) => ("ok", text),
         Verdict::Doubtful(text) => ("warn", text),
@@ -170,12 +170,13 @@ fn readable_by_others(_: &std::path::Path) -> Option<String> {
 }
 
 async fn reachability(loaded: &Loaded, organization: &Organization) -> Verdict {
-    let network = match api::network(&loaded.config.api) {
-        Ok(network) => Arc::new(network),
+    let tokens = api::token_source(organization, &loaded.config.api);
+    let (network, tokens) = match api::network(&loaded.config.api).and_then(|network| Ok((network, tokens?))) {
+        Ok((network, tokens)) => (Arc::new(network), tokens),
         Err(error) => return Verdict::Wrong(telemetry::chain(&error)),
     };
     let limiter = RateLimiter::new(loaded.config.api.rate_limits());
-    let client = api::client(organization, network, api::token_source(organization), limiter);
+    let client = api::client(organization, network, tokens, limiter);
     match client.probe().await {
         Ok(()) => Verdict::Well(format!("{} answers, the token is accepted", loaded.config.api.base_url)),
         Err(error) => {

@@ -47,7 +47,11 @@ impl Get {
             Err(error) => return fail(FAILED, &telemetry::chain(&error)),
         };
         let limiter = RateLimiter::new(loaded.config.api.rate_limits());
-        let client = api::client(organization, network, api::token_source(organization), limiter);
+        let tokens = match api::token_source(organization, &loaded.config.api) {
+            Ok(tokens) => tokens,
+            Err(error) => return fail(FAILED, &telemetry::chain(&error)),
+        };
+        let client = api::client(organization, network, tokens, limiter);
 
         let mut refresh = loaded.config.refresh;
         refresh.includes = self.with.unwrap_or(refresh.includes);

@@ -4,7 +4,10 @@ mod check;
 mod get;
 mod operate;
 mod serve;
+mod sweep;
 mod table;
+mod try_handler;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,7 +16,9 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, ConfigError, Flags, Loaded};
+use crate::config::{self, ConfigError, Flags, Loaded, StoreConfig};
+use crate::inherited::Inherited;
+use crate::telemetry;
 
 /// Exit status: something went wrong, and the standard error says what.
 const FAILED: u8 = 1;
@@ -55,6 +60,9 @@ struct Settings {
     /// The address for health checks and metrics [env: RUNS_WORKER_ADMIN_LISTEN] [default: 127.0.0.1:8081]
     #[arg(long, global = true, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
+    /// Accept webhooks on this descriptor, a socket that listens already, in the place of --listen
+    #[arg(long, global = true, value_name = "NUMBER")]
+    listen_fd: Option<u32>,
     /// The folder of the durable state [env: RUNS_WORKER_DATA_DIR] [default: ~/.local/state/runs-worker]
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
@@ -70,11 +78,17 @@ struct Settings {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Receive webhooks and hand out events (the default)
-    Serve,
+    Serve(serve::Serve),
     /// Fetch one run now and print it
     Get(get::Get),
     /// Check configuration, store, token and reachability, and say how each stands
     Check,
+    /// Examine the store and the overflow journal from end to end, and say what is wrong with them
+    VerifyStore,
+    /// Walk the run list now, and fetch what changed without a webhook
+    Sync(sweep::Sync),
+    /// Hold the run list against the store, and say what is missing there
+    Audit(sweep::Audit),
     /// Look at events
     #[command(subcommand)]
     Events(operate::Events),
@@ -96,9 +110,9 @@ impl Settings {
         config::load(&self.flags(), &environment(), webhooks)
     }
 
-    /// The folder of the durable state. Nothing else has to be configured for that.
-    fn data_folder(&self) -> Result<PathBuf, ConfigError> {
-        config::data_folder(&self.flags(), &environment())
+    /// Where the state is. Nothing else has to be configured for that.
+    fn store(&self) -> Result<StoreConfig, ConfigError> {
+        config::store(&self.flags(), &environment())
     }
 
     fn flags(&self) -> Flags {
@@ -140,19 +154,32 @@ fn environment() -> BTreeMap<String, String> {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Before there are threads.
+    let sockets = match &cli.command {
+        None | Some(Command::Serve(_)) => match Inherited::take(cli.settings.listen_fd) {
+            Ok(sockets) => sockets,
+            Err(error) => return fail(MISUSED, &telemetry::chain(&error)),
+        },
+        Some(_) => Inherited::default(),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILED, &format!("cannot start: {error}")),
     };
     let code = runtime.block_on(async {
         match cli.command {
-            None | Some(Command::Serve) => serve::run(&cli.settings).await,
+            None => serve::Serve::default().run(&cli.settings, sockets).await,
+            Some(Command::Serve(serve)) => serve.run(&cli.settings, sockets).await,
+            Some(Command::Sync(sync)) => sync.run(&cli.settings).await,
+            Some(Command::Audit(audit)) => audit.run(&cli.settings).await,
             Some(Command::Get(get)) => get.run(&cli.settings).await,
             Some(Command::Check) => check::run(&cli.settings).await,
+            Some(Command::VerifyStore) => verify::run(&cli.settings),
             Some(Command::Events(command)) => operate::events(&command, &cli.settings),
             Some(Command::Notifications(command)) => operate::notifications(&command, &cli.settings),
             Some(Command::DeadLetters(command)) => operate::dead_letters(&command, &cli.settings),
             Some(Command::Replay(command)) => operate::replay(&command, &cli.settings),
+            Some(Command::Handlers(operate::Handlers::Test { name })) => try_handler::run(&name, &cli.settings).await,
             Some(Command::Handlers(command)) => operate::handlers(&command, &cli.settings),
         }
     });

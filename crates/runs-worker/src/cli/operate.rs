@@ -110,6 +110,12 @@ pub(super) enum DeadLetterCommand {
         #[command(flatten)]
         output: Output,
     },
+    /// Print a dead letter: why it was given up, and what the other side said last
+    Show {
+        /// The event's id
+        #[arg(value_name = "EVENT_ID")]
+        id: Uuid,
+    },
     /// Put them back: each is the next event that its handler gets of its run
     Retry(#[command(flatten)] DeadLetters),
     /// Forget them
@@ -135,6 +141,11 @@ pub(super) enum Handlers {
         /// One JSON object a line, for programs
         #[arg(long)]
         json: bool,
+    },
+    /// Send a sample event to a handler, once and past the store, and say how it ended
+    Test {
+        /// The handler's name, as configured
+        name: String,
     },
     /// Forget what waits for a handler that is not configured any more
     Drop {
@@ -179,8 +190,8 @@ impl DeadLetters {
 
 /// Opens the store, does it, and says how it ended.
 fn with_store(settings: &Settings, work: impl FnOnce(&mut SqliteOperator) -> Outcome) -> ExitCode {
-    let folder = match settings.data_folder() {
-        Ok(folder) => folder,
+    let folder = match settings.store() {
+        Ok(store) => store.folder(),
         Err(error) => return fail(MISUSED, &error.to_string()),
     };
     let opened = SqliteOperator::open(data_folder::store_file(&folder));
@@ -317,11 +328,14 @@ pub(super) fn dead_letters(command: &DeadLetterCommand, settings: &Settings) -> 
         DeadLetterCommand::List { which, handler, output } => {
             let mut query = which.query();
             query.handler = handler.clone().map(HandlerName::new);
-            let mut table = Table::new([
+            let mut names = vec![
                 "event", "given up", "handler", "org", "run", "number", "type", "attempts", "reason",
-            ]);
+            ];
+            // For people, it is too long for a column: `show` prints it.
+            names.extend(output.json.then_some("answer"));
+            let mut table = Table::new(names);
             for letter in store.dead_letters(&query, output.limit)? {
-                table.row([
+                let mut row = vec![
                     json!(letter.event.id),
                     json!(letter.at),
                     json!(letter.handler.as_str()),
@@ -331,9 +345,34 @@ pub(super) fn dead_letters(command: &DeadLetterCommand, settings: &Settings) -> 
                     json!(letter.event.event_type),
                     json!(letter.attempts),
                     json!(letter.reason),
-                ]);
+                ];
+                row.extend(output.json.then(|| json!(letter.answer)));
+                table.row(row);
             }
             Ok(table.print(output.json))
+        }
+        DeadLetterCommand::Show { id } => {
+            let mut query = Query::default();
+            query.ids.push(*id);
+            let letters = store.dead_letters(&query, usize::MAX / 2)?;
+            let found = !letters.is_empty();
+            for letter in letters {
+                say(&format!(
+                    "{} for {}: {}\n  event     {} of run {}, number {}\n  tries     {}\n  given up  {}",
+                    letter.event.event_type,
+                    letter.handler,
+                    letter.reason,
+                    letter.event.id,
+                    letter.event.run,
+                    letter.event.number,
+                    letter.attempts,
+                    letter.at
+                ));
+                if let Some(answer) = letter.answer {
+                    say(&format!("  answer\n{}", indented(&answer)));
+                }
+            }
+            Ok(if found { End::Well } else { End::Nothing })
         }
         DeadLetterCommand::Retry(letters) => match letters.query() {
             Some(query) => Ok(counted(store.retry_dead_letters(&query, Timestamp::now())?, "put back")),
@@ -372,8 +411,15 @@ pub(super) fn handlers(command: &Handlers, settings: &Settings) -> ExitCode {
             }
             Ok(table.print(*json))
         }
+        // Needs no store.
+        Handlers::Test { .. } => Ok(End::Nothing),
         Handlers::Drop { name } => Ok(counted(store.drop_waiting(&HandlerName::new(name.clone()))?, "dropped")),
     })
+}
+
+fn indented(text: &str) -> String {
+    let lines = text.lines().map(|line| format!("    {line}"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn counted(count: u64, done: &str) -> End {

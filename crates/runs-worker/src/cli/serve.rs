@@ -2,19 +2,36 @@
 
 use std::process::ExitCode;
 
+use clap::Args;
 use runs_store::StoreError;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::{FAILED, MISUSED, Settings, fail};
+use crate::inherited::Inherited;
 use crate::worker::{StartError, Worker};
-use crate::{config::Loaded, telemetry};
+use crate::{config::Loaded, descriptors, service_manager, telemetry};
 
-pub(super) async fn run(settings: &Settings) -> ExitCode {
-    let loaded = match settings.load(true) {
-        Ok(loaded) => loaded,
-        Err(error) => return fail(MISUSED, &error.to_string()),
-    };
+#[derive(Debug, Default, Args)]
+pub(super) struct Serve {
+    /// Make events for all runs that there are, not only from now on
+    #[arg(long)]
+    backfill: bool,
+}
+
+impl Serve {
+    pub(super) async fn run(self, settings: &Settings, sockets: Inherited) -> ExitCode {
+        match settings.load(true) {
+            Ok(mut loaded) => {
+                loaded.config.reconcile.backfill |= self.backfill;
+                serve(loaded, sockets).await
+            }
+            Err(error) => fail(MISUSED, &error.to_string()),
+        }
+    }
+}
+
+async fn serve(loaded: Loaded, sockets: Inherited) -> ExitCode {
     if let Err(error) = telemetry::start_logging(&loaded.config.log) {
         return fail(MISUSED, &format!("configuration: {error}"));
     }
@@ -28,23 +45,36 @@ pub(super) async fn run(settings: &Settings) -> ExitCode {
         (Err(error), _) | (_, Err(error)) => return fail(FAILED, &format!("cannot listen for signals: {error}")),
     };
     log_settings(&loaded);
-    let mut worker = match Worker::builder(loaded).metrics(metrics).start().await {
+    descriptors::raise(loaded.config.receive.max_connections.get());
+    let mut builder = Worker::builder(loaded).metrics(metrics);
+    if let Some(socket) = sockets.receive {
+        builder = builder.receive_socket(socket);
+    }
+    if let Some(socket) = sockets.admin {
+        builder = builder.admin_socket(socket);
+    }
+    let mut worker = match builder.start().await {
         Ok(worker) => worker,
         Err(error) => {
             let advice = advice(&error).map(|advice| format!("\n  {advice}")).unwrap_or_default();
             return fail(FAILED, &format!("{}{advice}", telemetry::chain(&error)));
         }
     };
+    service_manager::ready();
+    let watchdog = tokio::spawn(service_manager::keep_watchdog());
     let code = tokio::select! {
         _ = terminate.recv() => ExitCode::SUCCESS,
         _ = interrupt.recv() => ExitCode::SUCCESS,
         stage = worker.failed() => fail(FAILED, &format!("{stage} ended by itself; stopping")),
     };
-    tokio::select! {
+    service_manager::stopping();
+    let code = tokio::select! {
         () = worker.stop() => code,
         _ = terminate.recv() => fail(FAILED, "told to stop twice: leaving what is in hand to the next start"),
         _ = interrupt.recv() => fail(FAILED, "told to stop twice: leaving what is in hand to the next start"),
-    }
+    };
+    watchdog.abort();
+    code
 }
 
 fn log_settings(loaded: &Loaded) {
@@ -68,6 +98,9 @@ fn advice(error: &StartError) -> Option<&'static str> {
         }
         StartError::Store(StoreError::Corrupt { .. } | StoreError::NotAStore { .. }) => {
             Some("nothing was changed; restore the folder from a backup, or move it away to start afresh")
+        }
+        StartError::Journal(_) => {
+            Some("set another folder as store.overflow_dir, or store.overflow_megabytes = 0 to go without")
         }
         StartError::Store(StoreError::Full(_)) => Some("make space on that disk"),
         StartError::Store(_)

@@ -10,9 +10,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::{DeliverConfig, FilterTable, Problem, text};
+use super::{DeliverConfig, FilterTable, NatsTable, Problem, text};
 use crate::filter::unknown_word;
-use crate::handler::{CommandLine, HttpMode, HttpTarget, SigningKey};
+use crate::handler::{CommandLine, HttpMode, HttpTarget, NatsTarget, SigningKey};
 
 /// One of `[[handlers]]`. Which keys it takes depends on its type.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -21,7 +21,7 @@ use crate::handler::{CommandLine, HttpMode, HttpTarget, SigningKey};
 pub struct HandlerConfig {
     /// What its deliveries are kept under; renaming a handler makes a new one.
     pub name: String,
-    /// What it does: `stdout`, `file`, `http` or `command`.
+    /// What it does: `stdout`, `file`, `http`, `command` or `nats`.
     pub r#type: String,
     /// Which events it gets.
     pub filter: FilterTable,
@@ -32,6 +32,9 @@ pub struct HandlerConfig {
     pub concurrency: Option<NonZeroUsize>,
     /// In the place of `deliver.max_attempts`.
     pub max_attempts: Option<NonZeroU32>,
+    /// In the place of `deliver.max_age`.
+    #[serde(deserialize_with = "text::optional_duration")]
+    pub max_age: Option<Duration>,
     /// In the place of `deliver.retry_initial`.
     #[serde(deserialize_with = "text::optional_duration")]
     pub retry_initial: Option<Duration>,
@@ -57,6 +60,8 @@ pub struct HandlerConfig {
     pub env: BTreeMap<String, String>,
     /// `command`: the folder that it is run in.
     pub working_dir: Option<PathBuf>,
+    /// `nats`: the servers, and all else.
+    pub nats: NatsTable,
 }
 
 /// What a handler does, with everything that it needs.
@@ -66,9 +71,10 @@ pub(crate) enum HandlerKind {
     File(PathBuf),
     Http(Box<HttpTarget>),
     Command(CommandLine),
+    Nats(Box<NatsTarget>),
 }
 
-const TYPES: [&str; 4] = ["stdout", "file", "http", "command"];
+const TYPES: [&str; 5] = ["stdout", "file", "http", "command", "nats"];
 
 impl HandlerConfig {
     /// How it is called.
@@ -79,6 +85,7 @@ impl HandlerConfig {
             retry_initial: self.retry_initial.unwrap_or(general.retry_initial),
             retry_max: self.retry_max.unwrap_or(general.retry_max),
             max_attempts: self.max_attempts.unwrap_or(general.max_attempts),
+            max_age: self.max_age.unwrap_or(general.max_age),
         }
     }
 
@@ -97,6 +104,10 @@ impl HandlerConfig {
                 .http(&mut problem)
                 .map(|target| HandlerKind::Http(Box::new(target))),
             "command" => self.program(&mut problem).map(HandlerKind::Command),
+            "nats" => self
+                .nats
+                .target(&mut problem)
+                .map(|target| HandlerKind::Nats(Box::new(target))),
             other => {
                 problem("type", unknown_word("handler type", other, &TYPES));
                 None
@@ -138,6 +149,7 @@ impl HandlerConfig {
             ("command", "command", !self.command.is_empty()),
             ("env", "command", !self.env.is_empty()),
             ("working_dir", "command", self.working_dir.is_some()),
+            ("nats", "nats", self.nats.is_set()),
         ];
         let foreign = set
             .into_iter()

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::organization::{Organization, OrganizationTable};
 use super::problem::{ConfigError, Problem};
-use super::{Config, text};
+use super::{Config, StoreConfig, text};
 
 /// Environment variables with names of their own, and the keys that they set.
 const NAMED: [(&str, &str); 4] = [
@@ -82,12 +82,12 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>, webhooks: boo
     }
 }
 
-/// The folder of the durable state, as it is configured. What else is wrong does not matter to that.
+/// Where the state is, as it is configured. What else is wrong does not matter to that.
 ///
 /// # Errors
 /// [`ConfigError`] if the values cannot be read.
-pub fn data_folder(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<PathBuf, ConfigError> {
-    Ok(merge(flags, environment)?.0.store.folder())
+pub fn store(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<StoreConfig, ConfigError> {
+    Ok(merge(flags, environment)?.0.store)
 }
 
 /// The values of all layers, each for itself, and the file that they are from.
@@ -170,6 +170,7 @@ fn organizations(
             .map(|secrets| text::separated(&secrets).into_iter().map(SecretString::from).collect())
             .unwrap_or_default(),
         webhook_secrets_file: set("TALLYFY_WEBHOOK_SECRET_FILE").map(PathBuf::from),
+        ..OrganizationTable::default()
     };
     let has_secrets = from_environment.token.is_some()
         || from_environment.token_file.is_some()

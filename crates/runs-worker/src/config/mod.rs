@@ -3,6 +3,7 @@
 mod filter;
 mod handlers;
 mod layers;
+mod nats;
 mod organization;
 mod problem;
 mod text;
@@ -22,7 +23,8 @@ use tallyfy_transport::{BaseUrl, RateLimits};
 pub use filter::FilterTable;
 pub use handlers::HandlerConfig;
 pub(crate) use handlers::HandlerKind;
-pub use layers::{Flags, Loaded, data_folder, load};
+pub use layers::{Flags, Loaded, load, store};
+pub use nats::NatsTable;
 pub use organization::{Organization, OrganizationTable, TokenSetting};
 pub use problem::{ConfigError, Problem};
 
@@ -41,6 +43,8 @@ pub struct Config {
     pub api: ApiConfig,
     /// How runs are fetched.
     pub refresh: RefreshConfig,
+    /// How the run list is held against what is known.
+    pub reconcile: ReconcileConfig,
     /// How handlers are called.
     pub deliver: DeliverConfig,
     /// What events contain.
@@ -56,15 +60,41 @@ pub struct Config {
 }
 
 /// `[store]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StoreConfig {
     /// The folder of the durable state; `None` for the default, see [`StoreConfig::folder`].
     pub data_dir: Option<PathBuf>,
+    /// The folder of the overflow journal; `None` for `overflow` in the data folder. On another disk than that, it takes
+    /// notifications also when that disk fails.
+    pub overflow_dir: Option<PathBuf>,
+    /// How many megabytes of room are reserved for the journal; 0 for no journal.
+    pub overflow_megabytes: u32,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self {
+            data_dir: None,
+            overflow_dir: None,
+            // Some thousand notifications.
+            overflow_megabytes: 16,
+        }
+    }
 }
 
 impl StoreConfig {
+    /// The folder of the overflow journal, if there is to be one.
+    pub(crate) fn overflow_folder(&self) -> Option<PathBuf> {
+        let folder = || {
+            self.overflow_dir
+                .clone()
+                .unwrap_or_else(|| self.folder().join("overflow"))
+        };
+        (self.overflow_megabytes > 0).then(folder)
+    }
+
     /// The folder of the durable state: as configured; else `$STATE_DIRECTORY`, which systemd sets; else
     /// `$XDG_STATE_HOME/runs-worker` or `~/.local/state/runs-worker`; else `/var/lib/runs-worker`.
     pub fn folder(&self) -> PathBuf {
@@ -104,8 +134,21 @@ pub struct ReceiveConfig {
     /// How long a body may take to arrive.
     #[serde(deserialize_with = "text::duration")]
     pub body_timeout: Duration,
-    /// The most connections at a time; more wait in the kernel's queue.
+    /// How long the store may take for a notification, before that goes to the overflow journal.
+    #[serde(deserialize_with = "text::duration")]
+    pub store_timeout: Duration,
+    /// How long a connection may take until it reads something of an answer.
+    #[serde(deserialize_with = "text::duration")]
+    pub write_timeout: Duration,
+    /// The most connections at a time. For one more, the one that has waited longest without a request is closed.
     pub max_connections: NonZeroUsize,
+    /// The most webhooks that wait to be stored at a time; more are answered with 503.
+    pub max_waiting: NonZeroUsize,
+    /// The most bytes of bodies in memory. For more, the body that has been arriving for longest is answered with 503.
+    pub max_bytes_in_hand: NonZeroUsize,
+    /// After how long without any webhook of an organization there is a warning: it may have been switched off. 0 is never.
+    #[serde(deserialize_with = "text::duration")]
+    pub silence_warning: Duration,
 }
 
 impl Default for ReceiveConfig {
@@ -115,7 +158,13 @@ impl Default for ReceiveConfig {
             max_body_bytes: const { NonZeroUsize::new(4 * 1024 * 1024).unwrap() },
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),
-            max_connections: const { NonZeroUsize::new(1024).unwrap() },
+            store_timeout: Duration::from_secs(2),
+            write_timeout: Duration::from_secs(10),
+            max_connections: const { NonZeroUsize::new(4096).unwrap() },
+            // The rest of the connections is there to be told so.
+            max_waiting: const { NonZeroUsize::new(3072).unwrap() },
+            max_bytes_in_hand: const { NonZeroUsize::new(64 * 1024 * 1024).unwrap() },
+            silence_warning: Duration::from_secs(24 * 60 * 60),
         }
     }
 }
@@ -220,6 +269,10 @@ pub struct RefreshConfig {
     pub missing_tries: NonZeroU32,
     /// How often a run that is older than its notification is fetched again before it is delivered, marked as stale.
     pub stale_retries: u32,
+    /// How long after a fetch of which nobody can say that it was new enough the run is looked at once more: reads lag
+    /// behind for seconds.
+    #[serde(deserialize_with = "text::duration")]
+    pub second_look: Duration,
 }
 
 impl Default for RefreshConfig {
@@ -237,8 +290,10 @@ impl Default for RefreshConfig {
             lease: Duration::from_secs(120),
             retry_initial: Duration::from_secs(1),
             retry_max: Duration::from_secs(15 * 60),
-            missing_tries: const { NonZeroU32::new(3).unwrap() },
+            // Some ten seconds with the waits above: a replica lags behind for less.
+            missing_tries: const { NonZeroU32::new(5).unwrap() },
             stale_retries: 3,
+            second_look: Duration::from_secs(5),
         }
     }
 }
@@ -249,6 +304,74 @@ impl RefreshConfig {
         GetRunOptions::none()
             .with_includes(self.includes.iter().cloned())
             .with_form_fields_values(self.form_fields_values)
+    }
+}
+
+/// `[reconcile]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ReconcileConfig {
+    /// Which runs are walked.
+    #[serde(deserialize_with = "text::parsed")]
+    pub scope: ReconcileScope,
+    /// How long after the end of a sweep the next one begins.
+    #[serde(deserialize_with = "text::duration")]
+    pub interval: Duration,
+    /// How much of the request budget sweeps may use, with the fetches that they lead to: from 1 to 100 percent.
+    pub budget_percent: u32,
+    /// Whether the sweep at the start makes events for runs that nobody has fetched yet, however old they are.
+    pub backfill: bool,
+}
+
+impl Default for ReconcileConfig {
+    fn default() -> Self {
+        Self {
+            scope: ReconcileScope::default(),
+            interval: Duration::from_secs(60 * 60),
+            budget_percent: 20,
+            backfill: false,
+        }
+    }
+}
+
+impl ReconcileConfig {
+    /// The share of these limits that sweeps may use.
+    pub(crate) fn share(&self, limits: RateLimits) -> RateLimits {
+        let share = |limit: NonZeroU32| {
+            let share = u64::from(limit.get()) * u64::from(self.budget_percent) / 100;
+            NonZeroU32::new(u32::try_from(share).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
+        };
+        RateLimits {
+            per_minute: limits.per_minute.map(share),
+            per_hour: limits.per_hour.map(share),
+        }
+    }
+}
+
+/// Which runs sweeps walk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReconcileScope {
+    /// Every run, archived ones too.
+    #[default]
+    All,
+    /// Those that are active. A run that was launched and completed between two sweeps, without a webhook, is not found.
+    Active,
+    /// No sweep but those that a person asks for.
+    Off,
+}
+
+impl FromStr for ReconcileScope {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "all" => Ok(Self::All),
+            "active" => Ok(Self::Active),
+            "off" => Ok(Self::Off),
+            _ => Err("expected `all`, `active` or `off`"),
+        }
     }
 }
 
@@ -270,6 +393,15 @@ pub struct DeliverConfig {
     pub retry_max: Duration,
     /// After how many failed tries a delivery becomes a dead letter.
     pub max_attempts: NonZeroU32,
+    /// After how long since the event was made a failed try is the last one; 0 is never.
+    #[serde(deserialize_with = "text::duration")]
+    pub max_age: Duration,
+}
+
+impl DeliverConfig {
+    pub(crate) fn is_too_old(&self, age: SignedDuration) -> bool {
+        !self.max_age.is_zero() && Duration::try_from(age).is_ok_and(|age| age >= self.max_age)
+    }
 }
 
 impl Default for DeliverConfig {
@@ -281,6 +413,7 @@ impl Default for DeliverConfig {
             retry_max: Duration::from_secs(10 * 60),
             // Some seven hours with the waits above.
             max_attempts: const { NonZeroU32::new(50).unwrap() },
+            max_age: Duration::ZERO,
         }
     }
 }

@@ -5,9 +5,13 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tallyfy_model::OrgId;
+use tallyfy_transport::BaseUrl;
 
 use super::problem::Problem;
 use super::text;
+
+/// One of the two places that the vendor's pages name (API reference, section a.3).
+const AUTH_URL: &str = "https://account.tallyfy.com";
 
 /// An organization as the file or the environment gives it; nothing is checked yet.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -20,6 +24,14 @@ pub struct OrganizationTable {
     pub token: Option<SecretString>,
     /// Or a file that holds it, and is read again when it changes.
     pub token_file: Option<PathBuf>,
+    /// Or the id of a client, to which an auth server issues tokens.
+    pub client_id: Option<String>,
+    /// The client's secret.
+    pub client_secret: Option<SecretString>,
+    /// Or a file that holds it.
+    pub client_secret_file: Option<PathBuf>,
+    /// Where the auth server is whose `/oauth/token` issues tokens.
+    pub auth_url: Option<String>,
     /// The secrets, any of which the path of a webhook may end in.
     #[serde(deserialize_with = "text::secrets")]
     pub webhook_secrets: Vec<SecretString>,
@@ -47,6 +59,15 @@ pub enum TokenSetting {
     Inline(SecretString),
     /// In a file that is read again when it changes.
     File(PathBuf),
+    /// Issued by an auth server, and renewed before it expires.
+    Client {
+        /// The client's id.
+        id: String,
+        /// The client's secret.
+        secret: SecretString,
+        /// Where the auth server is.
+        auth_url: BaseUrl,
+    },
 }
 
 impl Organization {
@@ -77,6 +98,8 @@ impl OrganizationTable {
         if other.token.is_some() || other.token_file.is_some() {
             self.token = other.token;
             self.token_file = other.token_file;
+            (self.client_id, self.client_secret) = (None, None);
+            (self.client_secret_file, self.auth_url) = (None, None);
         }
         if !other.webhook_secrets.is_empty() || other.webhook_secrets_file.is_some() {
             self.webhook_secrets = other.webhook_secrets;
@@ -104,7 +127,19 @@ impl OrganizationTable {
                 format!("the organization's id is missing{}", or("TALLYFY_ORG_ID")),
             );
         }
+        let is_client = self.client_id.is_some()
+            || self.client_secret.is_some()
+            || self.client_secret_file.is_some()
+            || self.auth_url.is_some();
         let token = match (self.token, self.token_file) {
+            (None, None) if is_client => {
+                let secret = (self.client_secret, self.client_secret_file);
+                client(self.client_id, secret, self.auth_url.as_deref(), &mut problem)
+            }
+            (_, _) if is_client => {
+                problem("client_id", "give a token or a client, not both".to_owned());
+                None
+            }
             (Some(_), Some(_)) => {
                 problem("token", "give token or token_file, not both".to_owned());
                 None
@@ -150,6 +185,54 @@ impl OrganizationTable {
             _ => Err(problems),
         }
     }
+}
+
+/// The client that an auth server issues tokens to.
+fn client(
+    id: Option<String>,
+    secret: (Option<SecretString>, Option<PathBuf>),
+    auth_url: Option<&str>,
+    problem: &mut impl FnMut(&str, String),
+) -> Option<TokenSetting> {
+    let id = id.filter(|id| !id.trim().is_empty());
+    if id.is_none() {
+        problem("client_id", "is missing: the id of the client".to_owned());
+    }
+    let secret = match secret {
+        (Some(secret), None) => Some(secret),
+        (None, Some(file)) => match read_secrets(&file) {
+            Ok(secrets) => secrets.into_iter().next(),
+            Err(message) => {
+                problem("client_secret_file", message);
+                None
+            }
+        },
+        (Some(_), Some(_)) => {
+            problem(
+                "client_secret",
+                "give client_secret or client_secret_file, not both".to_owned(),
+            );
+            None
+        }
+        (None, None) => {
+            problem("client_secret", "is missing: the secret of the client".to_owned());
+            None
+        }
+    };
+    let auth_url = match auth_url.unwrap_or(AUTH_URL).parse() {
+        Ok(auth_url) => Some(auth_url),
+        Err(error) => {
+            // Not repeated: it may hold a password.
+            let error: tallyfy_transport::BaseUrlError = error;
+            problem("auth_url", error.to_string());
+            None
+        }
+    };
+    Some(TokenSetting::Client {
+        id: id?,
+        secret: secret?,
+        auth_url: auth_url?,
+    })
 }
 
 fn read_secrets(file: &Path) -> Result<Vec<SecretString>, String> {

@@ -21,10 +21,25 @@ impl Config {
                 format!("{} is the address for webhooks already", self.admin.listen),
             ));
         }
+        if self.receive.max_bytes_in_hand < self.receive.max_body_bytes {
+            problems.push(Problem::new(
+                "receive.max_bytes_in_hand",
+                "must be at least receive.max_body_bytes, or the largest webhooks can never be taken",
+            ));
+        }
         if self.refresh.lease <= self.api.timeout {
             problems.push(Problem::new(
                 "refresh.lease",
                 "must be longer than api.timeout, or runs are claimed again while they are being fetched",
+            ));
+        }
+        if !(1..=100).contains(&self.reconcile.budget_percent) {
+            problems.push(Problem::new("reconcile.budget_percent", "must be from 1 to 100"));
+        }
+        if self.reconcile.interval.is_zero() {
+            problems.push(Problem::new(
+                "reconcile.interval",
+                "must be more than zero; to sweep only when asked, set reconcile.scope to `off`",
             ));
         }
         for (section, initial, max) in [

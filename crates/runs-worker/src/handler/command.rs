@@ -1,6 +1,6 @@
 //! Events for a program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 use tracing::info;
 
-use super::{Event, Handler, HandlerError};
+use super::{Event, Handler, HandlerError, MAX_ANSWER_BYTES};
 
 /// Exit status: try again (`EX_TEMPFAIL` of `sysexits.h`).
 const TRY_AGAIN: i32 = 75;
@@ -111,11 +111,12 @@ async fn feed(input: Option<ChildStdin>, event: &Event) {
     }
 }
 
-/// Logs what the program says, and returns its last line.
+/// Logs what the program says, and returns the end of it, line by line.
 async fn listen(errors: Option<ChildStderr>, handler: &str, event: &Event) -> String {
-    let mut last = String::new();
+    let mut said = VecDeque::new();
+    let mut length = 0;
     let Some(mut errors) = errors else {
-        return last;
+        return String::new();
     };
     let mut lines = BufReader::new((&mut errors).take(MAX_STDERR_BYTES));
     let mut line = Vec::new();
@@ -127,24 +128,30 @@ async fn listen(errors: Option<ChildStderr>, handler: &str, event: &Event) -> St
             .collect();
         if !text.is_empty() {
             info!(handler, org = %event.org(), run = %event.run_id(), event = %event.id(), stderr = text, "program");
-            last = text;
+            length += text.len() + 1;
+            said.push_back(text);
+            while length > MAX_ANSWER_BYTES
+                && let Some(first) = said.pop_front()
+            {
+                length -= first.len() + 1;
+            }
         }
         line.clear();
     }
     // A full pipe would stop the program.
     let _ = tokio::io::copy(&mut errors, &mut tokio::io::sink()).await;
-    last
+    said.make_contiguous().join("\n")
 }
 
-fn verdict(status: ExitStatus, last_words: &str) -> Result<(), HandlerError> {
-    let reason = match last_words {
-        "" => status.to_string(),
-        words => format!("{status}: {words}"),
+fn verdict(status: ExitStatus, said: &str) -> Result<(), HandlerError> {
+    let reason = match said.lines().last() {
+        None => status.to_string(),
+        Some(last) => format!("{status}: {last}"),
     };
     match status.code() {
         Some(0) => Ok(()),
-        Some(TRY_AGAIN) | None => Err(HandlerError::retry(reason)),
-        Some(_) => Err(HandlerError::reject(reason)),
+        Some(TRY_AGAIN) | None => Err(HandlerError::retry(reason).with_answer(said)),
+        Some(_) => Err(HandlerError::reject(reason).with_answer(said)),
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use runs_store::torture;
 
 use super::{Event, Handler, HandlerError};
 
@@ -63,7 +64,9 @@ fn append(open: &mut Option<Open>, path: &Path, json: &[u8]) -> io::Result<()> {
     line.extend_from_slice(json);
     line.push(b'\n');
     (&current.file).write_all(&line)?;
+    torture::point("file.written");
     current.file.sync_data()?;
+    torture::point("file.synced");
     *open = Some(current);
     Ok(())
 }

@@ -13,13 +13,14 @@ use serde_json::value::RawValue;
 use tallyfy_transport::Response;
 
 use super::signature::{SigningKey, signatures};
-use super::{Event, Handler, HandlerError};
+use super::{Event, Handler, HandlerError, MAX_ANSWER_BYTES};
 use crate::clock::Clock;
 
-/// How much of an answer is read: enough for a reason.
-const MAX_ANSWER_BYTES: usize = 4096;
 /// How much of an answer is repeated.
 const MAX_REASON_CHARS: usize = 200;
+
+/// A shorter word of a header or a URL may be any word.
+const SHORTEST_SECRET: usize = 8;
 
 /// How an event is put into a request (CloudEvents HTTP protocol binding, section 3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +40,21 @@ pub(crate) struct HttpTarget {
     pub(crate) mode: HttpMode,
     pub(crate) keys: Vec<SigningKey>,
     pub(crate) headers: HeaderMap,
+}
+
+impl HttpTarget {
+    /// What the other side said, without what it was told in confidence: many repeat a token that they refuse.
+    fn without_secrets(&self, said: &[u8]) -> String {
+        let mut said = String::from_utf8_lossy(said).into_owned();
+        let values = self.headers.values().filter_map(|value| value.to_str().ok());
+        // `Bearer` may be repeated without the token, and the token without `Bearer`.
+        let words = values.flat_map(str::split_whitespace);
+        let url = [self.url.path().trim_matches('/'), self.url.query().unwrap_or_default()];
+        for secret in words.chain(url).filter(|word| word.len() >= SHORTEST_SECRET) {
+            said = said.replace(secret, "[redacted]");
+        }
+        said
+    }
 }
 
 /// Posts each event, and counts it as delivered once it was answered with 2xx.
@@ -118,9 +134,10 @@ impl Handler for HttpHandler {
         {
             said.extend_from_slice(&chunk[..chunk.len().min(MAX_ANSWER_BYTES - said.len())]);
         }
+        let said = self.target.without_secrets(&said);
         let reason = reason(status, &said);
         let after = Response::new(status, headers, "").retry_after(self.clock.wall());
-        Err(verdict(status, reason, after))
+        Err(verdict(status, reason, after).with_answer(said))
     }
 }
 
@@ -142,8 +159,7 @@ fn verdict(status: StatusCode, reason: String, after: Option<Duration>) -> Handl
 }
 
 /// The status and what the receiver says, on one line.
-fn reason(status: StatusCode, said: &[u8]) -> String {
-    let said = String::from_utf8_lossy(said);
+fn reason(status: StatusCode, said: &str) -> String {
     let line: String = said
         .split_whitespace()
         .collect::<Vec<_>>()

@@ -3,6 +3,9 @@
 mod command;
 mod file;
 mod http;
+mod nats;
+mod sample;
+mod set_up;
 mod signature;
 mod stdout;
 
@@ -21,8 +24,13 @@ pub(crate) use command::{CommandHandler, CommandLine};
 pub(crate) use file::FileHandler;
 pub(crate) use http::HttpMode;
 pub(crate) use http::{HttpHandler, HttpTarget};
+pub(crate) use nats::{NatsHandler, NatsLogin, NatsTarget, Subject};
+pub(crate) use set_up::set_up;
 pub(crate) use signature::SigningKey;
 pub use stdout::StdoutHandler;
+
+/// How much of what the other side said is kept with a dead letter.
+const MAX_ANSWER_BYTES: usize = 4096;
 
 /// Something that reacts to events.
 ///
@@ -62,6 +70,8 @@ pub enum HandlerError {
         reason: Cow<'static, str>,
         /// The shortest wait.
         after: Option<Duration>,
+        /// See [`with_answer`](HandlerError::with_answer).
+        answer: Option<String>,
     },
     /// Nothing is wrong with the event: the handler cannot work at all, its disk is full for example. Every event waits,
     /// without an attempt being counted, and readiness says so. The reason is logged and must hold no secret.
@@ -79,6 +89,8 @@ pub enum HandlerError {
     Reject {
         /// What is wrong.
         reason: Cow<'static, str>,
+        /// See [`with_answer`](HandlerError::with_answer).
+        answer: Option<String>,
     },
 }
 
@@ -88,6 +100,7 @@ impl HandlerError {
         Self::Retry {
             reason: reason.to_string().into(),
             after: None,
+            answer: None,
         }
     }
 
@@ -96,6 +109,7 @@ impl HandlerError {
         Self::Retry {
             reason: reason.to_string().into(),
             after: Some(after),
+            answer: None,
         }
     }
 
@@ -117,7 +131,20 @@ impl HandlerError {
     pub fn reject(reason: impl std::fmt::Display) -> Self {
         Self::Reject {
             reason: reason.to_string().into(),
+            answer: None,
         }
+    }
+
+    /// Adds what the other side said, in more words than the reason. It is kept with a dead letter, up to 4 KiB, and must
+    /// hold no secret.
+    #[must_use]
+    pub fn with_answer(mut self, said: impl Into<String>) -> Self {
+        if let Self::Retry { answer, .. } | Self::Reject { answer, .. } = &mut self {
+            let mut said = said.into();
+            said.truncate(said.floor_char_boundary(MAX_ANSWER_BYTES));
+            *answer = Some(said).filter(|said| !said.trim().is_empty());
+        }
+        self
     }
 }
 

@@ -1,10 +1,13 @@
 //! Reads a request's body, within limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+
+use super::intake::{Arriving, Busy, Held, Intake};
 
 /// How much of a body that is too large is read and thrown away, as a multiple of the limit, before it is answered.
 ///
@@ -20,25 +23,40 @@ pub(crate) enum BodyError {
     TooSlow,
     /// The connection broke, or the framing was wrong.
     Broken,
+    /// There is no memory for it now.
+    Busy,
 }
 
-/// Reads a body that must arrive within `timeout` and be no longer than `limit`. It is never cut short.
-pub(crate) async fn read(
+impl From<Busy> for BodyError {
+    fn from(_: Busy) -> Self {
+        Self::Busy
+    }
+}
+
+/// Reads a body that must arrive within `timeout` and be no longer than `limit`. It is never cut short, and never
+/// decompressed.
+pub(super) async fn read(
     body: Body,
     declared: Option<u64>,
     limit: usize,
     timeout: Duration,
-) -> Result<Bytes, BodyError> {
+    intake: &Arc<Intake>,
+) -> Result<(Bytes, Held), BodyError> {
     let drained = limit.saturating_mul(DRAINED);
     if declared.is_some_and(|declared| usize::try_from(declared).map_or(true, |declared| declared > drained)) {
         return Err(BodyError::TooLarge);
     }
-    tokio::time::timeout(timeout, read_all(body, limit, drained))
-        .await
-        .unwrap_or(Err(BodyError::TooSlow))
+    let mut arriving = intake.begin();
+    let refused = arriving.refusal();
+    let read = tokio::time::timeout(timeout, read_all(body, limit, drained, &mut arriving));
+    let bytes = tokio::select! {
+        () = refused.cancelled() => return Err(BodyError::Busy),
+        read = read => read.unwrap_or(Err(BodyError::TooSlow))?,
+    };
+    Ok((bytes, arriving.arrived()?))
 }
 
-async fn read_all(mut body: Body, limit: usize, drained: usize) -> Result<Bytes, BodyError> {
+async fn read_all(mut body: Body, limit: usize, drained: usize, arriving: &mut Arriving) -> Result<Bytes, BodyError> {
     let mut bytes = BytesMut::new();
     let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
@@ -51,7 +69,9 @@ async fn read_all(mut body: Body, limit: usize, drained: usize) -> Result<Bytes,
         }
         if seen > limit {
             bytes = BytesMut::new();
+            arriving.shrink();
         } else {
+            arriving.grow(data.len())?;
             bytes.extend_from_slice(&data);
         }
     }

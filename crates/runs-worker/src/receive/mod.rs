@@ -4,7 +4,10 @@
 
 mod authenticate;
 mod body;
+mod intake;
+mod silence;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,17 +19,22 @@ use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, Method, StatusCode};
 use metrics::{counter, gauge};
-use runs_store::{Appended, NewNotification, NotificationHead, Store, StoreError, Subject};
+use runs_store::{Appended, NewNotification, NotificationHead, Subject, torture};
 use serde_json::json;
 use tallyfy_model::{OrgId, Webhook};
+use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::{Organization, ReceiveConfig};
+use crate::listener::KnownSender;
+use crate::overflow::{Inbox, Kept, Lost};
 
 use authenticate::{Authenticator, Refusal};
 use body::BodyError;
+use intake::Intake;
+pub(crate) use silence::Silence;
 
 /// The header that names the organization. HTTP compares names without regard to case; the vendor spells it both
 /// `X-Tallyfy-orgID` and `X-Tallyfy-OrgID`.
@@ -34,27 +42,48 @@ const ORG_HEADER: &str = "x-tallyfy-orgid";
 
 /// The receiving stage.
 pub(crate) struct Receiver {
-    store: Arc<dyn Store>,
+    inbox: Inbox,
     clock: Clock,
     authenticator: Authenticator,
     max_body_bytes: usize,
     body_timeout: Duration,
+    heard: HashMap<OrgId, watch::Sender<()>>,
+    silence_warning: Duration,
+    losses: watch::Sender<u64>,
+    intake: Arc<Intake>,
 }
 
 impl Receiver {
-    pub(crate) fn new(
-        store: Arc<dyn Store>,
-        clock: Clock,
-        organizations: &[Organization],
-        config: &ReceiveConfig,
-    ) -> Self {
+    pub(crate) fn new(inbox: Inbox, clock: Clock, organizations: &[Organization], config: &ReceiveConfig) -> Self {
         Self {
-            store,
+            inbox,
             clock,
             authenticator: Authenticator::new(organizations),
             max_body_bytes: config.max_body_bytes.get(),
             body_timeout: config.body_timeout,
+            heard: organizations
+                .iter()
+                .map(|organization| (organization.id.clone(), watch::Sender::new(())))
+                .collect(),
+            silence_warning: config.silence_warning,
+            losses: watch::Sender::new(0),
+            intake: Intake::new(config.max_bytes_in_hand.get(), config.max_waiting.get()),
         }
+    }
+
+    /// Changes when a genuine webhook was turned away, so that something may have changed of which nobody will tell.
+    pub(crate) fn losses(&self) -> watch::Receiver<u64> {
+        self.losses.subscribe()
+    }
+
+    /// What warns when nothing comes in.
+    pub(crate) fn silences(&self) -> Vec<Silence> {
+        let silence = |(org, heard): (&OrgId, &watch::Sender<()>)| Silence {
+            org: org.clone(),
+            heard: heard.subscribe(),
+            longest: self.silence_warning,
+        };
+        self.heard.iter().map(silence).collect()
     }
 
     /// The public routes: one.
@@ -70,14 +99,19 @@ impl Receiver {
         let notification = read_notification(org, body, received_at);
         let id = notification.id;
         let line = Line::of(&notification);
-        match self.store.append(notification, self.clock.now()).await {
-            Ok(appended) => {
+        torture::point("receive.before-append");
+        match self.inbox.keep(notification).await {
+            Ok(kept) => {
+                torture::point("receive.appended");
                 gauge!("runs_worker_last_notification_timestamp_seconds").set(seconds(received_at));
-                line.log(&appended);
-                match appended {
-                    Appended::Stored => Answer::Stored(id),
-                    Appended::Unrecognized => Answer::Unrecognized(id),
-                    Appended::Duplicate { of, .. } => Answer::Duplicate(of),
+                if let Some(heard) = self.heard.get(org) {
+                    heard.send_replace(());
+                }
+                line.log(&kept);
+                match kept {
+                    Kept::Store(Appended::Stored) | Kept::Journal => Answer::Stored(id),
+                    Kept::Store(Appended::Unrecognized) => Answer::Unrecognized(id),
+                    Kept::Store(Appended::Duplicate { of, .. }) => Answer::Duplicate(of),
                 }
             }
             Err(error) => {
@@ -107,6 +141,10 @@ async fn webhook(
         counter!("runs_worker_webhooks_refused_total", "reason" => reason).increment(1);
         // Whoever knows the secret sends only once, so this webhook is gone. Anybody else is not worth a line.
         match answer {
+            Answer::NotStored | Answer::Busy | Answer::TooLarge(_) | Answer::TooSlow | Answer::Broken => {
+                receiver.losses.send_modify(|losses| *losses = losses.wrapping_add(1));
+                warn!(reason, "webhook refused");
+            }
             Answer::NotFound | Answer::WrongMethod => debug!(reason, "webhook refused"),
             _ => warn!(reason, "webhook refused"),
         }
@@ -135,9 +173,14 @@ async fn answer(
     let declared = headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
-    match body::read(body, declared, receiver.max_body_bytes, receiver.body_timeout).await {
-        Ok(body) if body.is_empty() => Answer::Empty,
-        Ok(body) => receiver.receive(org, body).await,
+    let (limit, timeout) = (receiver.max_body_bytes, receiver.body_timeout);
+    match body::read(body, declared, limit, timeout, &receiver.intake).await {
+        Ok((body, _)) if body.is_empty() => Answer::Empty,
+        Ok((body, _held)) => match receiver.intake.wait_for_store() {
+            Ok(_waiting) => receiver.receive(org, body).await,
+            Err(intake::Busy) => Answer::Busy,
+        },
+        Err(BodyError::Busy) => Answer::Busy,
         Err(BodyError::TooLarge) => Answer::TooLarge(receiver.max_body_bytes),
         Err(BodyError::TooSlow) => Answer::TooSlow,
         Err(BodyError::Broken) => Answer::Broken,
@@ -216,7 +259,7 @@ impl Line {
         }
     }
 
-    fn log(&self, appended: &Appended) {
+    fn log(&self, kept: &Kept) {
         let Self {
             id,
             org,
@@ -226,24 +269,25 @@ impl Line {
             event,
             bytes,
         } = self;
-        let outcome = match appended {
-            Appended::Stored => "stored",
-            Appended::Unrecognized => "unrecognized",
-            Appended::Duplicate { .. } => "duplicate",
+        let outcome = match kept {
+            Kept::Store(Appended::Stored) => "stored",
+            Kept::Store(Appended::Unrecognized) => "unrecognized",
+            Kept::Store(Appended::Duplicate { .. }) => "duplicate",
+            Kept::Journal => "journaled",
         };
         counter!("runs_worker_notifications_total", "org" => org.to_string(), "kind" => kind.clone(), "outcome" => outcome)
             .increment(1);
-        match appended {
-            Appended::Duplicate { of, due_again } => {
+        match kept {
+            Kept::Store(Appended::Duplicate { of, due_again }) => {
                 info!(%org, run, task, notification = %of, kind, event, bytes, outcome, due_again, "notification");
             }
-            Appended::Stored | Appended::Unrecognized => {
+            Kept::Store(Appended::Stored | Appended::Unrecognized) | Kept::Journal => {
                 info!(%org, run, task, notification = %id, kind, event, bytes, outcome, "notification");
             }
         }
     }
 
-    fn log_lost(&self, reason: &StoreError) {
+    fn log_lost(&self, reason: &Lost) {
         let Self {
             id,
             org,
@@ -275,6 +319,7 @@ enum Answer {
     WrongMethod,
     TooSlow,
     TooLarge(usize),
+    Busy,
     NotStored,
 }
 
@@ -290,6 +335,7 @@ impl Answer {
             Self::WrongMethod => Some("wrong method"),
             Self::TooSlow => Some("too slow"),
             Self::TooLarge(_) => Some("too large"),
+            Self::Busy => Some("busy"),
             Self::NotStored => Some("not stored"),
         }
     }
@@ -297,6 +343,7 @@ impl Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
+        let known_sender = !matches!(self, Self::NotFound);
         let (status, body) = match self {
             Self::Stored(id) => (
                 StatusCode::ACCEPTED,
@@ -329,12 +376,19 @@ impl IntoResponse for Answer {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 json!({"error": format!("the body is larger than {limit} bytes")}),
             ),
+            Self::Busy => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                json!({"error": "too many webhooks at a time"}),
+            ),
             Self::NotStored => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 json!({"error": "the notification could not be stored"}),
             ),
         };
         let mut response = (status, Json(body)).into_response();
+        if known_sender {
+            response.extensions_mut().insert(KnownSender);
+        }
         if status == StatusCode::METHOD_NOT_ALLOWED {
             response
                 .headers_mut()

@@ -2,13 +2,14 @@
 
 use jiff::Timestamp;
 use metrics::{counter, histogram};
-use runs_store::{DueRefresh, Standing, StoreError, Subject};
+use runs_store::{DueRefresh, Lane, PostponeCause, Postponement, Standing, StoreError, Subject, torture};
 use tallyfy_model::{RunId, TaskId};
 use tallyfy_runs::Error;
 use tracing::{debug, error, info, warn};
 
 use crate::event::EventType;
 use crate::telemetry;
+use crate::wait::insist;
 
 use super::Refresher;
 use super::decide::{Decider, Decision, Step};
@@ -36,20 +37,28 @@ impl Refresher {
 
     async fn attempt_run(&self, due: &DueRefresh, run: &RunId, started: Timestamp) -> TokenVerdict {
         let fetched_at = self.clock.wall();
-        let fetched = self.client.get_run(run, &self.config.get_run_options()).await;
+        let options = self.config.get_run_options();
+        let Some(fetched) = self.unless_given_back(due, self.client.get_run(run, &options)).await else {
+            return TokenVerdict::Unknown;
+        };
+        torture::point("refresh.fetched");
         let decider = self.decider(due, started, fetched_at);
         let decision = match &fetched {
             Ok(run) => decider.fetched(run),
             Err(error) => decider.failed(error),
         };
         self.carry_out(due, decision).await;
+        torture::point("refresh.ended");
         verdict(fetched.as_ref().err())
     }
 
     /// Asks which run a task belongs to. The run becomes due with the task's notifications.
     async fn attempt_task(&self, due: &DueRefresh, task_id: &TaskId, started: Timestamp) -> TokenVerdict {
         let fetched_at = self.clock.wall();
-        let fetched = self.client.get_task(task_id).await;
+        let Some(fetched) = self.unless_given_back(due, self.client.get_task(task_id)).await else {
+            return TokenVerdict::Unknown;
+        };
+        torture::point("refresh.task-fetched");
         let decider = self.decider(due, started, fetched_at);
         let org = &due.org;
         match &fetched {
@@ -70,6 +79,23 @@ impl Refresher {
             Err(error) => self.carry_out(due, decider.failed(error)).await,
         }
         verdict(fetched.as_ref().err())
+    }
+
+    /// What is fetched; `None` if the worker stops first, and what was due is given back.
+    async fn unless_given_back<T>(&self, due: &DueRefresh, fetch: impl Future<Output = T>) -> Option<T> {
+        let fetched = self.give_back.run_until_cancelled(fetch).await;
+        if fetched.is_none() {
+            let now = self.clock.now();
+            let untried = Postponement {
+                until: now,
+                cause: PostponeCause::NotTried,
+                reason: "the worker stopped before the budget had a request left".to_owned(),
+            };
+            if let Err(error) = self.store.postpone(&due.lease, untried, now).await {
+                log_store_trouble(due, &error);
+            }
+        }
+        fetched
     }
 
     fn decider<'a>(&'a self, due: &'a DueRefresh, started: Timestamp, fetched_at: Timestamp) -> Decider<'a> {
@@ -109,19 +135,41 @@ impl Refresher {
                     .map(|event| event.id.to_string())
                     .unwrap_or_default();
                 let event_type = event_type.map(EventType::as_str).unwrap_or_default();
-                match self.store.commit_refresh(&due.lease, refreshed, now).await {
-                    Ok(()) => info!(%org, run, task, outcome, event, event_type, changes, notifications, "refresh"),
+                let commit = || self.store.commit_refresh(&due.lease, refreshed.clone(), now);
+                match insist(self.config.lease, commit).await {
+                    Ok(()) => {
+                        self.look_again(due, decision.look_again).await;
+                        info!(%org, run, task, outcome, event, event_type, changes, notifications, "refresh");
+                        if due.lane == Lane::Sweep && notifications == 0 && !event.is_empty() {
+                            counter!("runs_worker_missed_webhooks_total", "org" => org.to_string()).increment(1);
+                            warn!(%org, run, event, event_type, "no webhook told of this, a sweep found it");
+                        }
+                    }
                     Err(error) => log_store_trouble(due, &error),
                 }
             }
             Step::Postpone(postponement) => {
+                torture::point("refresh.before-postpone");
                 let again_at = postponement.until;
                 let reason = postponement.reason.clone();
-                match self.store.postpone(&due.lease, postponement, now).await {
+                let postpone = || self.store.postpone(&due.lease, postponement.clone(), now);
+                match insist(self.config.lease, postpone).await {
                     Ok(()) => warn!(%org, run, task, outcome, reason, failures, notifications, %again_at, "refresh"),
                     Err(error) => log_store_trouble(due, &error),
                 }
             }
+        }
+    }
+}
+
+impl Refresher {
+    /// Makes a run due once more. If that is forgotten in a crash, the sweep at the next start does it.
+    async fn look_again(&self, due: &DueRefresh, at: Option<Timestamp>) {
+        let (Some(at), Subject::Run(run)) = (at, &due.subject) else {
+            return;
+        };
+        if let Err(error) = self.store.request_refresh(&due.org, run, Lane::Retry, at).await {
+            log_store_trouble(due, &error);
         }
     }
 }

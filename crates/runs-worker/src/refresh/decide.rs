@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use runs_store::{
     DueRefresh, HandlerName, Lane, NewEvent, PostponeCause, Postponement, Recipients, Refreshed, Snapshot, Standing,
-    Subject,
+    Subject, Version,
 };
-use tallyfy_model::Run;
-use tallyfy_runs::{Change, Error, behind, changes};
+use tallyfy_model::{Announced, ApiTime, Run};
+use tallyfy_runs::{Behind, Change, Error, behind, changes};
+use tallyfy_transport::ErrorKind;
 use tracing::{error, warn};
 
 use crate::backoff::Backoff;
@@ -16,18 +17,27 @@ use crate::clock::later;
 use crate::config::RefreshConfig;
 use crate::event::{EventType, Occurrence};
 use crate::filter::{self, EventFilter, Facts};
+use crate::reconcile;
 use crate::telemetry;
 
 /// The wait before a run that was older than its notification is fetched again for the first time. It doubles each time,
 /// and is never shorter than the refresh window.
 const STALE_WAIT: Duration = Duration::from_millis(500);
 
+/// How long what was claimed before the circuit opened is left alone.
+const WHILE_DOWN: Duration = Duration::from_secs(1);
+
 /// How often a task is asked for that is not found, or not to be seen: for some three hours, with the default waits.
 const TASK_TRIES: u32 = 20;
+
+/// How much earlier than its webhook a change may have been made, by a clock that is not ours.
+const SOONER: SignedDuration = SignedDuration::from_secs(2);
 
 /// What is to be done, and its name in logs and metrics.
 pub(super) struct Decision {
     pub(super) outcome: &'static str,
+    /// When the run is to be looked at once more, because nothing shows whether the answer was new enough.
+    pub(super) look_again: Option<Timestamp>,
     pub(super) step: Step,
 }
 
@@ -64,10 +74,20 @@ impl Decider<'_> {
     /// The API sent the run.
     pub(super) fn fetched(&self, run: &Run) -> Decision {
         let due = self.due;
+        let before = self.last_seen();
         let lag = due
             .notifications
             .iter()
-            .find_map(|notification| behind(run, &notification.head.announced));
+            .find_map(|notification| behind(run, &notification.head.announced))
+            .or_else(|| older_than(before.as_ref()?, run));
+        let version = reconcile::version(run, Some(self.fetched_at));
+        let is_older_than_listed = due
+            .listed
+            .as_deref()
+            .is_some_and(|listed| reconcile::is_older(&version.text, listed));
+        let lag = lag
+            .map(|lag| lag.to_string())
+            .or_else(|| is_older_than_listed.then(|| "last updated before the run list says".to_owned()));
         if let Some(lag) = &lag
             && due.stale_reads < self.config.stale_retries
         {
@@ -81,7 +101,7 @@ impl Decider<'_> {
                 format!("older than announced: {lag}"),
             );
         }
-        let changes = self.changes(run);
+        let changes = self.changes(before.as_ref(), run);
         // Without its snapshot, which was old and is gone, a run is as good as never seen.
         let standing = match (due.standing, &due.snapshot) {
             (Standing::Present, None) => Standing::Unseen,
@@ -104,14 +124,37 @@ impl Decider<'_> {
             stale: lag.is_some(),
             ..self.occurrence(event_type, run.id())
         };
-        self.commit(
+        let decision = self.commit(
             outcome,
             Standing::Present,
-            Some(snapshot),
+            Some((snapshot, version)),
             event_type,
             occurrence,
             changes.len(),
-        )
+        );
+        Decision {
+            look_again: self.is_doubtful(run).then(|| later(self.now, self.config.second_look)),
+            ..decision
+        }
+    }
+
+    /// Whether a notification announced a change without any time, and the run shows none that could be it: either the
+    /// change does not show, as a comment does not, or the answer came from a replica that lags behind.
+    fn is_doubtful(&self, run: &Run) -> bool {
+        let updated = run.last_updated.get().and_then(ApiTime::timestamp);
+        self.due.notifications.iter().any(|notification| {
+            let Announced {
+                run_last_updated: None,
+                run_completed_at: None,
+                run_archived_at: None,
+                task_completed_at: None,
+                ..
+            } = notification.head.announced
+            else {
+                return false;
+            };
+            updated.is_none_or(|updated| notification.received_at.duration_since(updated) > SOONER)
+        })
     }
 
     /// The API sent no run.
@@ -122,6 +165,10 @@ impl Decider<'_> {
             Error::NoAccess { .. } => (Standing::NoAccess, EventType::Inaccessible, "no access"),
             Error::TokenRefused { .. } | Error::Credentials { .. } => {
                 return self.postpone("token refused", PostponeCause::NotTried, Duration::ZERO, reason);
+            }
+            // It was not even asked for: the API is down, which is no fault of the run's.
+            Error::NotReachable(source) if source.kind() == ErrorKind::CircuitOpen => {
+                return self.postpone("circuit open", PostponeCause::NotTried, WHILE_DOWN, reason);
             }
             Error::RateLimited { retry_after, .. } => {
                 return self.postpone(
@@ -164,19 +211,23 @@ impl Decider<'_> {
             event_type: None,
             changes: 0,
         };
-        Decision { outcome, step }
+        Decision {
+            outcome,
+            look_again: None,
+            step,
+        }
     }
 
     /// What is different from the last snapshot; nothing if there is none.
-    fn changes(&self, run: &Run) -> Vec<Change> {
-        if self.due.snapshot.is_none() {
-            return Vec::new();
+    fn changes(&self, before: Option<&Run>, run: &Run) -> Vec<Change> {
+        match (before, &self.due.snapshot) {
+            (Some(before), _) => changes(before, run),
+            (None, None) => Vec::new(),
+            (None, Some(_)) => {
+                error!(org = %self.due.org, run = %run.id(), "the last snapshot cannot be read; what changed since is unknown");
+                Vec::new()
+            }
         }
-        if let Some(before) = self.last_seen() {
-            return changes(&before, run);
-        }
-        error!(org = %self.due.org, run = %run.id(), "the last snapshot cannot be read; what changed since is unknown");
-        Vec::new()
     }
 
     fn occurrence<'o>(&'o self, event_type: EventType, run_id: &'o tallyfy_model::RunId) -> Occurrence<'o> {
@@ -198,17 +249,22 @@ impl Decider<'_> {
         &self,
         outcome: &'static str,
         standing: Standing,
-        snapshot: Option<Snapshot>,
+        seen: Option<(Snapshot, Version)>,
         event_type: Option<EventType>,
         occurrence: impl FnOnce(EventType) -> Occurrence<'o>,
         changes: usize,
     ) -> Decision {
+        let (snapshot, version) = seen.unzip();
         let written = event_type.map(|event_type| self.write(&occurrence(event_type)));
         match written.transpose().map(Option::flatten) {
             Ok(event) => Decision {
                 outcome,
+                look_again: None,
                 step: Step::Commit {
-                    refreshed: self.refreshed(standing, snapshot, event),
+                    refreshed: Refreshed {
+                        version,
+                        ..self.refreshed(standing, snapshot, event)
+                    },
                     event_type,
                     changes,
                 },
@@ -251,6 +307,7 @@ impl Decider<'_> {
         Refreshed {
             standing,
             snapshot,
+            version: None,
             event,
             not_before: later(self.started, self.config.window),
         }
@@ -262,7 +319,11 @@ impl Decider<'_> {
             cause,
             reason,
         });
-        Decision { outcome, step }
+        Decision {
+            outcome,
+            look_again: None,
+            step,
+        }
     }
 
     fn failed_for_now(&self, reason: String) -> Decision {
@@ -281,4 +342,11 @@ impl Decider<'_> {
         };
         backoff.wait(tries, self.random)
     }
+}
+
+/// How a run is older than it was seen before. A replica that lags behind may answer an announcement without times.
+fn older_than(before: &Run, run: &Run) -> Option<Behind> {
+    let mut known = Announced::default();
+    known.run_last_updated = before.last_updated.get().cloned();
+    behind(run, &known)
 }

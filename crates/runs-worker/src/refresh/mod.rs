@@ -10,10 +10,11 @@ mod gate;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runs_store::{Claim, HandlerName, Store};
+use runs_store::{Claim, HandlerName, Lane, Lanes, Store, torture};
 use tallyfy_runs::Client;
-use tallyfy_transport::RateLimiter;
+use tallyfy_transport::{CircuitBreaker, CircuitState, RateLimiter};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -27,18 +28,28 @@ use attempt::TokenVerdict;
 use gate::Passage;
 pub(crate) use gate::TokenGate;
 
+/// How long what a sweep found may wait behind everything else.
+const SWEEPS_WAIT: Duration = Duration::from_secs(60);
+/// How soon it is seen, when the worker stops, that what is left waits for the budget.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// The refreshing stage of one organization.
 #[derive(Clone)]
 pub(crate) struct Refresher {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Clock,
     pub(crate) client: Client,
+    pub(crate) breaker: CircuitBreaker,
     pub(crate) limiter: RateLimiter,
+    /// What sweeps may use of that, and the fetches that they lead to.
+    pub(crate) share: RateLimiter,
     pub(crate) gate: Arc<TokenGate>,
     pub(crate) config: RefreshConfig,
     pub(crate) guest_links: bool,
     /// Who wants which events.
     pub(crate) handlers: Arc<[(HandlerName, EventFilter)]>,
+    /// Cancelled when what is not fetched yet is to be given back.
+    pub(crate) give_back: CancellationToken,
 }
 
 impl Refresher {
@@ -46,12 +57,21 @@ impl Refresher {
     pub(crate) async fn run(self, stop: CancellationToken, grace: Duration) {
         let mut wait = Wait::new(self.store.wakeups().due, self.clock.clone());
         let mut in_hand = JoinSet::new();
+        let mut last_swept = Instant::now();
         while !stop.is_cancelled() {
             while in_hand.try_join_next().is_some() {}
             if in_hand.len() >= self.config.concurrency.get() {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     _ = in_hand.join_next() => {}
+                }
+                continue;
+            }
+            // While the API as a whole is down, nothing is tried, and nothing counts as failed.
+            if let CircuitState::Open(until) = self.breaker.state() {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep_until(until) => {}
                 }
                 continue;
             }
@@ -70,15 +90,27 @@ impl Refresher {
                 lease: self.config.lease,
                 limit: 1,
             };
-            match self.store.claim_due(self.client.org(), claim).await {
+            // What sweeps found goes last, but not never: a flood of notifications may not keep their share from them.
+            let lanes = match self.share.is_ready() {
+                false => Lanes::WithoutSweeps,
+                true if last_swept.elapsed() >= SWEEPS_WAIT => Lanes::SweepsFirst,
+                true => Lanes::All,
+            };
+            match self.store.claim_due(self.client.org(), lanes, claim).await {
                 Ok(claimed) if claimed.work.is_empty() => wait.for_work(claimed.next_due, &stop).await,
                 Ok(claimed) => {
+                    torture::point("refresh.claimed");
                     for due in claimed.work {
+                        if due.lane == Lane::Sweep {
+                            last_swept = Instant::now();
+                            let _taken = self.share.try_acquire();
+                        }
                         in_hand.spawn(self.clone().refresh(due));
                     }
                     if passage == Passage::Trial {
                         // Alone: while the token is doubtful, one request shows as much as many.
-                        while in_hand.join_next().await.is_some() {}
+                        stop.run_until_cancelled(async { while in_hand.join_next().await.is_some() {} })
+                            .await;
                     }
                 }
                 Err(error) => {
@@ -87,11 +119,23 @@ impl Refresher {
                 }
             }
         }
-        if tokio::time::timeout(grace, async { while in_hand.join_next().await.is_some() {} })
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(grace, self.finish(&mut in_hand)).await.is_err() {
             warn!(org = %self.client.org(), unfinished = in_hand.len(), "refreshes did not end in time; they stay due");
+        }
+    }
+
+    /// Lets what is in hand come to its end. What waits for a request of the budget is given back instead: that may take
+    /// an hour.
+    async fn finish(&self, in_hand: &mut JoinSet<()>) {
+        while !in_hand.is_empty() {
+            if in_hand.len() <= self.limiter.waiting() {
+                self.give_back.cancel();
+            }
+            let look_again = tokio::time::sleep(LOOK_AGAIN);
+            tokio::select! {
+                _ = in_hand.join_next() => {}
+                () = look_again => {}
+            }
         }
     }
 

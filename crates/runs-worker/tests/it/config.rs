@@ -273,12 +273,14 @@ fn what_the_pages_show_loads() {
         "handlers/file.md",
         "handlers/http.md",
         "handlers/command.md",
+        "handlers/nats.md",
+        "webhook-to-database.md",
     ] {
         let text = std::fs::read_to_string(docs.join(page)).unwrap();
         for toml in text.split("```toml\n").skip(1) {
             let folder = tempfile::tempdir().unwrap();
-            let toml = toml.split("```").next().unwrap();
-            let loaded = load(&file(folder.path(), toml), &environment(&THREE), true);
+            let toml = toml.split("```").next().unwrap().replace("./store-event", "/bin/sh");
+            let loaded = load(&file(folder.path(), &toml), &environment(&THREE), true);
             assert_eq!(
                 loaded
                     .unwrap_or_else(|error| panic!("{page}: {error}"))
@@ -291,7 +293,7 @@ fn what_the_pages_show_loads() {
             shown += 1;
         }
     }
-    assert_eq!(shown, 5);
+    assert_eq!(shown, 7);
 }
 
 #[test]
@@ -370,10 +372,59 @@ fn everything_that_is_wrong_with_every_handler_is_told_at_once() {
         type = "http"
 
         [[handlers]]
+        name = "g"
+        type = "nats"
+        nats.servers = ["nats://example.com", "tls://LEAK:LEAK@example.com", "gopher://x"]
+        nats.subject = "runs.{rum}"
+        nats.token = "LEAK"
+        nats.user = "u"
+
+        [[handlers]]
+        name = "h"
+        type = "file"
+        path = "events.jsonl"
+        nats.servers = ["tls://example.com"]
+
+        [[handlers]]
         name = "e f"
         signing_keys_file = "/nowhere/keys"
     "#;
     let message = refusal(toml, &THREE);
     assert!(!message.contains("LEAK"), "{message}");
     insta::assert_snapshot!("wrong_handlers", message);
+}
+
+#[test]
+fn a_client_may_stand_in_the_place_of_a_token() {
+    let toml = r#"
+        [[organizations]]
+        id = "acme"
+        client_id = "17"
+        client_secret = "LEAK"
+        webhook_secrets = ["one-secret"]
+    "#;
+    let folder = tempfile::tempdir().unwrap();
+    let loaded = load(&file(folder.path(), toml), &environment(&[]), true).unwrap();
+    let TokenSetting::Client { id, auth_url, .. } = &loaded.organizations[0].token else {
+        panic!("{:?}", loaded.organizations[0].token)
+    };
+    assert_eq!((id.as_str(), auth_url.as_str()), ("17", "https://account.tallyfy.com"));
+    assert!(!format!("{loaded:?}").contains("LEAK"));
+
+    let wrong = r#"
+        [[organizations]]
+        id = "acme"
+        token = "LEAK"
+        client_id = "17"
+        webhook_secrets = ["one-secret"]
+
+        [[organizations]]
+        id = "globex"
+        client_secret_file = "/nowhere/secret"
+        auth_url = "http://LEAK:LEAK@example.com"
+        webhook_secrets = ["another-secret"]
+    "#;
+    let message = refusal(wrong, &[]);
+    assert!(!message.contains("LEAK"), "{message}");
+    insta::assert_snapshot!("wrong_clients", message);
 }

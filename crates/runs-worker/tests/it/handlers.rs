@@ -16,11 +16,11 @@ use tokio::sync::mpsc;
 
 use crate::world::{Api, file_builder, get, post, run};
 
-const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-const OLD_KEY: &str = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA==";
+pub(crate) const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const OLD_KEY: &str = "whsec_c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA==";
 
 /// A worker of the organization `acme` with these handlers.
-async fn start(folder: &TempDir, handlers: &str) -> Worker {
+pub(crate) async fn start(folder: &TempDir, handlers: &str) -> Worker {
     let file = folder.path().join("worker.toml");
     let organization =
         "[[organizations]]\nid = \"acme\"\ntoken = \"t0ken-t0ken\"\nwebhook_secrets = [\"correct-horse-battery\"]\n";
@@ -32,7 +32,7 @@ async fn start(folder: &TempDir, handlers: &str) -> Worker {
     file_builder(folder, &file).transport(api).start().await.unwrap()
 }
 
-async fn notify(worker: &Worker, run: &str) {
+pub(crate) async fn notify(worker: &Worker, run: &str) {
     let body = format!(r#"{{"event":"task.assigned","process":{{"id":"{run}"}}}}"#);
     let headers = [("x-tallyfy-orgid", "acme")];
     let (status, _) = post(
@@ -45,10 +45,10 @@ async fn notify(worker: &Worker, run: &str) {
     assert_eq!(status, 202);
 }
 
-type Received = (HeaderMap, Bytes);
+pub(crate) type Received = (HeaderMap, Bytes);
 
 /// A receiver that answers with these statuses, the last one again and again.
-async fn receiver(statuses: &[u16]) -> (String, mpsc::UnboundedReceiver<Received>) {
+pub(crate) async fn receiver(statuses: &[u16]) -> (String, mpsc::UnboundedReceiver<Received>) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let statuses = Arc::new(Mutex::new(statuses.to_vec()));
     let answer = move |headers: HeaderMap, body: Bytes| {
@@ -319,4 +319,86 @@ async fn a_program_that_takes_too_long_is_killed_with_everything_that_it_started
     .await;
     assert!(!late.exists());
     worker.stop().await;
+}
+
+/// The dead letters of a worker that has ended.
+fn dead_letters(folder: &TempDir) -> Vec<runs_store::DeadLetter> {
+    let store = runs_store::sqlite::SqliteOperator::open(folder.path().join("data/runs.db")).unwrap();
+    store.dead_letters(&runs_store::Query::default(), 10).unwrap()
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_old_is_given_up_when_a_try_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, mut received) = receiver(&[503]).await;
+    let handler = format!("[[handlers]]\nname = \"crm\"\ntype = \"http\"\nurl = \"{url}\"\nmax_age = \"1ms\"");
+    let worker = start(&folder, &handler).await;
+    notify(&worker, "r1").await;
+    received.recv().await.unwrap();
+    let letters = loop {
+        let letters = dead_letters(&folder);
+        if !letters.is_empty() {
+            break letters;
+        }
+        tokio::task::yield_now().await;
+    };
+    worker.stop().await;
+    let reason = &letters[0].reason;
+    assert!(
+        reason.starts_with("after 1ms, at try ") && reason.ends_with(": answered 503: because of reasons"),
+        "{reason}"
+    );
+    assert_eq!(letters[0].answer.as_deref(), Some("because\nof reasons"));
+}
+
+/// Runs `handlers test` with this configuration: what it prints, and its exit status.
+async fn try_handler(folder: &TempDir, handlers: &str, name: &str) -> (String, i32) {
+    let file = folder.path().join("try.toml");
+    let organization = "[[organizations]]\nid = \"acme\"\ntoken = \"t0ken-t0ken\"\n";
+    fs::write(&file, format!("{organization}\n{handlers}")).unwrap();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_runs-worker"));
+    command
+        .args(["handlers", "test", name, "--config"])
+        .arg(file)
+        .env_clear();
+    let output = command.output().await.unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (text, output.status.code().unwrap())
+}
+
+#[tokio::test]
+async fn a_handler_can_be_tried_with_a_sample() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, mut received) = receiver(&[200, 422, 410]).await;
+    let handlers = format!("[[handlers]]\nname = \"crm\"\ntype = \"http\"\nurl = \"{url}\"");
+    let (said, status) = try_handler(&folder, &handlers, "crm").await;
+    assert!(
+        said.starts_with("crm has taken the sample event ") && status == 0,
+        "{said}"
+    );
+    let (_, body) = received.recv().await.unwrap();
+    let event = json(&body);
+    assert_eq!(
+        (&event["subject"], &event["data"]["changes"][0]["kind"]),
+        (&"sample".into(), &"task.completed".into())
+    );
+
+    let (said, status) = try_handler(&folder, &handlers, "crm").await;
+    assert_eq!(
+        (said.as_str(), status),
+        (
+            "runs-worker: crm: answered 422: because of reasons; it would be a dead letter\nbecause\nof reasons\n",
+            1
+        )
+    );
+    let (said, status) = try_handler(&folder, &handlers, "crm").await;
+    assert!(
+        said.contains("events would wait until the worker is started again") && status == 1,
+        "{said}"
+    );
+    let (said, status) = try_handler(&folder, &handlers, "cmr").await;
+    assert_eq!(
+        (said.as_str(), status),
+        ("runs-worker: there is no handler `cmr`; expected `crm`\n", 2)
+    );
 }

@@ -5,7 +5,11 @@
 mod cli;
 mod config;
 mod handlers;
+mod internet;
+mod nats;
+mod odd_store;
 mod operate;
 mod pipeline;
 mod receive;
+mod strangers;
 mod world;

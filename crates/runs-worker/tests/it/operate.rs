@@ -41,7 +41,7 @@ async fn a_dead_letter_is_seen_and_sent_again_while_the_worker_runs() {
         if is_open.load(Ordering::Relaxed) {
             Ok(())
         } else {
-            Err(HandlerError::reject("it is closed"))
+            Err(HandlerError::reject("it is closed").with_answer("come back\ntomorrow"))
         }
     });
     let worker = builder(&folder, &[])
@@ -65,6 +65,12 @@ async fn a_dead_letter_is_seen_and_sent_again_while_the_worker_runs() {
         (&"crm".into(), &"it is closed".into())
     );
     assert_eq!(letter["event"], first.id().to_string());
+    assert_eq!(letter["answer"], "come back\ntomorrow");
+    let (shown, _) = command(data_dir(&worker), &["dead-letters", "show", &first.id().to_string()]);
+    assert!(
+        shown.contains("for crm: it is closed") && shown.ends_with("  answer\n    come back\n    tomorrow\n"),
+        "{shown}"
+    );
     assert_eq!(
         rows(data_dir(&worker), &["events", "list", "--run", "r1"])[0]["given_up_for"][0],
         "crm"
@@ -133,4 +139,55 @@ fn without_a_store_the_place_is_named() {
         said.contains("runs.db") && said.contains("the worker makes it"),
         "{said}"
     );
+}
+
+/// Flips some bits.
+fn overwrite(file: &Path, what: &[u8], with: &[u8]) {
+    let mut bytes = std::fs::read(file).unwrap();
+    let place = bytes.windows(what.len()).position(|window| window == what).unwrap();
+    bytes[place..place + with.len()].copy_from_slice(with);
+    std::fs::write(file, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn the_store_and_the_journal_are_examined_from_end_to_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = command(&folder.path().join("data"), &["verify-store"]);
+    assert_eq!(nowhere.1, 3, "{}", nowhere.0);
+    let (relay, mut events) = Relay::new(|_| Ok(()));
+    let worker = builder(&folder, &[])
+        .transport(Api::new(|_, _| (200, run("r1", r#""status":"active""#))))
+        .handler("crm", relay)
+        .start()
+        .await
+        .unwrap();
+    webhook(&worker, r#"{"event":"process.launched","process":{"id":"r1"}}"#).await;
+    events.recv().await.unwrap();
+    let data_dir = data_dir(&worker).to_owned();
+    let (text, status) = command(&data_dir, &["verify-store"]);
+    assert!(status == 0 && text.contains("is sound and in use by process"), "{text}");
+    assert!(
+        text.contains("1 runs and tasks, 1 notifications (0 pending), 1 events"),
+        "{text}"
+    );
+    assert!(
+        text.contains("overflow.journal is whole, 0 notifications wait in it"),
+        "{text}"
+    );
+    worker.stop().await;
+
+    overwrite(&data_dir.join("runs.db"), b"\"specversion\"", b"\"spec version ");
+    let journal = data_dir.join("overflow/overflow.journal");
+    let mut bytes = std::fs::read(&journal).unwrap();
+    bytes[4096..4100].copy_from_slice(b"torn");
+    std::fs::write(&journal, bytes).unwrap();
+    let (text, status) = command(&data_dir, &["verify-store"]);
+    let text = text.replace(&data_dir.display().to_string(), "[data]");
+    insta::with_settings!({filters => vec![("event [0-9a-f]{32}", "event [id]")]}, {
+        insta::assert_snapshot!(format!("{text}exit status {status}"), @r"
+        FAIL  store: event [id] is no JSON any more
+        FAIL  overflow journal: [data]/overflow/overflow.journal is damaged in 1 places, 28 bytes in all; 0 notifications in it are whole and are stored when the worker starts
+        exit status 1
+        ");
+    });
 }

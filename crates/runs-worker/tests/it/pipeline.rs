@@ -1,6 +1,7 @@
 //! From a webhook to a handler, through the real store, with an API that answers by script.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use runs_worker::{Event, EventFilter, EventType, HandlerError, Worker};
 use serde_json::Value;
@@ -208,7 +209,7 @@ async fn a_run_that_is_not_there_is_asked_for_a_few_times_and_then_said_to_be_go
     assert_eq!(event.event_type(), "com.tallyfy.run.gone.v1");
     assert!(event.run().unwrap().is_none());
     assert_eq!(json(&event)["data"]["notifications"].as_array().unwrap().len(), 1);
-    assert_eq!(api.asked().len(), 3);
+    assert_eq!(api.asked().len(), 5);
 }
 
 #[tokio::test]
@@ -532,7 +533,10 @@ async fn a_run_whose_last_state_is_gone_is_seen_again() {
     let (relay, mut events) = Relay::new(|_| Ok(()));
     let store = Arc::new(runs_store::SqliteStore::open(folder.path().join("runs.db"), jiff::Timestamp::now()).unwrap());
     let worker = builder(&folder, &[])
-        .transport(Api::new(|_, before| (200, run("r1", &format!(r#""name":"{before}""#)))))
+        .transport(Api::new(|_, before| {
+            let members = format!(r#""name":"{before}","last_updated":"2099-01-31T09:00:00Z""#);
+            (200, run("r1", &members))
+        }))
         .store(Arc::clone(&store) as Arc<dyn runs_store::Store>)
         .handler("relay", relay)
         .start()
@@ -551,5 +555,113 @@ async fn a_run_whose_last_state_is_gone_is_seen_again() {
         let event = events.recv().await.unwrap();
         assert_eq!(event.event_type(), format!("com.tallyfy.run.{expected}.v1"));
     }
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn while_the_api_is_down_readiness_says_so_and_nothing_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let is_up = Arc::new(AtomicBool::new(false));
+    let answers = Arc::clone(&is_up);
+    let api = Api::new(move |_, _| match answers.load(Ordering::Relaxed) {
+        true => (200, run("r1", r#""status":"active""#)),
+        false => (502, "<html>Bad gateway</html>".to_owned()),
+    });
+    let (worker, mut events) = start(&folder, Arc::clone(&api)).await;
+    webhook(&worker, r#"{"event":"process.launched","process":{"id":"r1"}}"#).await;
+    loop {
+        let (status, body) = get(worker.admin_address(), "/health/ready").await;
+        if body.contains("the API does not answer") {
+            assert_eq!(status, 503);
+            break;
+        }
+    }
+    // Ten failures have shown it. While it is down, there is a try now and then, and no more.
+    let asked = api.asked().len();
+    assert!(asked <= 11, "{asked}");
+    is_up.store(true, Ordering::Relaxed);
+    assert_eq!(events.recv().await.unwrap().run_id().as_str(), "r1");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn an_older_state_than_was_seen_before_is_asked_for_again() {
+    let folder = tempfile::tempdir().unwrap();
+    // The second answer is that of a replica that lags behind; the notification has no time that would show it.
+    let times = ["09:00:05", "09:00:01", "09:00:09"];
+    let api = Api::new(move |_, before| {
+        let at = times[before.min(2)];
+        (200, run("r1", &format!(r#""last_updated":"2026-01-31T{at}Z""#)))
+    });
+    let (worker, mut events) = start(&folder, api).await;
+    webhook(&worker, r#"{"event":"process.launched","process":{"id":"r1"}}"#).await;
+    events.recv().await.unwrap();
+    webhook(&worker, r#"{"event":"task.comment_added","process":{"id":"r1"}}"#).await;
+    let event = json(&events.recv().await.unwrap());
+    worker.stop().await;
+    assert_eq!(event["data"]["run"]["last_updated"], "2026-01-31T09:00:09Z");
+    assert!(event["data"]["stale"].is_null());
+}
+
+#[tokio::test]
+async fn what_was_announced_without_a_time_and_does_not_show_is_looked_at_once_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(move |_, before| {
+        let members = match before {
+            // The second answer is that of a replica that lags behind.
+            0 | 1 => r#""status":"active","last_updated":"2026-01-31T09:00:00Z""#,
+            _ => r#""status":"active","last_updated":"2026-01-31T09:00:09Z","has_open_issue":true"#,
+        };
+        (200, run("r1", members))
+    });
+    let (worker, mut events) = start(&folder, Arc::clone(&api)).await;
+    let launched =
+        r#"{"id":"r1","status":"active","last_updated":"2026-01-31T09:00:00Z","created_at":"2026-01-31T09:00:00Z"}"#;
+    webhook(&worker, launched).await;
+    events.recv().await.unwrap();
+    webhook(&worker, r#"{"event":"task.issue_raised","process":{"id":"r1"}}"#).await;
+    assert_eq!(events.recv().await.unwrap().event_type(), "com.tallyfy.run.notified.v1");
+    let event = events.recv().await.unwrap();
+    worker.stop().await;
+    assert_eq!(event.event_type(), "com.tallyfy.run.changed.v1");
+    assert_eq!(api.asked().len(), 3, "once more, and then it is believed");
+}
+
+#[tokio::test]
+async fn a_stop_does_not_wait_for_a_budget_that_is_used_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = Api::new(|_, _| (401, r#"{"error":true,"message":"Unauthenticated."}"#.to_owned()));
+    let worker = builder(&folder, &[]).transport(refused).start().await.unwrap();
+    let runs = ["r1", "r2", "r3"];
+    for id in runs {
+        assert_eq!(webhook(&worker, &task_completed(id, "t", AT)).await.0, 202);
+    }
+    worker.stop().await;
+
+    // All three are due at once, and there is a request for one.
+    let asked_for = move |path: &str| runs.into_iter().find(|id| path.contains(id)).unwrap();
+    let api = Api::new(move |path, _| (200, run(asked_for(path), r#""name":"x""#)));
+    let (relay, mut events) = Relay::new(|_| Ok(()));
+    let worker = builder(&folder, &[("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "1")])
+        .transport(Arc::clone(&api) as _)
+        .handler("relay", relay)
+        .start()
+        .await
+        .unwrap();
+    events.recv().await.unwrap();
+    let stopped = tokio::time::timeout(std::time::Duration::from_secs(10), worker.stop()).await;
+    stopped.unwrap();
+    assert_eq!(api.asked().len(), 1);
+
+    let api = Api::new(move |path, _| (200, run(asked_for(path), r#""name":"x""#)));
+    let (relay, mut events) = Relay::new(|_| Ok(()));
+    let worker = builder(&folder, &[])
+        .transport(Arc::clone(&api) as _)
+        .handler("relay", relay)
+        .start()
+        .await
+        .unwrap();
+    events.recv().await.unwrap();
+    events.recv().await.unwrap();
     worker.stop().await;
 }

@@ -31,6 +31,7 @@ fn settings(folder: &TempDir) -> BTreeMap<String, String> {
         ("RUNS_WORKER__DELIVER__RETRY_INITIAL", "1ms"),
         ("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "0"),
         ("RUNS_WORKER__API__REQUESTS_PER_HOUR", "0"),
+        ("RUNS_WORKER__RECONCILE__SCOPE", "off"),
     ];
     settings
         .into_iter()
@@ -116,6 +117,7 @@ impl HttpTransport for SilentApi {
 /// A handler that passes events on to the test, answering as a function says.
 pub(crate) struct Relay {
     events: mpsc::UnboundedSender<Event>,
+    checked: bool,
     answer: Box<HandlerAnswer>,
 }
 
@@ -127,7 +129,20 @@ impl Relay {
         (
             Self {
                 events,
+                checked: true,
                 answer: Box::new(answer),
+            },
+            received,
+        )
+    }
+
+    /// One that takes events whose JSON the tests' own parser refuses.
+    pub(crate) fn unchecked() -> (Self, mpsc::UnboundedReceiver<Event>) {
+        let (relay, received) = Self::new(|_| Ok(()));
+        (
+            Self {
+                checked: false,
+                ..relay
             },
             received,
         )
@@ -137,9 +152,29 @@ impl Relay {
 #[async_trait]
 impl Handler for Relay {
     async fn handle(&self, event: &Event) -> Result<(), HandlerError> {
+        if self.checked {
+            check_schema(event);
+        }
         self.events.send(event.clone()).map_err(HandlerError::retry)?;
         (self.answer)(event)
     }
+}
+
+/// Every event that a test sees is what the schema says.
+fn check_schema(event: &Event) {
+    static SCHEMA: std::sync::LazyLock<jsonschema::Validator> = std::sync::LazyLock::new(|| {
+        let schema = serde_json::from_str(include_str!("../../../../docs/event.schema.json")).unwrap();
+        jsonschema::options()
+            .should_validate_formats(true)
+            .build(&schema)
+            .unwrap()
+    });
+    let json: serde_json::Value = serde_json::from_slice(event.json()).unwrap();
+    let wrong: Vec<String> = SCHEMA
+        .iter_errors(&json)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}\n{json}");
 }
 
 /// Sends bytes as they are and reads the answer to its end.

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::sqlite::{Inspection, inspect};
+use crate::sqlite::{Inspection, inspect, schema};
 
 fn files(place: &Place) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(place.0.path()).unwrap();
@@ -15,8 +15,8 @@ fn files(place: &Place) -> BTreeMap<String, Vec<u8>> {
 
 fn sound(held_by: Option<String>) -> Inspection {
     Inspection::Present {
-        schema: 1,
-        supported: 1,
+        schema: schema::VERSION,
+        supported: schema::VERSION,
         held_by,
         damage: Vec::new(),
     }
@@ -80,7 +80,7 @@ fn an_empty_file_would_be_migrated() {
     let Inspection::Present { schema, supported, .. } = inspect(place.path()).unwrap() else {
         panic!("there is a file");
     };
-    assert_eq!((schema, supported), (0, 1));
+    assert_eq!((schema, supported), (0, schema::VERSION));
     assert_eq!(fs::metadata(place.path()).unwrap().len(), 0);
 }
 
@@ -89,7 +89,7 @@ fn damage_is_found() {
     let place = Place::new();
     drop(place.open(0));
     let mut bytes = fs::read(place.path()).unwrap();
-    bytes.get_mut(3 * 8192..4 * 8192).unwrap().fill(0x55);
+    bytes.get_mut(3 * 4096..4 * 4096).unwrap().fill(0x55);
     fs::write(place.path(), bytes).unwrap();
     let Inspection::Present { damage, .. } = inspect(place.path()).unwrap() else {
         panic!("there is a file");

@@ -9,6 +9,7 @@ mod power_cut;
 mod refused;
 mod retention;
 mod takeover;
+mod verifying;
 
 use std::error::Error;
 use std::fs;
@@ -24,7 +25,7 @@ use uuid::Uuid;
 use super::SqliteStore;
 use crate::error::StoreError;
 use crate::store::Store as _;
-use crate::types::{Claim, DueRefresh, NewNotification, NotificationHead, Refreshed, Standing, Subject};
+use crate::types::{Claim, DueRefresh, Lanes, NewNotification, NotificationHead, Refreshed, Standing, Subject};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()
@@ -50,6 +51,7 @@ fn unchanged() -> Refreshed {
     Refreshed {
         standing: Standing::Present,
         snapshot: None,
+        version: None,
         event: None,
         not_before: at(0),
     }
@@ -64,7 +66,7 @@ fn claim(seconds: i64) -> Claim {
 }
 
 async fn claimed(store: &SqliteStore, seconds: i64) -> Vec<DueRefresh> {
-    store.claim_due(&org(), claim(seconds)).await.unwrap().work
+    store.claim_due(&org(), Lanes::All, claim(seconds)).await.unwrap().work
 }
 
 /// Which runs a claim hands out.

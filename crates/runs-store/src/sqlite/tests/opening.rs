@@ -7,13 +7,7 @@ async fn the_file_is_as_it_has_to_be_for_the_promises() {
     let store = place.open(0);
     let settings = store.write("reading", |transaction| {
         let mut settings = Vec::new();
-        for pragma in [
-            "page_size",
-            "synchronous",
-            "wal_autocheckpoint",
-            "foreign_keys",
-            "journal_size_limit",
-        ] {
+        for pragma in ["page_size", "synchronous", "foreign_keys", "journal_size_limit"] {
             let value = transaction.row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0))?;
             settings.push((pragma, value.unwrap_or_default()));
         }
@@ -22,9 +16,8 @@ async fn the_file_is_as_it_has_to_be_for_the_promises() {
     });
     let (settings, journal) = settings.await.unwrap();
     let expected = [
-        ("page_size", 8192),
+        ("page_size", 4096),
         ("synchronous", 2),
-        ("wal_autocheckpoint", 16384),
         ("foreign_keys", 1),
         ("journal_size_limit", 268_435_456),
     ];
@@ -96,9 +89,33 @@ async fn the_first_pages_of_a_store_too_large_to_check_are_read() {
     connect::read_first_pages(&place.raw()).unwrap();
 
     let mut bytes = fs::read(place.path()).unwrap();
-    let pages = bytes.len() / 8192;
-    bytes.get_mut(8192..).unwrap().fill(0x55);
+    let pages = bytes.len() / 4096;
+    bytes.get_mut(4096..).unwrap().fill(0x55);
     fs::write(place.path(), &bytes).unwrap();
     connect::read_first_pages(&place.raw()).unwrap_err();
     assert!(pages > 10);
+}
+
+#[tokio::test]
+async fn runs_of_an_older_file_are_looked_at_by_the_first_sweep() {
+    let place = Place::new();
+    let connection = place.raw();
+    connection.execute_batch(include_str!("../schema/v1.sql")).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    connection
+        .execute_batch(
+            "INSERT INTO orgs (name) VALUES ('org-1');
+             INSERT INTO subjects (org, kind, id, standing) VALUES (1, 'run', 'known', 'present'), (1, 'run', 'new', 'unseen');",
+        )
+        .unwrap();
+    drop(connection);
+    let store = place.open(0);
+    let views = store.write("reading", |transaction| {
+        transaction.rows(
+            "SELECT subjects.id FROM views JOIN subjects ON key = subject",
+            [],
+            |row| row.get::<_, String>(0),
+        )
+    });
+    assert_eq!(views.await.unwrap(), ["known"]);
 }

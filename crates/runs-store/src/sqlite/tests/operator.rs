@@ -49,7 +49,14 @@ async fn give_up(store: &SqliteStore) {
     let lease = delivery(store, 1).await.unwrap().lease;
     let reason = GIVEN_UP.to_owned();
     store
-        .settle(&lease, Settlement::DeadLetter { reason }, at(1))
+        .settle(
+            &lease,
+            Settlement::DeadLetter {
+                reason,
+                answer: Some("no such customer".to_owned()),
+            },
+            at(1),
+        )
         .await
         .unwrap();
 }
@@ -65,6 +72,7 @@ async fn a_dead_letter_is_shown_and_goes_back_to_the_head_of_its_line() {
         (letters[0].event.number, letters[0].attempts, letters[0].reason.as_str()),
         (1, 1, GIVEN_UP)
     );
+    assert_eq!(letters[0].answer.as_deref(), Some("no such customer"));
     assert_eq!(letters[0].event.dead, [handler()]);
 
     assert_eq!(operator.retry_dead_letters(&Query::default(), at(2)).unwrap(), 1);

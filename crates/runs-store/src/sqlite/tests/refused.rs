@@ -44,7 +44,7 @@ async fn a_store_of_a_newer_version() {
     let place = Place::new();
     drop(place.open(0));
     place.raw().pragma_update(None, "user_version", 1000).unwrap();
-    assert_snapshot!(refusal_without_a_trace(&place), @"/store/runs.db has schema version 1000, but this version knows only up to 1");
+    assert_snapshot!(refusal_without_a_trace(&place), @"/store/runs.db has schema version 1000, but this version knows only up to 2");
 }
 
 #[test]
@@ -124,21 +124,21 @@ fn a_store_whose_header_is_overwritten() {
 
 #[test]
 fn a_store_whose_schema_is_overwritten() {
-    let place = damaged(|bytes| bytes.get_mut(100..8192).unwrap().fill(0x55));
+    let place = damaged(|bytes| bytes.get_mut(100..4096).unwrap().fill(0x55));
     assert_snapshot!(refusal_without_a_trace(&place), @"/store/runs.db is damaged: reading the schema failed: database disk image is malformed (SQLite code 11)");
 }
 
 #[test]
 fn a_store_with_an_overwritten_page() {
-    let place = damaged(|bytes| bytes.get_mut(3 * 8192..4 * 8192).unwrap().fill(0x55));
+    let place = damaged(|bytes| bytes.get_mut(3 * 4096..4 * 4096).unwrap().fill(0x55));
     assert_snapshot!(refusal_without_a_trace(&place), @"/store/runs.db is damaged: database disk image is malformed (SQLite code 11)");
 }
 
 #[test]
 fn a_store_with_any_page_overwritten() {
-    let pages = fs::metadata(damaged(|_| ()).path()).unwrap().len() / 8192;
+    let pages = fs::metadata(damaged(|_| ()).path()).unwrap().len() / 4096;
     for page in 1..usize::try_from(pages).unwrap() {
-        let place = damaged(|bytes| bytes.get_mut(page * 8192..(page + 1) * 8192).unwrap().fill(0));
+        let place = damaged(|bytes| bytes.get_mut(page * 4096..(page + 1) * 4096).unwrap().fill(0));
         let refused = place.try_open(1).unwrap_err();
         assert!(
             matches!(refused, StoreError::Corrupt { .. }),
@@ -149,7 +149,7 @@ fn a_store_with_any_page_overwritten() {
 
 #[test]
 fn a_store_that_was_cut_off() {
-    let place = damaged(|bytes| bytes.truncate(5 * 8192 + 100));
+    let place = damaged(|bytes| bytes.truncate(5 * 4096 + 100));
     assert_snapshot!(refusal_without_a_trace(&place), @"/store/runs.db is damaged: reading the schema failed: database disk image is malformed (SQLite code 11)");
 }
 
@@ -162,7 +162,7 @@ async fn a_value_that_nobody_can_have_written() {
         transaction.execute("UPDATE notifications SET announced = 'nonsense'", [])
     });
     spoil.await.unwrap();
-    let refused = store.claim_due(&org(), claim(1)).await.unwrap_err();
+    let refused = store.claim_due(&org(), Lanes::All, claim(1)).await.unwrap_err();
     assert_snapshot!(told(&refused, place.0.path()), @"/store/runs.db is damaged: claiming runs that are due failed: Conversion error from type Text at index: 6, expected ident at line 1 column 2");
 }
 

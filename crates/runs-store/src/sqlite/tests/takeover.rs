@@ -99,3 +99,39 @@ async fn what_a_clock_that_was_set_back_has_postponed_is_due() {
     assert_eq!(store.claim_deliveries(&handler, claim(0)).await.unwrap().work.len(), 1);
     assert_eq!(claimed_names(&store, 20).await, ["run soon"]);
 }
+
+#[tokio::test]
+async fn a_clock_that_was_an_hour_ahead_delays_nothing_by_more_than_minutes() {
+    const HOUR: i64 = 60 * 60;
+    let place = Place::new();
+    let handler = HandlerName::new("h");
+    let store = place.open(HOUR);
+    store
+        .set_handlers(std::slice::from_ref(&handler), at(HOUR))
+        .await
+        .unwrap();
+    for run in ["announced", "leased", "changed"] {
+        store.append(of_run(run), at(HOUR)).await.unwrap();
+    }
+    for due in claimed(&store, HOUR).await {
+        match due.subject.to_string().as_str() {
+            "run announced" => store.postpone(&due.lease, postponed(HOUR), at(HOUR)).await.unwrap(),
+            "run changed" => {
+                let paused = Refreshed {
+                    not_before: at(HOUR + 1),
+                    ..changed()
+                };
+                store.commit_refresh(&due.lease, paused, at(HOUR)).await.unwrap();
+            }
+            _ => {}
+        }
+    }
+    // Minutes later, by a clock that is right again.
+    let store = place.copy().open(240);
+    store.append(of_run("changed"), at(240)).await.unwrap();
+    let mut names = claimed_names(&store, 240).await;
+    names.sort();
+    assert_eq!(names, ["run announced", "run changed", "run leased"]);
+    let deliveries = store.claim_deliveries(&handler, claim(240)).await.unwrap().work;
+    assert_eq!(deliveries.len(), 1);
+}

@@ -1,4 +1,4 @@
-//! A thread that owns a connection.
+//! A thread that owns a connection, or a file.
 
 use std::io;
 use std::thread::{Builder, JoinHandle};
@@ -11,7 +11,7 @@ use crate::error::StoreError;
 const QUEUE: usize = 1024;
 
 /// How many requests are taken together.
-pub(super) const MAX_BATCH: usize = 512;
+pub(crate) const MAX_BATCH: usize = 512;
 
 enum Message<R> {
     Request(R),
@@ -20,7 +20,7 @@ enum Message<R> {
 }
 
 /// The handle of such a thread. Dropping it ends the thread, after everything that is queued, and waits for that.
-pub(super) struct ConnectionThread<R> {
+pub(crate) struct ConnectionThread<R> {
     requests: Option<mpsc::Sender<Message<R>>>,
     /// Closed when the thread has let go of everything.
     ended: watch::Receiver<()>,
@@ -29,7 +29,7 @@ pub(super) struct ConnectionThread<R> {
 
 impl<R: Send + 'static> ConnectionThread<R> {
     /// Starts it. The requests come in batches, as many as there are; the state is dropped in the thread, at its end.
-    pub(super) fn start<S: Send + 'static>(
+    pub(crate) fn start<S: Send + 'static>(
         name: &str,
         mut state: S,
         serve: fn(&mut S, Vec<R>),
@@ -62,7 +62,7 @@ impl<R: Send + 'static> ConnectionThread<R> {
     }
 
     /// Queues a request.
-    pub(super) async fn request(&self, request: R) -> Result<(), StoreError> {
+    pub(crate) async fn request(&self, request: R) -> Result<(), StoreError> {
         match &self.requests {
             Some(requests) => requests
                 .send(Message::Request(request))
@@ -73,7 +73,7 @@ impl<R: Send + 'static> ConnectionThread<R> {
     }
 
     /// Ends the thread after what is queued, and waits until it has let go of everything. What comes later is refused.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         if let Some(requests) = &self.requests {
             // Refused if somebody else closes it already.
             let _: Result<(), _> = requests.send(Message::Close).await;

@@ -1,0 +1,147 @@
+//! Moves the write-ahead log into the database file, beside the writer.
+//!
+//! A commit that does so itself keeps everybody waiting for as long as it takes to write a hundred megabytes. So a thread
+//! of its own follows the log while it grows; when it is long, the writer moves the little that is left, and the log begins
+//! again at its front. SQLite brings the file to the disk only when nothing is left in the log, so the thread does that,
+//! too: otherwise the writer would have to, for everything at once.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{Builder, JoinHandle};
+
+use rusqlite::Connection;
+
+use crate::torture;
+
+/// After how many pages in the log the writer moves the rest.
+const LONGEST_LOG: u32 = 32_768;
+/// How many pages the log grows by before the thread follows.
+const STEP: u32 = 1_024;
+
+/// The thread, and how long the log is.
+pub(super) struct Checkpointer {
+    wake: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+    /// Pages in the log, as of the last commit.
+    pages: Arc<AtomicU32>,
+    /// How long the log was when the thread was last woken.
+    followed: u32,
+    longest: u32,
+    step: u32,
+}
+
+impl Checkpointer {
+    /// Follows the log of this connection's commits, through another one to the same file.
+    ///
+    /// `file` is that file, too. Whoever closes it takes the locks of all connections of this process away, as POSIX has
+    /// it, so the caller keeps it until the last of them is closed.
+    pub(super) fn start(writing: &mut Connection, following: Connection, file: Arc<File>) -> io::Result<Self> {
+        Self::with_longest(writing, following, file, torture::checkpoint_pages(LONGEST_LOG))
+    }
+
+    fn with_longest(
+        writing: &mut Connection,
+        following: Connection,
+        file: Arc<File>,
+        longest: u32,
+    ) -> io::Result<Self> {
+        let pages = Arc::new(AtomicU32::new(0));
+        let seen = Arc::clone(&pages);
+        let hook = move |_: &mut _, pages: i32| {
+            seen.store(u32::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
+            Ok(())
+        };
+        writing.wal_hook(Some(hook)).map_err(io::Error::other)?;
+        let (wake, woken) = sync_channel::<()>(1);
+        let thread = Builder::new().name("store-checkpoint".to_owned()).spawn(move || {
+            while woken.recv().is_ok() {
+                torture::point("checkpoint.following");
+                let moved = checkpoint(&following).map_err(io::Error::other);
+                if let Err(error) = moved.and_then(|()| file.sync_data()) {
+                    // The log holds everything, and whoever comes next tries again.
+                    tracing::debug!(%error, "the log was not moved into the store's file");
+                }
+            }
+        })?;
+        Ok(Self {
+            wake: Some(wake),
+            thread: Some(thread),
+            pages,
+            followed: 0,
+            longest,
+            step: STEP.min(longest / 2).max(1),
+        })
+    }
+
+    /// To be called after each commit, once everybody has their answer.
+    pub(super) fn after_commit(&mut self, writing: &Connection) {
+        let pages = self.pages.load(Ordering::Relaxed);
+        if pages < self.followed {
+            self.followed = 0;
+        }
+        if pages >= self.longest {
+            torture::point("checkpoint.whole");
+            if let Err(error) = checkpoint(writing) {
+                tracing::debug!(%error, "the log was not moved into the store's file");
+            }
+        } else if pages - self.followed >= self.step
+            && let Some(wake) = &self.wake
+        {
+            self.followed = pages;
+            // It may be at it still; then it comes around again later.
+            let _: Result<(), _> = wake.try_send(());
+        }
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        drop(self.wake.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("a thread of the store panicked");
+        }
+    }
+}
+
+/// Moves what can be moved without keeping anybody waiting.
+fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_stays_short_and_what_was_in_it_is_in_the_file() {
+        const LONGEST: u32 = 64;
+        const ROWS: u64 = 3000;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let mut writing = Connection::open(&path).unwrap();
+        writing.pragma_update(None, "journal_mode", "WAL").unwrap();
+        writing.execute_batch("CREATE TABLE t (body BLOB)").unwrap();
+        let following = Connection::open(&path).unwrap();
+        let file = Arc::new(File::open(&path).unwrap());
+        let mut checkpointer = Checkpointer::with_longest(&mut writing, following, Arc::clone(&file), LONGEST).unwrap();
+        for _ in 0..ROWS {
+            writing.execute("INSERT INTO t VALUES (zeroblob(4000))", []).unwrap();
+            checkpointer.after_commit(&writing);
+        }
+        let log = std::fs::metadata(folder.path().join("t.db-wal")).unwrap().len();
+        // Both may want to move pages at the same time, so that it goes on for a while.
+        assert!(log < u64::from(LONGEST) * 4096 * 8, "{log} bytes");
+        let file = std::fs::metadata(&path).unwrap().len();
+        assert!(file > (ROWS - 10 * u64::from(LONGEST)) * 4096, "{file} bytes");
+        drop(checkpointer);
+        let rows: u64 = writing
+            .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(rows, ROWS);
+    }
+}

@@ -1,0 +1,396 @@
+//! What reconciliation keeps: sweeps of the run list, and what they and the fetches saw of each run.
+
+use jiff::Timestamp;
+use tallyfy_model::RunId;
+
+use crate::types::Standing;
+
+/// What tells one state of a run from another, as far as the run list shows it too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Differs when the run does. The store compares it and knows nothing else of it.
+    pub text: String,
+    /// Whether another state cannot have the same text: a time that is written to the second says nothing of a second
+    /// change within it.
+    pub settled: bool,
+    /// Whether the run is one that a list of active runs shows.
+    pub active: bool,
+}
+
+/// A run as the list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// The run.
+    pub run: RunId,
+    /// Its state.
+    pub version: Version,
+    /// When it was launched, if that can be told.
+    pub created_at: Option<Timestamp>,
+}
+
+/// What a sweep is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SweepKind {
+    /// To make due what differs.
+    Sync,
+    /// To count what differs, and to change nothing.
+    Audit,
+}
+
+/// Which runs a sweep walks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SweepScope {
+    /// Those that are active.
+    Active,
+    /// Every run, archived ones too.
+    All,
+}
+
+/// Which sweep is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SweepOrder {
+    /// What for.
+    pub kind: SweepKind,
+    /// Which runs.
+    pub scope: SweepScope,
+    /// Whether runs that nobody has fetched yet are made due, however old they are. Otherwise the first sweep only takes
+    /// down that they are there.
+    pub backfill: bool,
+}
+
+/// How far a sweep is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SweepPhase {
+    /// It walks the list. A pass whose pages moved while it read them may have to be followed by another one.
+    Listing {
+        /// Which pass, from 1.
+        pass: u32,
+        /// The next page, from 1.
+        page: u32,
+    },
+    /// It looks at the runs that it did not see in the list.
+    Closing,
+    /// It is over, since this time.
+    Finished(Timestamp),
+}
+
+/// A sweep of the run list of one organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sweep {
+    /// Counts the sweeps of the organization, from 1.
+    pub number: u64,
+    /// What was wanted.
+    pub order: SweepOrder,
+    /// Whether it is the first of its scope: runs that are new to it are old runs.
+    pub baseline: bool,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How far it is.
+    pub phase: SweepPhase,
+    /// How many runs there are, as the API said last.
+    pub total: Option<u64>,
+    /// What it has found so far.
+    pub found: SweepFound,
+}
+
+impl Sweep {
+    /// Whether it is over.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.phase, SweepPhase::Finished(_))
+    }
+}
+
+/// What a sweep has found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SweepFound {
+    /// How many different runs were listed.
+    pub listed: u64,
+    /// Of these, how many nobody had told of.
+    pub new: u64,
+    /// How many were known, and are different.
+    pub changed: u64,
+    /// How many were known, and are not in the list.
+    pub vanished: u64,
+    /// How many differ, but were waiting to be fetched already.
+    pub pending: u64,
+}
+
+impl SweepFound {
+    /// How many runs differ from what the store has, without anything being on its way.
+    pub fn missing(&self) -> u64 {
+        self.new + self.changed + self.vanished
+    }
+}
+
+/// A page of the run list.
+#[derive(Clone, Debug)]
+pub struct ListedPage {
+    /// Which sweep read it.
+    pub sweep: u64,
+    /// In which pass.
+    pub pass: u32,
+    /// Which page it is.
+    pub page: u32,
+    /// The runs on it.
+    pub runs: Vec<Listed>,
+    /// How many runs there are on all pages, if the API said so.
+    pub total: Option<u64>,
+}
+
+/// How an organization stands with its sweeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sweeps {
+    /// The one that is under way, or else the last one.
+    pub latest: Option<Sweep>,
+    /// One that a person asked for, and that has not begun.
+    pub asked: Option<SweepOrder>,
+}
+
+/// What a sweep found of one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Finding {
+    /// Nobody had told of it.
+    New,
+    /// It is different.
+    Changed,
+    /// It is not in the list.
+    Vanished,
+    /// It differs, but is waiting to be fetched already.
+    Pending,
+}
+
+/// What the store has of a run, when a sweep comes by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) standing: Option<Standing>,
+    pub(crate) is_due: bool,
+    /// The version that was fetched last, if any was.
+    pub(crate) fetched: Option<String>,
+    pub(crate) settled: bool,
+    pub(crate) active: bool,
+    /// What the list showed last: a version, or nothing; `None` if no list was looked at yet.
+    pub(crate) listed: Option<String>,
+    /// Whether it was made due for that, and a fetch since has shown what there was to see.
+    pub(crate) was_answered: bool,
+    /// Whether it was fetched while this sweep was under way.
+    pub(crate) fetched_meanwhile: bool,
+}
+
+/// What the list is remembered to have shown of a run that was not in it.
+pub(crate) const ABSENT: &str = "";
+
+impl Known {
+    fn was_fetched(&self) -> bool {
+        matches!(
+            self.standing,
+            Some(Standing::Present | Standing::Gone | Standing::NoAccess)
+        )
+    }
+
+    fn is_there(&self) -> bool {
+        !matches!(self.standing, Some(Standing::Gone | Standing::NoAccess))
+    }
+
+    fn differs(&self, finding: Finding) -> Option<Finding> {
+        Some(if self.is_due { Finding::Pending } else { finding })
+    }
+
+    /// What it means that the list shows this.
+    pub(crate) fn in_list(&self, listed: &Listed, sweep: &Sweep) -> Option<Finding> {
+        let text = listed.version.text.as_str();
+        if !self.was_fetched() {
+            let is_old = sweep.baseline && listed.created_at.is_none_or(|created| created < sweep.started_at);
+            let is_known = self.listed.as_deref().is_some_and(|before| before == text);
+            return match (&self.listed, sweep.order.backfill) {
+                (_, true) => self.differs(Finding::New),
+                (None, false) if is_old => None,
+                (None, false) => self.differs(Finding::New),
+                (Some(_), false) if is_known => self.is_due.then_some(Finding::Pending),
+                (Some(_), false) => self.differs(Finding::Changed),
+            };
+        }
+        let is_same = self.fetched.as_deref() == Some(text) && self.settled && self.is_there();
+        // Where the list and the run never agree, one fetch for each thing that the list says is enough.
+        let was_looked_at = self.listed.as_deref() == Some(text) && self.was_answered && self.settled;
+        if is_same || was_looked_at {
+            return None;
+        }
+        self.differs(Finding::Changed)
+    }
+
+    /// What it means that the list does not show it.
+    pub(crate) fn not_in_list(&self, sweep: &Sweep) -> Option<Finding> {
+        let is_expected = match sweep.order.scope {
+            SweepScope::All => true,
+            SweepScope::Active => self.active,
+        };
+        let was_looked_at = self.listed.as_deref() == Some(ABSENT) && self.was_answered;
+        if !is_expected || !self.is_there() || self.fetched_meanwhile || was_looked_at {
+            return None;
+        }
+        self.differs(Finding::Vanished)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sweep(scope: SweepScope) -> Sweep {
+        Sweep {
+            number: 2,
+            order: SweepOrder {
+                kind: SweepKind::Sync,
+                scope,
+                backfill: false,
+            },
+            baseline: false,
+            started_at: Timestamp::UNIX_EPOCH,
+            phase: SweepPhase::Closing,
+            total: None,
+            found: SweepFound::default(),
+        }
+    }
+
+    fn listed(text: &str) -> Listed {
+        Listed {
+            run: RunId::new("r1"),
+            version: Version {
+                text: text.to_owned(),
+                settled: true,
+                active: true,
+            },
+            created_at: None,
+        }
+    }
+
+    fn fetched(text: &str) -> Known {
+        Known {
+            standing: Some(Standing::Present),
+            fetched: Some(text.to_owned()),
+            settled: true,
+            active: true,
+            ..Known::default()
+        }
+    }
+
+    #[test]
+    fn a_run_that_the_list_shows_as_it_was_fetched_is_the_same() {
+        assert_eq!(fetched("a").in_list(&listed("a"), &sweep(SweepScope::All)), None);
+        let differs = fetched("a").in_list(&listed("b"), &sweep(SweepScope::All));
+        assert_eq!(differs, Some(Finding::Changed));
+    }
+
+    #[test]
+    fn a_second_change_within_the_same_second_is_looked_for_once() {
+        let unsettled = Known {
+            settled: false,
+            ..fetched("a")
+        };
+        assert_eq!(
+            unsettled.in_list(&listed("a"), &sweep(SweepScope::All)),
+            Some(Finding::Changed)
+        );
+    }
+
+    #[test]
+    fn where_list_and_run_never_agree_one_fetch_is_enough() {
+        let looked_at = Known {
+            listed: Some("b".to_owned()),
+            was_answered: true,
+            ..fetched("a")
+        };
+        assert_eq!(looked_at.in_list(&listed("b"), &sweep(SweepScope::All)), None);
+        assert_eq!(
+            looked_at.in_list(&listed("c"), &sweep(SweepScope::All)),
+            Some(Finding::Changed)
+        );
+    }
+
+    #[test]
+    fn what_waits_already_is_on_its_way() {
+        let due = Known {
+            is_due: true,
+            ..fetched("a")
+        };
+        assert_eq!(
+            due.in_list(&listed("b"), &sweep(SweepScope::All)),
+            Some(Finding::Pending)
+        );
+    }
+
+    #[test]
+    fn the_first_sweep_takes_old_runs_down_and_tells_of_those_launched_since() {
+        let first = Sweep {
+            baseline: true,
+            ..sweep(SweepScope::All)
+        };
+        assert_eq!(Known::default().in_list(&listed("a"), &first), None);
+        let launched_since = Listed {
+            created_at: Some(Timestamp::MAX),
+            ..listed("a")
+        };
+        assert_eq!(Known::default().in_list(&launched_since, &first), Some(Finding::New));
+        assert_eq!(
+            Known::default().in_list(&listed("a"), &sweep(SweepScope::All)),
+            Some(Finding::New)
+        );
+    }
+
+    #[test]
+    fn a_run_that_was_only_taken_down_is_told_of_when_it_changes_or_when_asked() {
+        let taken_down = Known {
+            standing: Some(Standing::Unseen),
+            listed: Some("a".to_owned()),
+            ..Known::default()
+        };
+        assert_eq!(taken_down.in_list(&listed("a"), &sweep(SweepScope::All)), None);
+        assert_eq!(
+            taken_down.in_list(&listed("b"), &sweep(SweepScope::All)),
+            Some(Finding::Changed)
+        );
+        let mut backfill = sweep(SweepScope::All);
+        backfill.order.backfill = true;
+        assert_eq!(taken_down.in_list(&listed("a"), &backfill), Some(Finding::New));
+    }
+
+    #[test]
+    fn what_is_not_in_the_list_has_vanished_if_it_was_to_be_expected_there() {
+        let known = fetched("a");
+        assert_eq!(known.not_in_list(&sweep(SweepScope::All)), Some(Finding::Vanished));
+        let complete = Known { active: false, ..known };
+        assert_eq!(complete.not_in_list(&sweep(SweepScope::Active)), None);
+        assert_eq!(complete.not_in_list(&sweep(SweepScope::All)), Some(Finding::Vanished));
+        for known in [
+            Known {
+                standing: Some(Standing::Gone),
+                ..complete.clone()
+            },
+            Known {
+                fetched_meanwhile: true,
+                ..complete.clone()
+            },
+            Known {
+                listed: Some(ABSENT.to_owned()),
+                was_answered: true,
+                ..complete
+            },
+        ] {
+            assert_eq!(known.not_in_list(&sweep(SweepScope::All)), None, "{known:?}");
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_back_in_the_list_is_looked_at() {
+        let gone = Known {
+            standing: Some(Standing::Gone),
+            listed: Some(ABSENT.to_owned()),
+            was_answered: true,
+            ..fetched("a")
+        };
+        assert_eq!(
+            gone.in_list(&listed("a"), &sweep(SweepScope::All)),
+            Some(Finding::Changed)
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! What the stages that call the API share for one organization: the client, the budget, and the gate before them.
+
+use std::sync::Arc;
+
+use runs_store::{HandlerName, Store};
+use tallyfy_runs::Client;
+use tallyfy_transport::{BuildError, CircuitBreaker, Guarded, HttpTransport, RateLimiter};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::api;
+use crate::clock::Clock;
+use crate::config::{Config, Organization};
+use crate::filter::EventFilter;
+use crate::reconcile::Reconciler;
+use crate::refresh::{Refresher, TokenGate};
+
+/// Access to the API for one organization.
+pub(crate) struct Fetching {
+    client: Client,
+    breaker: CircuitBreaker,
+    limiter: RateLimiter,
+    share: RateLimiter,
+    pub(crate) gate: Arc<TokenGate>,
+}
+
+impl Fetching {
+    /// `breaker` is that of the transport: the API as a whole is up or down.
+    pub(crate) fn new(
+        config: &Config,
+        organization: &Organization,
+        transport: Arc<dyn HttpTransport>,
+        breaker: CircuitBreaker,
+    ) -> Result<Self, BuildError> {
+        let transport: Arc<dyn HttpTransport> = Arc::new(Guarded::new(transport, breaker.clone()));
+        let limits = config.api.rate_limits();
+        let limiter = RateLimiter::new(limits);
+        let tokens = api::token_source(organization, &config.api)?;
+        let client = api::client(organization, transport, Arc::clone(&tokens), limiter.clone());
+        let gate = TokenGate::new(organization.id.clone(), tokens, config.api.token_retry);
+        Ok(Self {
+            client,
+            breaker,
+            limiter,
+            share: RateLimiter::new(config.reconcile.share(limits)),
+            gate: Arc::new(gate),
+        })
+    }
+
+    pub(crate) fn refresher(
+        &self,
+        config: &Config,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        handlers: Arc<[(HandlerName, EventFilter)]>,
+    ) -> Refresher {
+        Refresher {
+            store,
+            clock,
+            client: self.client.clone(),
+            breaker: self.breaker.clone(),
+            limiter: self.limiter.clone(),
+            share: self.share.clone(),
+            gate: Arc::clone(&self.gate),
+            config: config.refresh.clone(),
+            guest_links: config.events.guest_links,
+            handlers,
+            give_back: CancellationToken::new(),
+        }
+    }
+
+    pub(crate) fn reconciler(
+        &self,
+        config: &Config,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        losses: watch::Receiver<u64>,
+    ) -> Reconciler {
+        Reconciler {
+            store,
+            clock,
+            client: self.client.clone(),
+            limiter: self.limiter.clone(),
+            share: self.share.clone(),
+            gate: Arc::clone(&self.gate),
+            config: config.reconcile.clone(),
+            losses,
+        }
+    }
+}

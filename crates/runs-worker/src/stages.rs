@@ -1,0 +1,110 @@
+//! The stages that live on the store: refresh, reconcile, deliver and prune.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runs_store::{HandlerName, Store};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::clock::Clock;
+use crate::config::{Config, DeliverConfig};
+use crate::deliver::{Deliverer, HandlerHealth};
+use crate::fetching::Fetching;
+use crate::filter::EventFilter;
+use crate::handler::Handler;
+use crate::prune::Pruner;
+
+/// How long what is in hand may take once the worker stops. Service managers kill after longer than this.
+pub(crate) const GRACE: Duration = Duration::from_secs(20);
+
+/// A handler, and what it gets.
+#[derive(Clone)]
+pub(crate) struct NamedHandler {
+    pub(crate) name: HandlerName,
+    pub(crate) filter: EventFilter,
+    pub(crate) handler: Arc<dyn Handler>,
+    pub(crate) deliver: DeliverConfig,
+}
+
+/// What these stages are made of.
+pub(crate) struct StoreStages {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) fetchings: Vec<Fetching>,
+    pub(crate) handlers: Vec<(NamedHandler, Arc<HandlerHealth>)>,
+    /// Counts the genuine webhooks that were turned away.
+    pub(crate) losses: watch::Receiver<u64>,
+}
+
+impl StoreStages {
+    /// Runs them all until `stop`. One that ends before, which only a defect can bring about, stops the worker. Returns the
+    /// name of the first that ended.
+    pub(crate) async fn run(self, store: Arc<dyn Store>, stop: CancellationToken) -> &'static str {
+        let mut stages = JoinSet::new();
+        let filters: Arc<[(HandlerName, EventFilter)]> = self
+            .handlers
+            .iter()
+            .map(|(handler, _)| (handler.name.clone(), handler.filter.clone()))
+            .collect();
+        for fetching in self.fetchings {
+            let reconciler = fetching.reconciler(
+                &self.config,
+                Arc::clone(&store),
+                self.clock.clone(),
+                self.losses.clone(),
+            );
+            stages.spawn(named("reconcile", reconciler.run(stop.clone())));
+            let refresher = fetching.refresher(
+                &self.config,
+                Arc::clone(&store),
+                self.clock.clone(),
+                Arc::clone(&filters),
+            );
+            stages.spawn(named("refresh", refresher.run(stop.clone(), GRACE)));
+        }
+        for (handler, health) in self.handlers {
+            let deliverer = Deliverer {
+                health,
+                store: Arc::clone(&store),
+                clock: self.clock.clone(),
+                name: handler.name,
+                handler: handler.handler,
+                config: handler.deliver,
+            };
+            stages.spawn(named("deliver", deliverer.run(stop.clone(), GRACE)));
+        }
+        let pruner = Pruner {
+            store,
+            clock: self.clock,
+            config: self.config.retention,
+        };
+        stages.spawn(named("prune", pruner.run(stop.clone())));
+        let mut first = None;
+        while let Some(ended) = stages.join_next().await {
+            let stage = name(ended);
+            if !stop.is_cancelled() {
+                error!(stage, "a stage ended although nobody stopped it");
+                stop.cancel();
+            }
+            first.get_or_insert(stage);
+        }
+        first.unwrap_or("every stage")
+    }
+}
+
+/// A stage that tells its name when it ends.
+pub(crate) async fn named(stage: &'static str, run: impl Future<Output = ()>) -> &'static str {
+    run.await;
+    stage
+}
+
+/// The name of a stage that has ended.
+pub(crate) fn name(ended: Result<&'static str, JoinError>) -> &'static str {
+    ended.unwrap_or_else(|error| {
+        error!(%error, "a stage ended by a panic");
+        "a stage that panicked"
+    })
+}

@@ -1,0 +1,211 @@
+//! Webhooks are kept while the store cannot take them, and find their way when it can again.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::ensure;
+use system_tests::{Account, ReceivedEvent, Stage};
+use tallyfy_sim::SimConfig;
+
+const NO_WINDOW: (&str, &str) = ("RUNS_WORKER__REFRESH__WINDOW", "0s");
+
+/// The worker does not wait long for its store.
+async fn with_an_impatient_worker() -> anyhow::Result<Stage> {
+    let impatient = ("RUNS_WORKER__RECEIVE__STORE_TIMEOUT", "100ms");
+    let stage = Stage::set(SimConfig::default(), &[NO_WINDOW, impatient]).await?;
+    stage.connect_templates()?;
+    Ok(stage)
+}
+
+/// Launches runs, and completes a task of each.
+async fn work(stage: &Stage, runs: usize) -> anyhow::Result<()> {
+    for number in 0..runs {
+        let run = stage.sim.launch(&format!("Order {number}"))?;
+        stage.sim.complete_next(&run)?;
+    }
+    stage.sim.settle().await;
+    Ok(())
+}
+
+fn tells_all(events: &[ReceivedEvent], stage: &Stage) -> bool {
+    let mut account = Account::default();
+    account.add(events);
+    account.missing(&stage.sim.ledger().acknowledged()).is_empty()
+}
+
+/// Every webhook was answered with 2xx, and what they told of comes out, nothing of it twice.
+async fn all_arrives(stage: &Stage) -> anyhow::Result<()> {
+    let ledger = stage.sim.ledger();
+    assert_eq!(ledger.acknowledged().len(), ledger.len(), "webhooks were turned away");
+    let events = stage.worker.wait_for_events(|events| tells_all(events, stage)).await?;
+    let mut account = Account::default();
+    account.add(&events);
+    assert_eq!(account.contradictions(), [""; 0]);
+    let told: usize = events.iter().map(|event| event.notifications().len()).sum();
+    assert_eq!(told, ledger.len(), "a notification is in two events");
+    Ok(())
+}
+
+/// Somebody else who has the store's file and lets nobody write.
+fn lock(stage: &Stage) -> anyhow::Result<rusqlite::Connection> {
+    let connection = rusqlite::Connection::open(stage.folder().join("data/runs.db"))?;
+    connection.busy_timeout(std::time::Duration::from_secs(30))?;
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    Ok(connection)
+}
+
+#[tokio::test]
+async fn while_the_store_is_locked_webhooks_are_kept_in_the_journal() -> anyhow::Result<()> {
+    let stage = with_an_impatient_worker().await?;
+    let lock = lock(&stage)?;
+    work(&stage, 10).await?;
+    let ready = stage.get("/health/ready").await?;
+    assert!(ready.contains("wait in the overflow journal"), "{ready}");
+    assert!(stage.worker.events().is_empty());
+    drop(lock);
+    all_arrives(&stage).await
+}
+
+#[tokio::test]
+async fn what_is_in_the_journal_survives_a_kill() -> anyhow::Result<()> {
+    let mut stage = with_an_impatient_worker().await?;
+    let lock = lock(&stage)?;
+    work(&stage, 10).await?;
+    // What the worker still wanted to write into the store dies with it.
+    let before = stage.worker.kill().await?;
+    assert!(before.events().is_empty());
+    drop(lock);
+    stage.restart().await?;
+    all_arrives(&stage).await
+}
+
+/// A small disk, unmounted in the end.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// None where this user may not mount anything.
+    #[expect(clippy::print_stderr, reason = "what is skipped is told aloud")]
+    fn mount(at: &Path, size: &str) -> anyhow::Result<Option<Self>> {
+        fs::create_dir_all(at)?;
+        let options = format!("size={size}");
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(at)
+            .output();
+        if mounted.as_ref().is_ok_and(|mounted| mounted.status.success()) {
+            return Ok(Some(Self(at.to_owned())));
+        }
+        let is_root = rustix::process::geteuid().is_root();
+        ensure!(std::env::var_os("CI").is_none() || !is_root, "no tmpfs: {mounted:?}");
+        eprintln!("SKIPPED: no small disk can be mounted: {mounted:?}");
+        Ok(None)
+    }
+
+    /// Fills it up.
+    fn fill(&self) -> anyhow::Result<PathBuf> {
+        let filler = self.0.join("filler");
+        let mut file = fs::File::create(&filler)?;
+        while file.write_all(&[0; 4096]).is_ok() {}
+        Ok(filler)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // The worker may not have let go of it yet.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn while_the_disk_of_the_store_is_full_webhooks_are_kept_on_another_one() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let Some(disk) = SmallDisk::mount(&folder.path().join("small"), "64m")? else {
+        return Ok(());
+    };
+    let (data, overflow) = (disk.0.join("data"), folder.path().join("overflow"));
+    let stage = Stage::set(
+        SimConfig::default(),
+        &[
+            NO_WINDOW,
+            ("RUNS_WORKER_DATA_DIR", &data.display().to_string()),
+            ("RUNS_WORKER__STORE__OVERFLOW_DIR", &overflow.display().to_string()),
+        ],
+    )
+    .await?;
+    stage.connect_templates()?;
+    work(&stage, 3).await?;
+    let filler = disk.fill()?;
+    work(&stage, 40).await?;
+    let ready = stage.get("/health/ready").await?;
+    assert!(ready.contains("wait in the overflow journal"), "{ready}");
+    fs::remove_file(filler)?;
+    all_arrives(&stage).await
+}
+
+#[tokio::test]
+async fn a_worker_that_starts_while_its_store_is_locked_keeps_webhooks_in_the_journal() -> anyhow::Result<()> {
+    let mut stage = with_an_impatient_worker().await?;
+    stage.worker.terminate().await?;
+    let locked = lock(&stage)?;
+    stage.restart().await?;
+    work(&stage, 5).await?;
+    let ready = stage.get("/health/ready").await?;
+    assert!(
+        ready.contains("the store is not open") && ready.contains("is locked"),
+        "{ready}"
+    );
+    // What it has answered for, it keeps, whatever happens to it.
+    stage.kill_and_restart().await?;
+    work(&stage, 5).await?;
+    assert!(stage.worker.events().is_empty());
+    drop(locked);
+    all_arrives(&stage).await?;
+    let ready = stage.get("/health/ready").await?;
+    assert!(ready.contains(r#"{"status":"ready"}"#), "{ready}");
+    let ended = stage.worker.terminate().await?;
+    assert!(ended.status.success(), "{:?}", ended.stderr);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_starts_on_a_full_disk_keeps_webhooks_on_another_one() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let Some(disk) = SmallDisk::mount(&folder.path().join("small"), "64m")? else {
+        return Ok(());
+    };
+    let filler = disk.fill()?;
+    let (data, overflow) = (disk.0.join("data"), folder.path().join("overflow"));
+    let stage = Stage::set(
+        SimConfig::default(),
+        &[
+            NO_WINDOW,
+            ("RUNS_WORKER_DATA_DIR", &data.display().to_string()),
+            ("RUNS_WORKER__STORE__OVERFLOW_DIR", &overflow.display().to_string()),
+        ],
+    )
+    .await?;
+    stage.connect_templates()?;
+    work(&stage, 20).await?;
+    let ready = stage.get("/health/ready").await?;
+    assert!(
+        ready.contains("the store is not open") && ready.contains("No space left"),
+        "{ready}"
+    );
+    fs::remove_file(filler)?;
+    all_arrives(&stage).await
+}
+
+#[tokio::test]
+async fn a_worker_that_waits_for_its_store_stops_when_it_is_asked_to() -> anyhow::Result<()> {
+    let mut stage = with_an_impatient_worker().await?;
+    stage.worker.terminate().await?;
+    let locked = lock(&stage)?;
+    stage.restart().await?;
+    let ended = stage.worker.terminate().await?;
+    assert!(ended.status.success(), "{:?}", ended.stderr);
+    drop(locked);
+    Ok(())
+}

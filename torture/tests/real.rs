@@ -1,0 +1,60 @@
+//! The torture itself: it reaches every point, finds nothing in the worker, and finds each deliberate defect.
+
+use std::time::Duration;
+
+use torture::campaign::Campaign;
+use torture::plan::Plan;
+use torture::round;
+
+/// How many rounds a deliberate defect may go unnoticed.
+const ROUNDS: u64 = 12;
+
+#[tokio::test]
+async fn the_worker_dies_at_every_named_point_once_and_loses_nothing() -> anyhow::Result<()> {
+    let campaign = Campaign {
+        seed: 1,
+        rounds: Some(0),
+        time: Duration::ZERO,
+        point: None,
+        occurrences: 1,
+        io_faults: 0,
+    };
+    let total = campaign.run(|_| {}).await?;
+    let wrong: Vec<_> = total.failed.iter().flat_map(|report| &report.wrong).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(total.reached, torture::points::points()?);
+    Ok(())
+}
+
+/// What the judge says of a worker with a deliberate defect, the first time that it says anything.
+async fn caught(defect: &'static str) -> anyhow::Result<String> {
+    for seed in 1..=ROUNDS {
+        let report = round::play(&Plan::sabotaged(defect, seed)).await?;
+        if let Some(folder) = &report.folder {
+            std::fs::remove_dir_all(folder)?;
+            return Ok(report.wrong.join("\n"));
+        }
+    }
+    anyhow::bail!("nobody noticed in {ROUNDS} rounds")
+}
+
+#[tokio::test]
+async fn a_worker_that_answers_before_it_commits_is_caught() -> anyhow::Result<()> {
+    let wrong = caught("answer-before-commit").await?;
+    assert!(wrong.contains("lost: "), "{wrong}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_settles_before_it_calls_is_caught() -> anyhow::Result<()> {
+    let wrong = caught("settle-before-call").await?;
+    assert!(wrong.contains("lost: ") || wrong.contains("order: "), "{wrong}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_ignores_fencing_numbers_is_caught() -> anyhow::Result<()> {
+    let wrong = caught("no-fence").await?;
+    assert!(wrong.contains("truth: ") || wrong.contains("ids: "), "{wrong}");
+    Ok(())
+}
