@@ -17,23 +17,37 @@ pub(crate) struct Bench {
 enum Measured {
     /// Decode a large run, tell what changed in it, and hold it in memory
     Decode,
+    /// What the worker takes, and what it costs: some five minutes, and three gigabytes of disk
+    Worker,
 }
 
 impl Bench {
     /// Prints ratios with their limits, all of them before it fails for one.
     pub(crate) fn run(&self, shell: &Shell) -> anyhow::Result<()> {
-        let programs = match self.of {
-            Measured::Decode => ["decode_time", "decode_memory"],
+        let programs: &[&str] = match self.of {
+            Measured::Decode => &["decode_time", "decode_memory"],
+            Measured::Worker => &["worker"],
         };
         let locked = locked();
+        let mut binary = None;
+        if matches!(self.of, Measured::Worker) {
+            cargo(cmd!(
+                shell,
+                "cargo build --quiet --release {locked...} --package runs-worker"
+            ))
+            .run()?;
+            let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), Into::into);
+            binary = Some(target.join("release/runs-worker"));
+        }
         let mut is_kept = true;
         for program in programs {
             let package = ["--package", "benches", "--bench", program];
             cargo(cmd!(shell, "cargo bench --quiet {locked...} {package...} --no-run")).run()?;
-            is_kept &= cargo(cmd!(shell, "cargo bench --quiet {locked...} {package...}"))
-                .quiet()
-                .run()
-                .is_ok();
+            let mut bench = cargo(cmd!(shell, "cargo bench --quiet {locked...} {package...}")).quiet();
+            if let Some(binary) = &binary {
+                bench = bench.env("RUNS_WORKER_BIN", binary);
+            }
+            is_kept &= bench.run().is_ok();
         }
         ensure!(is_kept, "a limit was missed");
         Ok(())

@@ -1,0 +1,47 @@
+//! What the worker can take, and what it costs: the real binary as a process, on loopback.
+//!
+//! The load comes from the same machine, so every figure is a ratio of two things that were done by turns.
+
+#![expect(clippy::print_stdout, reason = "the figures are what it is for")]
+
+mod backlog;
+mod faults;
+mod latency;
+mod load;
+mod no_store;
+mod place;
+mod rate;
+
+use std::process::ExitCode;
+
+use benches::Table;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // The same program is the worker that stores nothing.
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        runtime.block_on(no_store::serve())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    runtime.block_on(measure())
+}
+
+async fn measure() -> anyhow::Result<ExitCode> {
+    // Parts of it by their names: `cargo bench --package benches --bench worker -- rate`.
+    let named: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    let is_wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
+    let mut table = Table::new("the worker, on two cores with whoever sends");
+    if is_wanted("rate") {
+        rate::measure(&mut table).await?;
+    }
+    if is_wanted("backlog") {
+        backlog::measure(&mut table).await?;
+    }
+    if is_wanted("latency") {
+        latency::measure(&mut table).await?;
+    }
+    if is_wanted("faults") {
+        faults::measure(&mut table).await?;
+    }
+    Ok(table.verdict())
+}

@@ -1,0 +1,129 @@
+//! The worker with a store that forgets everything: what the door alone can do.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use runs_store::{
+    Appended, Claim, Claimed, Delivery, DueRefresh, Finding, HandlerName, Lane, Lanes, Lease, ListedPage,
+    NewNotification, Postponement, Prune, Pruned, Refreshed, Settlement, Stats, Store, StoreError, Sweep, SweepOrder,
+    SweepPhase, Sweeps, Wakeups,
+};
+use runs_worker::config::{self, Flags};
+use runs_worker::{Worker, telemetry};
+use tallyfy_model::{OrgId, RunId};
+use tokio::sync::watch;
+
+/// Runs until it is killed.
+pub(crate) async fn serve() -> anyhow::Result<()> {
+    let loaded = config::load(&Flags::default(), &std::env::vars().collect(), true)?;
+    telemetry::start_logging(&loaded.config.log).map_err(anyhow::Error::from_boxed)?;
+    let (_due, due) = watch::channel(0);
+    let (_deliverable, deliverable) = watch::channel(0);
+    let wakeups = Wakeups { due, deliverable };
+    let mut worker = Worker::builder(loaded)
+        .store(Arc::new(NoStore { wakeups }))
+        .start()
+        .await?;
+    anyhow::bail!("{} ended", worker.failed().await);
+}
+
+struct NoStore {
+    wakeups: Wakeups,
+}
+
+const NONE: Result<(), StoreError> = Ok(());
+
+fn nothing<T>() -> Result<Claimed<T>, StoreError> {
+    let (work, next_due) = (Vec::new(), None);
+    Ok(Claimed { work, next_due })
+}
+
+#[async_trait]
+impl Store for NoStore {
+    async fn append(&self, _: NewNotification, _: Timestamp) -> Result<Appended, StoreError> {
+        Ok(Appended::Stored)
+    }
+
+    async fn request_refresh(&self, _: &OrgId, _: &RunId, _: Lane, _: Timestamp) -> Result<(), StoreError> {
+        NONE
+    }
+
+    async fn claim_due(&self, _: &OrgId, _: Lanes, _: Claim) -> Result<Claimed<DueRefresh>, StoreError> {
+        nothing()
+    }
+
+    async fn commit_refresh(&self, _: &Lease, _: Refreshed, _: Timestamp) -> Result<(), StoreError> {
+        NONE
+    }
+
+    async fn postpone(&self, _: &Lease, _: Postponement, _: Timestamp) -> Result<(), StoreError> {
+        NONE
+    }
+
+    async fn resolve_task(&self, _: &Lease, _: &RunId, _: Timestamp) -> Result<(), StoreError> {
+        NONE
+    }
+
+    async fn set_handlers(&self, _: &[HandlerName], _: Timestamp) -> Result<(), StoreError> {
+        NONE
+    }
+
+    async fn claim_deliveries(&self, _: &HandlerName, _: Claim) -> Result<Claimed<Delivery>, StoreError> {
+        nothing()
+    }
+
+    async fn settle(&self, _: &Lease, _: Settlement, _: Timestamp) -> Result<(), StoreError> {
+        NONE
+    }
+
+    async fn release_delivery(&self, _: &Lease, _: Timestamp) -> Result<(), StoreError> {
+        NONE
+    }
+
+    async fn sweeps(&self, _: &OrgId) -> Result<Sweeps, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn ask_for_sweep(&self, _: &OrgId, _: SweepOrder) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn start_sweep(&self, _: &OrgId, _: SweepOrder, _: Timestamp) -> Result<Sweep, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn record_page(&self, _: &OrgId, _: ListedPage, _: Timestamp) -> Result<Sweep, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn move_sweep(&self, _: &OrgId, _: &Sweep, _: SweepPhase) -> Result<Sweep, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn close_sweep(&self, _: &OrgId, _: u64, _: usize, _: Timestamp) -> Result<(Sweep, bool), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn findings(&self, _: &OrgId, _: usize) -> Result<Vec<(RunId, Finding)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn prune(&self, _: Prune) -> Result<Pruned, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn stats(&self, _: Timestamp) -> Result<Stats, StoreError> {
+        Ok(Stats::default())
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        NONE
+    }
+
+    fn wakeups(&self) -> Wakeups {
+        self.wakeups.clone()
+    }
+
+    async fn close(&self) {}
+}
