@@ -58,6 +58,9 @@ pub trait Store: Send + Sync {
     /// Leases subjects of one organization that are due, live ones before retries before sweeps, the longest due
     /// first; or from other lanes, if asked for. What is due next is told of these lanes.
     ///
+    /// In a lane, runs that the API has [shown](crate::Standing::Present) and everything else take turns, from one claim
+    /// to the next: runs that somebody makes up may delay a real one by as much again, and no more.
+    ///
     /// Each comes with its last snapshot and with the notifications that a commit would cover.
     async fn claim_due(&self, org: &OrgId, lanes: Lanes, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError>;
 

@@ -77,6 +77,8 @@ macro_rules! store_contract {
             ]
             refresh: [
                 live_goes_before_retry_before_sweep_then_the_longest_due
+                known_runs_and_others_take_turns_in_each_lane
+                turns_go_on_from_claim_to_claim
                 the_limit_leaves_the_rest_due
                 a_limit_of_nothing_hands_out_nothing
                 what_is_leased_is_not_handed_out_again

@@ -29,6 +29,68 @@ pub async fn live_goes_before_retry_before_sweep_then_the_longest_due<S: StoreUn
     assert_eq!(desk.claim_names(5).await, expected);
 }
 
+/// A store in which the API has shown these runs.
+async fn knowing<S: StoreUnderTest>(names: &[&str]) -> Desk<S> {
+    let desk = Desk::<S>::fresh().await;
+    for name in names {
+        desk.append(of_run(name), 0).await;
+        let due = desk.claim_one(0).await;
+        desk.commit(&due.lease, changed(name), 0).await;
+    }
+    desk
+}
+
+pub async fn known_runs_and_others_take_turns_in_each_lane<S: StoreUnderTest>() {
+    let desk = knowing::<S>(&["real a", "real b", "swept"]).await;
+    for second in 1..=4 {
+        desk.append(of_run(&format!("made up {second}")), second).await;
+    }
+    desk.append(of_run("real a"), 5).await;
+    desk.append(of_run("real b"), 6).await;
+    desk.request("found", Lane::Sweep, 7).await;
+    desk.request("swept", Lane::Sweep, 8).await;
+    let expected = [
+        "run real a",
+        "run made up 1",
+        "run real b",
+        "run made up 2",
+        "run made up 3",
+        "run made up 4",
+        "run swept",
+        "run found",
+    ];
+    assert_eq!(desk.claim_names(10).await, expected);
+}
+
+pub async fn turns_go_on_from_claim_to_claim<S: StoreUnderTest>() {
+    let desk = knowing::<S>(&["real a", "real b"]).await;
+    for second in 1..=5 {
+        desk.append(of_run(&format!("made up {second}")), second).await;
+    }
+    let next = async |seconds| {
+        let claimed = desk
+            .claim(Claim {
+                limit: 1,
+                ..claim(seconds)
+            })
+            .await;
+        claimed
+            .work
+            .iter()
+            .map(|due| due.subject.to_string())
+            .collect::<String>()
+    };
+    // Alone, they need not wait for anybody.
+    assert_eq!(next(6).await, "run made up 1");
+    assert_eq!(next(6).await, "run made up 2");
+    desk.append(of_run("real a"), 7).await;
+    desk.append(of_run("real b"), 7).await;
+    assert_eq!(next(8).await, "run real a");
+    assert_eq!(next(8).await, "run made up 3");
+    assert_eq!(next(8).await, "run real b");
+    assert_eq!(next(8).await, "run made up 4");
+}
+
 pub async fn the_limit_leaves_the_rest_due<S: StoreUnderTest>() {
     let desk = Desk::<S>::fresh().await;
     for name in ["a", "b", "c"] {

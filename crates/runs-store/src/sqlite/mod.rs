@@ -10,6 +10,7 @@
 //!   slower because much is waiting, or because much was done.
 
 mod checkpoint;
+mod claim;
 mod column;
 mod connect;
 mod failure;
@@ -174,7 +175,7 @@ impl Store for SqliteStore {
     async fn claim_due(&self, org: &OrgId, lanes: Lanes, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError> {
         let org = org.clone();
         self.write("claiming runs that are due", move |transaction| {
-            refresh::claim_due(transaction, &org, lanes, claim)
+            claim::claim_due(transaction, &org, lanes, claim)
         })
         .await
     }

@@ -6,8 +6,9 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::claim::{lanes, lines};
 use super::column::Column;
-use crate::types::{HandlerName, HandlerStats, Lane, Stats};
+use crate::types::{HandlerName, HandlerStats, Lanes, Stats};
 
 /// A question to the reading thread.
 pub(super) type Question = Box<dyn FnOnce(&Connection) + Send>;
@@ -40,7 +41,7 @@ fn oldest_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Optio
     let mut orgs = connection.prepare_cached("SELECT key FROM orgs")?;
     let mut waiting = connection.prepare_cached(
         "SELECT min(due_at) FROM subjects INDEXED BY subjects_waiting
-          WHERE org = ? AND lane = ? AND due_at <= ? AND lease_until IS NULL",
+          WHERE org = ? AND lane = ? AND (standing = 'present') = ? AND due_at <= ? AND lease_until IS NULL",
     )?;
     let mut expired = connection.prepare_cached(
         "SELECT min(lease_until) FROM subjects INDEXED BY subjects_leased WHERE org = ? AND lease_until <= ?",
@@ -49,8 +50,8 @@ fn oldest_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Optio
     let mut note = |time: Option<i64>| oldest = oldest.into_iter().chain(time).min();
     for org in orgs.query_map([], |row| row.get::<_, i64>(0))? {
         let org = org?;
-        for lane in [Lane::Live, Lane::Retry, Lane::Sweep] {
-            note(waiting.query_row(params![org, Column(lane), Column(now)], |row| row.get(0))?);
+        for (lane, is_known) in lines(lanes(Lanes::All)) {
+            note(waiting.query_row(params![org, Column(lane), is_known, Column(now)], |row| row.get(0))?);
         }
         note(expired.query_row(params![org, Column(now)], |row| row.get(0))?);
     }

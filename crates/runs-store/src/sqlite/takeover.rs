@@ -5,9 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
+use super::claim::{lanes, lines};
 use super::column::{Column, later};
 use crate::torture;
-use crate::types::Lane;
+use crate::types::Lanes;
 
 /// What is postponed further than this may have been so by a clock that has been set back since, and is due at once. To be
 /// wrong about that costs one early attempt at a start; to wait for a time that is an hour ahead would cost an hour.
@@ -38,13 +39,13 @@ pub(super) fn take_over(connection: &mut Connection, now: Timestamp) -> rusqlite
     )?;
     let sensible = later(now, FURTHEST);
     let mut postponed = 0;
-    // By organization and lane, and by handler, because so are the indexes.
+    // By organization and line, and by handler, because so are the indexes.
     for org in keys(&transaction, "SELECT key FROM orgs")? {
-        for lane in [Lane::Live, Lane::Retry, Lane::Sweep] {
+        for (lane, is_known) in lines(lanes(Lanes::All)) {
             postponed += transaction.execute(
                 "UPDATE subjects INDEXED BY subjects_waiting SET due_at = ?1
-                  WHERE org = ?2 AND lane = ?3 AND due_at > ?4 AND lease_until IS NULL",
-                params![Column(now), org, Column(lane), Column(sensible)],
+                  WHERE org = ?2 AND lane = ?3 AND (standing = 'present') = ?4 AND due_at > ?5 AND lease_until IS NULL",
+                params![Column(now), org, Column(lane), is_known, Column(sensible)],
             )?;
         }
     }

@@ -59,3 +59,11 @@ CREATE TABLE findings (
     what TEXT    NOT NULL CHECK (what IN ('new', 'changed', 'vanished', 'pending')),
     PRIMARY KEY (org, run)
 ) STRICT, WITHOUT ROWID;
+
+-- What the API has shown, and what may not exist, wait apart and take turns: whoever has learnt the webhook's address and
+-- makes runs up must not keep the real ones from being fetched.
+-- 1: it is the turn of what is known.
+ALTER TABLE orgs ADD COLUMN turn INTEGER NOT NULL DEFAULT 1 CHECK (turn IN (0, 1));
+DROP INDEX subjects_waiting;
+CREATE INDEX subjects_waiting ON subjects (org, lane, (standing = 'present'), due_at)
+    WHERE due_at IS NOT NULL AND lease_until IS NULL;

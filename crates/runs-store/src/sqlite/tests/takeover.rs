@@ -95,7 +95,7 @@ async fn what_a_clock_that_was_set_back_has_postponed_is_due() {
 
     let store = place.open(0);
     store.append(of_run("paused"), at(0)).await.unwrap();
-    assert_eq!(claimed_names(&store, 0).await, ["run late", "run paused"]);
+    assert_eq!(claimed_names(&store, 0).await, ["run paused", "run late"]);
     assert_eq!(store.claim_deliveries(&handler, claim(0)).await.unwrap().work.len(), 1);
     assert_eq!(claimed_names(&store, 20).await, ["run soon"]);
 }

@@ -1,0 +1,246 @@
+//! Subjects that are due are handed out.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use rusqlite::params;
+use tallyfy_model::{Announced, OrgId, RunId, TaskId};
+use uuid::Uuid;
+
+use super::column::{Column, later, limit};
+use super::failure::Failure;
+use super::inbox::known_org;
+use super::sweep;
+use super::writer::Transaction;
+use crate::types::{
+    Claim, Claimed, DueRefresh, Lane, Lanes, Lease, MAX_CLAIMED_BODY_BYTES, NotificationHead, PendingNotification,
+    Snapshot, Standing, Subject,
+};
+
+/// The lanes, the foremost first.
+pub(super) fn lanes(lanes: Lanes) -> &'static [Lane] {
+    match lanes {
+        Lanes::All => &[Lane::Live, Lane::Retry, Lane::Sweep],
+        Lanes::WithoutSweeps => &[Lane::Live, Lane::Retry],
+        Lanes::SweepsFirst => &[Lane::Sweep, Lane::Live, Lane::Retry],
+    }
+}
+
+pub(super) fn claim_due(
+    transaction: &Transaction<'_>,
+    org: &OrgId,
+    from: Lanes,
+    claim: Claim,
+) -> Result<Claimed<DueRefresh>, Failure> {
+    let lanes = lanes(from);
+    let Some(key) = known_org(transaction, org)? else {
+        return Ok(Claimed {
+            work: Vec::new(),
+            next_due: None,
+        });
+    };
+    let mut work = Vec::new();
+    for subject in claimable(transaction, key, lanes, claim)? {
+        if let Some(due) = lease(transaction, org, subject, claim)? {
+            work.push(due);
+        }
+    }
+    let next_due = next_due(transaction, key, lanes)?;
+    Ok(Claimed { work, next_due })
+}
+
+/// The lines in which subjects wait: in each lane, what the API has shown, and what may not exist.
+pub(super) fn lines(lanes: &[Lane]) -> impl Iterator<Item = (Lane, bool)> {
+    lanes.iter().flat_map(|&lane| [(lane, true), (lane, false)])
+}
+
+/// A subject that may be handed out. The order of the fields is the order of precedence.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate {
+    lane: Option<usize>,
+    /// How many of its lane and its kind go before it.
+    rank: usize,
+    /// Whether it is the turn of the other kind.
+    waits: bool,
+    key: i64,
+    is_known: bool,
+}
+
+/// The subjects to hand out: by lane, then the longest due first. In each lane, what the API has shown and what may not
+/// exist take turns, the next claim included.
+fn claimable(transaction: &Transaction<'_>, org: i64, lanes: &[Lane], claim: Claim) -> Result<Vec<i64>, Failure> {
+    let turn: bool = transaction
+        .row("SELECT turn FROM orgs WHERE key = ?", [org], |row| row.get(0))?
+        .unwrap_or_default();
+    let mut found = Vec::new();
+    for is_known in [true, false] {
+        for (lane, line) in due(transaction, org, lanes, is_known, claim)? {
+            let candidates = line.into_iter().enumerate().map(|(rank, key)| Candidate {
+                lane,
+                rank,
+                waits: is_known != turn,
+                key,
+                is_known,
+            });
+            found.extend(candidates);
+        }
+    }
+    found.sort_unstable();
+    let is_contended = [true, false]
+        .iter()
+        .all(|kind| found.iter().any(|found| found.is_known == *kind));
+    found.truncate(claim.limit);
+    if let Some(last) = found.last().filter(|last| is_contended && last.is_known == turn) {
+        transaction.execute("UPDATE orgs SET turn = ? WHERE key = ?", params![!last.is_known, org])?;
+    }
+    Ok(found.into_iter().map(|candidate| candidate.key).collect())
+}
+
+/// What is due of one kind: each lane with its line, the longest due first.
+fn due(
+    transaction: &Transaction<'_>,
+    org: i64,
+    lanes: &[Lane],
+    is_known: bool,
+    claim: Claim,
+) -> Result<BTreeMap<Option<usize>, Vec<i64>>, Failure> {
+    let (now, most) = (Column(claim.now), limit(claim.limit));
+    let mut found: Vec<(Option<usize>, i64, i64)> = Vec::new();
+    let place = |lane: Lane| lanes.iter().position(|other| *other == lane);
+    for &lane in lanes {
+        found.extend(transaction.rows(
+            "SELECT due_at, key FROM subjects INDEXED BY subjects_waiting
+              WHERE org = ? AND lane = ? AND (standing = 'present') = ? AND due_at <= ? AND lease_until IS NULL
+              ORDER BY due_at LIMIT ?",
+            params![org, Column(lane), is_known, now, most],
+            |row| Ok((place(lane), row.get(0)?, row.get(1)?)),
+        )?);
+    }
+    // An attempt whose lease ran out counts as a failed one: see `lease`.
+    found.extend(transaction.rows(
+        "SELECT min(1, coalesce(next_lane, 1)), lease_until, key FROM subjects INDEXED BY subjects_leased
+          WHERE org = ? AND lease_until <= ? AND (standing = 'present') = ?
+          ORDER BY lease_until LIMIT ?",
+        params![org, now, is_known, most],
+        |row| Ok((place(row.get::<_, Column<Lane>>(0)?.0), row.get(1)?, row.get(2)?)),
+    )?);
+    found.sort_unstable();
+    let mut lines = BTreeMap::<_, Vec<_>>::new();
+    for (lane, _, key) in found {
+        lines.entry(lane).or_default().push(key);
+    }
+    Ok(lines)
+}
+
+fn lease(transaction: &Transaction<'_>, org: &OrgId, key: i64, claim: Claim) -> Result<Option<DueRefresh>, Failure> {
+    let leased = transaction.row(
+        "UPDATE subjects
+            SET claimed = wanted, fence = fence + 1, lease_until = ?1, next_lane = NULL,
+                failures = failures + (lease_until IS NOT NULL),
+                lane = iif(lease_until IS NULL, lane, min(1, coalesce(next_lane, 1)))
+          WHERE key = ?2
+      RETURNING fence, kind, id, lane, failures, stale_reads, standing, events, covered",
+        params![Column(later(claim.now, claim.lease)), key],
+        |row| {
+            let id: String = row.get(2)?;
+            let due = DueRefresh {
+                lease: Lease {
+                    key,
+                    handler: None,
+                    fence: row.get(0)?,
+                },
+                org: org.clone(),
+                subject: match row.get_ref(1)?.as_str()? {
+                    "task" => Subject::Task(TaskId::new(id)),
+                    _ => Subject::Run(RunId::new(id)),
+                },
+                lane: row.get::<_, Column<Lane>>(3)?.0,
+                failures: row.get(4)?,
+                stale_reads: row.get(5)?,
+                standing: row.get::<_, Column<Standing>>(6)?.0,
+                snapshot: None,
+                listed: None,
+                events: row.get(7)?,
+                notifications: Vec::new(),
+            };
+            Ok((due, row.get::<_, i64>(8)?))
+        },
+    )?;
+    let Some((mut due, covered)) = leased else {
+        return Ok(None);
+    };
+    due.snapshot = snapshot(transaction, key)?;
+    due.listed = sweep::announced(transaction, key, covered)?;
+    due.notifications = pending(transaction, key, covered)?;
+    Ok(Some(due))
+}
+
+fn snapshot(transaction: &Transaction<'_>, subject: i64) -> Result<Option<Snapshot>, Failure> {
+    transaction.row(
+        "SELECT body, fetched_at FROM snapshots WHERE subject = ?",
+        [subject],
+        |row| {
+            Ok(Snapshot {
+                body: Bytes::from(row.get::<_, Vec<u8>>(0)?),
+                fetched_at: row.get::<_, Column<Timestamp>>(1)?.0,
+            })
+        },
+    )
+}
+
+/// What a commit would cover, the oldest first.
+fn pending(transaction: &Transaction<'_>, subject: i64, covered: i64) -> Result<Vec<PendingNotification>, Failure> {
+    let mut pending = transaction.rows(
+        "SELECT seq, id, kind, event, run, task, announced, received_at, duplicates, length(body)
+           FROM notifications INDEXED BY notifications_ticket
+          WHERE subject = ? AND ticket > ?
+          ORDER BY ticket",
+        [subject, covered],
+        |row| {
+            let notification = PendingNotification {
+                id: row.get::<_, Column<Uuid>>(1)?.0,
+                head: NotificationHead {
+                    kind: row.get(2)?,
+                    event: row.get(3)?,
+                    run: row.get::<_, Option<String>>(4)?.map(RunId::new),
+                    task: row.get::<_, Option<String>>(5)?.map(TaskId::new),
+                    announced: row.get::<_, Column<Announced>>(6)?.0,
+                },
+                received_at: row.get::<_, Column<Timestamp>>(7)?.0,
+                duplicates: row.get(8)?,
+                body_len: row.get(9)?,
+                body: None,
+            };
+            Ok((row.get::<_, i64>(0)?, notification))
+        },
+    )?;
+    let mut room = MAX_CLAIMED_BODY_BYTES;
+    for (seq, notification) in pending.iter_mut().rev() {
+        let Some(left) = room.checked_sub(notification.body_len) else {
+            break;
+        };
+        room = left;
+        notification.body = transaction.row("SELECT body FROM notifications WHERE seq = ?", [*seq], |row| {
+            Ok(Bytes::from(row.get::<_, Vec<u8>>(0)?))
+        })?;
+    }
+    Ok(pending.into_iter().map(|(_, notification)| notification).collect())
+}
+
+fn next_due(transaction: &Transaction<'_>, org: i64, lanes: &[Lane]) -> Result<Option<Timestamp>, Failure> {
+    let mut times = vec![transaction.row(
+        "SELECT min(lease_until) FROM subjects INDEXED BY subjects_leased WHERE org = ? AND lease_until IS NOT NULL",
+        [org],
+        |row| row.get::<_, Option<Column<Timestamp>>>(0),
+    )?];
+    for (lane, is_known) in lines(lanes) {
+        times.push(transaction.row(
+            "SELECT min(due_at) FROM subjects INDEXED BY subjects_waiting
+              WHERE org = ? AND lane = ? AND (standing = 'present') = ? AND due_at IS NOT NULL AND lease_until IS NULL",
+            params![org, Column(lane), is_known],
+            |row| row.get(0),
+        )?);
+    }
+    Ok(times.into_iter().flatten().flatten().map(|Column(time)| time).min())
+}
