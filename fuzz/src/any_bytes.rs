@@ -1,5 +1,8 @@
 //! What holds for any bytes. The fuzz targets call these functions, and so does a test that replays the seeds.
 
+use std::collections::BTreeMap;
+
+use runs_worker::config::{Flags, load};
 use tallyfy_model::{OrgId, Run, RunId, TaskId, Webhook, indented, minified};
 use tallyfy_runs::changes;
 
@@ -8,6 +11,11 @@ const COMPARED_DEPTH: usize = 60;
 
 /// What no JSON text holds.
 const RECORD_SEPARATOR: u8 = 0x1e;
+
+/// Where a configuration has a secret, and the secret.
+const SECRET_MARK: &str = "@SECRET@";
+const SECRET_KEYS: [&str; 5] = ["token", "client_secret", "webhook_secrets", "url", "password"];
+const SECRET: &str = "c0rrect-h0rse-battery-staple-0123456789";
 
 /// A run, if it decodes, is the text that it came from, and does not differ from itself.
 pub fn run(bytes: &[u8]) {
@@ -75,6 +83,52 @@ pub fn webhook(bytes: &[u8]) {
             .and_then(|webhook| webhook.dedupe_key);
         assert_eq!(again.as_ref(), Some(key));
     }
+}
+
+/// A configuration is taken or refused, the same each time, and neither shows a secret.
+///
+/// The file comes first, then the separator of RFC 7464, then variables of the environment, one in a line. The mark stands
+/// for a secret.
+pub fn config(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let (file, variables) = text.split_once(char::from(RECORD_SEPARATOR)).unwrap_or((&text, ""));
+    let file = SECRET_KEYS.iter().fold(file.to_owned(), |file, key| {
+        file.replace(&format!("{key} = \"{SECRET_MARK}\""), &format!("{key} = \"{SECRET}\""))
+    });
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = folder.path().join("worker.toml");
+    std::fs::write(&path, file).expect("there is room");
+    let mut flags = Flags::default();
+    flags.config = Some(path);
+    let mut environment: BTreeMap<String, String> = variables
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    // A file of this machine is none of this.
+    environment.retain(|name, _| !name.ends_with("_FILE"));
+    for name in ["TALLYFY_TOKEN", "TALLYFY_WEBHOOK_SECRET"] {
+        if let Some(value) = environment.get_mut(name) {
+            *value = value.replace(SECRET_MARK, SECRET);
+        }
+    }
+    let told = || match load(&flags, &environment, true) {
+        Ok(loaded) => {
+            // What is not meant to be a secret may be shown.
+            format!("{:?}", loaded.organizations)
+        }
+        Err(error) => {
+            assert!(!error.problems().is_empty());
+            error.to_string()
+        }
+    };
+    let first = told();
+    assert_eq!(first, told());
+    assert!(!first.contains(SECRET), "{first}");
+    assert!(
+        !first.contains(|letter: char| letter.is_control() && letter != '\n'),
+        "{first:?}"
+    );
 }
 
 fn decoded(bytes: &[u8]) -> Option<Run> {

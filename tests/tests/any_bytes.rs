@@ -45,3 +45,8 @@ fn the_seeds_of_webhooks_hold() {
         any_bytes::webhook,
     );
 }
+
+#[test]
+fn the_seeds_of_configurations_hold() {
+    replay("config", None, any_bytes::config);
+}

@@ -24,6 +24,8 @@ enum Target {
     Changes,
     /// Read a webhook
     Webhook,
+    /// Read a configuration: a file, and the environment
+    Config,
 }
 
 impl Target {
@@ -32,6 +34,15 @@ impl Target {
             Self::Run => "run",
             Self::Changes => "changes",
             Self::Webhook => "webhook",
+            Self::Config => "config",
+        }
+    }
+
+    /// Words of its language.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Run | Self::Changes | Self::Webhook => "fuzz/json.dict",
+            Self::Config => "fuzz/config.dict",
         }
     }
 
@@ -39,7 +50,7 @@ impl Target {
     fn fixtures(self) -> Option<&'static str> {
         match self {
             Self::Run => Some("crates/tallyfy-model/tests/fixtures/runs"),
-            Self::Changes => None,
+            Self::Changes | Self::Config => None,
             Self::Webhook => Some("crates/tallyfy-model/tests/fixtures/webhooks"),
         }
     }
@@ -61,10 +72,11 @@ impl Fuzz {
         shell.create_dir(&found)?;
         let seeds = format!("fuzz/seeds/{target}");
         let fixtures = self.target.fixtures();
+        let words = self.target.words();
         let limits = [format!("-max_total_time={}", self.seconds), "-timeout=10".to_owned()];
         cargo(cmd!(
             shell,
-            "cargo +nightly fuzz run {target} {found} {seeds} {fixtures...} -- -dict=fuzz/json.dict {limits...}"
+            "cargo +nightly fuzz run {target} {found} {seeds} {fixtures...} -- -dict={words} {limits...}"
         ))
         .run()
         .with_context(|| format!("`{target}` broke; the bytes that did it belong into fuzz/seeds/{target}, where every test run tries them"))?;

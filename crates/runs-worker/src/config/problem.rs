@@ -12,10 +12,22 @@ pub struct Problem {
 impl Problem {
     pub(crate) fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
-            place: place.into(),
-            message: message.into(),
+            place: visible(place.into()),
+            message: visible(message.into()),
         }
     }
+}
+
+/// Keys and names are repeated, and whatever is in them must not command the terminal.
+fn visible(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let escaped = |letter: char| match letter.is_control() {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    text.chars().map(escaped).collect()
 }
 
 impl fmt::Display for Problem {
