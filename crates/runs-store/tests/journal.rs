@@ -165,6 +165,27 @@ async fn a_flipped_byte_costs_one_record_and_no_other() {
 }
 
 #[tokio::test]
+async fn damage_is_put_aside_once() {
+    let folder = with(&["a", "b", "c"]).await;
+    let mut bytes = fs::read(file(folder.path())).unwrap();
+    let end = 1 + bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    // One record in the middle, and a torn end.
+    bytes[4096 + (end - 4096) / 2] ^= 0x5a;
+    bytes.splice(end.next_multiple_of(8).., [b'?'; 50]);
+    fs::write(file(folder.path()), &bytes).unwrap();
+    let mut places = Vec::new();
+    for _ in 0..5 {
+        let journal = Journal::open(folder.path(), RESERVE).unwrap();
+        assert_eq!(runs(&journal).await, ["a", "c"]);
+        places.push(journal.damage().places);
+        journal.close().await;
+    }
+    assert_eq!(places, [2, 1, 1, 1, 1]);
+    let copies = fs::read_dir(folder.path()).unwrap().count() - 1;
+    assert_eq!(copies, 2, "as it was, and as it is without the torn end");
+}
+
+#[tokio::test]
 async fn what_is_drained_twice_is_stored_once() {
     let folder = with(&["a", "b"]).await;
     let now = Timestamp::UNIX_EPOCH;

@@ -1,4 +1,4 @@
-//! The promises as a model of a few lines, held against random verbs, jumps of time, restarts and crashes.
+//! The promises as a model of a few lines, held against random verbs, jumps of time in both directions, sweeps, restarts and crashes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::env;
@@ -12,13 +12,17 @@ use uuid::Uuid;
 
 use super::StoreUnderTest;
 use super::arrange::{
-    Desk, again, assert_lease_lost, at, changed, claim, give_up, keyed, of_run, postponed, unchanged,
+    Desk, again, assert_lease_lost, at, changed, claim, give_up, keyed, of_run, postponed, then_pause_until, unchanged,
+    version,
 };
+use super::sweeps::{SYNC, listed};
+use crate::sweep::{SweepFound, SweepPhase};
 use crate::types::{Appended, Claim, Delivery, DueRefresh, Lane, Lease, PostponeCause, Settlement, Subject};
 
 /// Enough to find a bug on the first day, few enough for every day. `PROPTEST_CASES` asks for more.
 const CASES: u32 = 48;
 
+const RUNS: u8 = 3;
 const HANDLERS: [&str; 2] = ["h1", "h2"];
 
 #[derive(Clone, Debug)]
@@ -27,15 +31,23 @@ enum Step {
         run: u8,
         key: Option<u8>,
     },
-    Sweep {
+    /// A person asks for a run, as a sweep would.
+    Request {
         run: u8,
     },
+    /// Nobody is told of it.
+    Change {
+        run: u8,
+    },
+    /// One move of the sweep, whatever is next.
+    Sweep,
     Claim {
         limit: usize,
     },
     Commit {
         pick: usize,
         event: bool,
+        pause: i64,
     },
     Postpone {
         pick: usize,
@@ -60,6 +72,10 @@ enum Step {
     Wait {
         seconds: i64,
     },
+    /// The clock is set back.
+    SetBack {
+        seconds: i64,
+    },
     End {
         crash: bool,
     },
@@ -72,25 +88,43 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(PostponeCause::NotTried)
     ];
     let step = prop_oneof![
-        8 => (0..3_u8, proptest::option::of(0..6_u8)).prop_map(|(run, key)| Step::Append { run, key }),
-        1 => (0..3_u8).prop_map(|run| Step::Sweep { run }),
+        8 => (0..RUNS, proptest::option::of(0..6_u8)).prop_map(|(run, key)| Step::Append { run, key }),
+        1 => (0..RUNS).prop_map(|run| Step::Request { run }),
+        3 => (0..RUNS).prop_map(|run| Step::Change { run }),
+        6 => Just(Step::Sweep),
         6 => (1..4_usize).prop_map(|limit| Step::Claim { limit }),
-        6 => (any::<usize>(), any::<bool>()).prop_map(|(pick, event)| Step::Commit { pick, event }),
+        6 => (any::<usize>(), any::<bool>(), 0..90_i64)
+            .prop_map(|(pick, event, pause)| Step::Commit { pick, event, pause }),
         2 => (any::<usize>(), cause, 0..90_i64).prop_map(|(pick, cause, wait)| Step::Postpone { pick, cause, wait }),
         6 => (0..2_usize, 1..4_usize).prop_map(|(handler, limit)| Step::ClaimDeliveries { handler, limit }),
         6 => (any::<usize>(), 0..4_u8).prop_map(|(pick, how)| Step::Settle { pick, how }),
         2 => any::<usize>().prop_map(|pick| Step::UseOldLease { pick }),
         1 => any::<(bool, bool)>().prop_map(|(first, second)| Step::SetHandlers { first, second }),
         3 => (1..120_i64).prop_map(|seconds| Step::Wait { seconds }),
+        1 => (1..7200_i64).prop_map(|seconds| Step::SetBack { seconds }),
         1 => any::<bool>().prop_map(|crash| Step::End { crash }),
     ];
     vec(step, 1..60)
+}
+
+/// A refresh in hand.
+struct Held {
+    due: DueRefresh,
+    until: i64,
+    /// What the API has answered.
+    seen: u32,
 }
 
 /// What must be true, in a few lines.
 #[derive(Default)]
 struct Model {
     now: i64,
+    /// What the clock has shown at most.
+    latest: i64,
+    /// How often each run has changed.
+    api: BTreeMap<String, u32>,
+    /// The same as of its last fetch, or as the first sweep took it down.
+    known: BTreeMap<String, u32>,
     /// What no fetch has covered, the oldest first.
     pending: BTreeMap<String, Vec<Uuid>>,
     /// Which notification took a key first.
@@ -100,7 +134,7 @@ struct Model {
     /// What a handler has still to get of a run, in order.
     lines: BTreeMap<(usize, String), VecDeque<u64>>,
     /// Who works on what, until when.
-    refreshes: Vec<(DueRefresh, i64)>,
+    refreshes: Vec<Held>,
     deliveries: Vec<(usize, Delivery, i64)>,
     ended: Vec<Lease>,
 }
@@ -135,13 +169,17 @@ impl Model {
     async fn step<S: StoreUnderTest>(&mut self, desk: Desk<S>, step: Step) -> Desk<S> {
         match step {
             Step::Append { run, key } => self.append(&desk, run, key).await,
-            Step::Sweep { run } => desk.request(&run.to_string(), Lane::Sweep, self.now).await,
+            Step::Request { run } => desk.request(&run.to_string(), Lane::Sweep, self.now).await,
+            Step::Change { run } => *self.api.entry(run.to_string()).or_default() += 1,
+            Step::Sweep => {
+                self.sweep(&desk).await;
+            }
             Step::Claim { limit } => {
                 self.claim(&desk, limit).await;
             }
-            Step::Commit { pick, event } => self.commit(&desk, pick, event).await,
+            Step::Commit { pick, event, pause } => self.commit(&desk, pick, event, pause).await,
             Step::Postpone { pick, cause, wait } => {
-                if let Some((due, _)) = take(&mut self.refreshes, pick) {
+                if let Some(Held { due, .. }) = take(&mut self.refreshes, pick) {
                     desk.postpone(&due.lease, postponed(self.now + wait, cause), self.now)
                         .await;
                     self.ended.push(due.lease);
@@ -162,10 +200,11 @@ impl Model {
                 let wanted = [first.then_some(0), second.then_some(1)];
                 self.set_handlers(&desk, wanted.into_iter().flatten().collect()).await;
             }
-            Step::Wait { seconds } => self.now += seconds,
+            Step::Wait { seconds } => self.wait(self.now + seconds),
+            Step::SetBack { seconds } => self.now -= seconds,
             Step::End { crash } => {
                 // Past all leases: whether they end with the worker or by time is the implementation's choice.
-                self.now += 1000;
+                self.wait(self.latest + 1000);
                 self.refreshes.clear();
                 self.deliveries.clear();
                 self.ended.clear();
@@ -179,9 +218,35 @@ impl Model {
         desk
     }
 
+    fn wait(&mut self, until: i64) {
+        self.now = until;
+        self.latest = self.latest.max(until);
+    }
+
+    /// The next move of the sweep that is under way, or of a new one. What it has found, once it is over.
+    async fn sweep<S: StoreUnderTest>(&mut self, desk: &Desk<S>) -> Option<SweepFound> {
+        let sweep = desk.start(SYNC, self.now).await;
+        let SweepPhase::Listing { page, .. } = sweep.phase else {
+            return Some(desk.finish(&sweep, self.now).await);
+        };
+        if page > u32::from(RUNS) {
+            desk.go_to(&sweep, SweepPhase::Closing).await;
+            return None;
+        }
+        // A page for each run.
+        let run = (page - 1).to_string();
+        let version = self.api.get(&run).copied().unwrap_or_default();
+        if sweep.baseline {
+            self.known.entry(run.clone()).or_insert(version);
+        }
+        desk.record(&sweep, vec![listed(&run, &version.to_string())], self.now)
+            .await;
+        None
+    }
+
     async fn append<S: StoreUnderTest>(&mut self, desk: &Desk<S>, run: u8, key: Option<u8>) {
         // A key belongs to one run: it is made of its ids.
-        let run = key.map_or(run, |key| key % 3);
+        let run = key.map_or(run, |key| key % RUNS);
         let mut notification = of_run(&run.to_string());
         if let Some(key) = key {
             notification = keyed(notification, &format!("k{key}"));
@@ -198,7 +263,7 @@ impl Model {
             (Appended::Duplicate { of, due_again }, Some(twin)) => {
                 assert_eq!(of, twin);
                 let pending = self.pending.get(&run.to_string()).is_some_and(|ids| ids.contains(&of));
-                let fetching = |(due, _): &(DueRefresh, i64)| due.notifications.iter().any(|pending| pending.id == of);
+                let fetching = |held: &Held| held.due.notifications.iter().any(|pending| pending.id == of);
                 assert_eq!(due_again, !pending || self.refreshes.iter().any(fetching));
             }
             (appended, twin) => unreachable!("{appended:?} beside {twin:?}"),
@@ -218,29 +283,34 @@ impl Model {
             let Subject::Run(run) = &due.subject else {
                 unreachable!()
             };
-            if let Some(held) = self.refreshes.iter().position(|(held, _)| held.subject == due.subject) {
-                let (held, until) = self.refreshes.remove(held);
-                assert!(until <= self.now, "a lease that has not run out is exclusive");
-                self.ended.push(held.lease);
+            if let Some(held) = self.refreshes.iter().position(|held| held.due.subject == due.subject) {
+                let held = self.refreshes.remove(held);
+                assert!(held.until <= self.now, "a lease that has not run out is exclusive");
+                self.ended.push(held.due.lease);
             }
             let ids: Vec<_> = due.notifications.iter().map(|pending| pending.id).collect();
             let pending = self.pending.get(run.as_str()).cloned().unwrap_or_default();
             assert_eq!(ids, pending, "nothing is lost, nothing comes twice");
             assert_eq!(due.events, self.events.get(run.as_str()).copied().unwrap_or_default());
-            self.refreshes.push((due, self.now + 60));
+            let seen = self.api.get(run.as_str()).copied().unwrap_or_default();
+            let until = self.now + 60;
+            self.refreshes.push(Held { due, until, seen });
         }
         handed_out
     }
 
-    async fn commit<S: StoreUnderTest>(&mut self, desk: &Desk<S>, pick: usize, event: bool) {
-        let Some((due, _)) = take(&mut self.refreshes, pick) else {
+    async fn commit<S: StoreUnderTest>(&mut self, desk: &Desk<S>, pick: usize, event: bool, pause: i64) {
+        let Some(Held { due, seen, .. }) = take(&mut self.refreshes, pick) else {
             return;
         };
         let Subject::Run(run) = &due.subject else {
             unreachable!()
         };
-        let refreshed = if event { changed("event") } else { unchanged() };
-        desk.commit(&due.lease, refreshed, self.now).await;
+        let mut refreshed = if event { changed("event") } else { unchanged() };
+        refreshed.version = Some(version(&seen.to_string()));
+        desk.commit(&due.lease, then_pause_until(refreshed, self.now + pause), self.now)
+            .await;
+        self.known.insert(run.to_string(), seen);
         let covered: Vec<_> = due.notifications.iter().map(|pending| pending.id).collect();
         if let Some(pending) = self.pending.get_mut(run.as_str()) {
             pending.retain(|id| !covered.contains(id));
@@ -326,17 +396,29 @@ impl Model {
     /// Given time, all that was asked for is done, and then nothing is left.
     async fn everything_ends<S: StoreUnderTest>(&mut self, desk: &Desk<S>) {
         self.set_handlers(desk, BTreeSet::from([0, 1])).await;
-        self.now += 1000;
+        self.wait(self.latest + 1000);
+        // What is under way when a run changes may be past it; the next one is not.
+        while self.sweep(desk).await.is_none() {}
+        while self.sweep(desk).await.is_none() {}
         self.claim(desk, 100).await;
         while !self.refreshes.is_empty() {
-            self.commit(desk, 0, true).await;
+            self.commit(desk, 0, true, 0).await;
+        }
+        for (run, version) in &self.api {
+            assert_eq!(self.known.get(run), Some(version), "every run is as the API has it");
         }
         assert!(
             self.pending.values().all(Vec::is_empty),
             "every notification was covered"
         );
-        self.now += 1000;
+        self.wait(self.now + 1000);
         assert_eq!(self.claim(desk, 100).await, 0, "one fetch covers all");
+        let found = loop {
+            if let Some(found) = self.sweep(desk).await {
+                break found;
+            }
+        };
+        assert_eq!((found.missing(), found.pending), (0, 0), "a sweep finds nothing");
 
         let longest = self.lines.values().map(VecDeque::len).max().unwrap_or_default();
         for _ in 0..longest {

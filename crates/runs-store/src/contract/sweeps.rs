@@ -7,7 +7,7 @@ use crate::sweep::{
 };
 use crate::types::{Lane, Lanes, Refreshed, Standing};
 
-const SYNC: SweepOrder = SweepOrder {
+pub(super) const SYNC: SweepOrder = SweepOrder {
     kind: SweepKind::Sync,
     scope: SweepScope::All,
     backfill: false,
@@ -17,7 +17,7 @@ const AUDIT: SweepOrder = SweepOrder {
     ..SYNC
 };
 
-fn listed(name: &str, text: &str) -> Listed {
+pub(super) fn listed(name: &str, text: &str) -> Listed {
     Listed {
         run: run(name),
         version: version(text),
@@ -40,21 +40,21 @@ fn page(sweep: &Sweep, runs: Vec<Listed>) -> ListedPage {
 }
 
 impl<S: StoreUnderTest> Desk<S> {
-    async fn start(&self, order: SweepOrder, seconds: i64) -> Sweep {
+    pub(super) async fn start(&self, order: SweepOrder, seconds: i64) -> Sweep {
         let store = self.0.store();
         store.start_sweep(&org(), order, at(seconds)).await.unwrap()
     }
 
-    async fn record(&self, sweep: &Sweep, runs: Vec<Listed>, seconds: i64) -> Sweep {
+    pub(super) async fn record(&self, sweep: &Sweep, runs: Vec<Listed>, seconds: i64) -> Sweep {
         let page = page(sweep, runs);
         self.0.store().record_page(&org(), page, at(seconds)).await.unwrap()
     }
 
-    async fn go_to(&self, sweep: &Sweep, phase: SweepPhase) -> Sweep {
+    pub(super) async fn go_to(&self, sweep: &Sweep, phase: SweepPhase) -> Sweep {
         self.0.store().move_sweep(&org(), sweep, phase).await.unwrap()
     }
 
-    async fn finish(&self, sweep: &Sweep, seconds: i64) -> SweepFound {
+    pub(super) async fn finish(&self, sweep: &Sweep, seconds: i64) -> SweepFound {
         let mut closing = self.go_to(sweep, SweepPhase::Closing).await;
         let mut more = true;
         while more {

@@ -82,13 +82,27 @@ impl JournalFile {
             journal.end = last.offset + last.header.room();
         }
         if damage.places > 0 {
-            let aside = path.with_extension(format!("damaged-{}", uuid::Uuid::now_v7()));
-            match fs::copy(path, &aside) {
-                Ok(_) => damage.kept_at = Some(aside),
+            match journal.put_aside(&damage) {
+                Ok(aside) => damage.kept_at = Some(aside),
                 Err(error) => tracing::error!(path = %path.display(), %error, "the damaged journal cannot be copied"),
             }
         }
         Ok((journal, places, damage))
+    }
+
+    /// Copies the file as it is, once for each damage, and ends it behind the last whole record: a torn end is not found
+    /// again then.
+    fn put_aside(&self, damage: &JournalDamage) -> io::Result<PathBuf> {
+        let name = format!("damaged-{}-{}-{}", self.generation, self.end, damage.bytes);
+        let aside = self.path.with_extension(name);
+        if !aside.exists() {
+            let unfinished = self.path.with_extension("copying");
+            fs::copy(&self.path, &unfinished)?;
+            fs::rename(&unfinished, &aside)?;
+        }
+        self.file.write_all_at(&END, self.end)?;
+        self.file.sync_data()?;
+        Ok(aside)
     }
 
     /// What is in a journal, and what is damaged in it, without any trace and whoever has it open. `None` if there is none.
