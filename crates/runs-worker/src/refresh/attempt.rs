@@ -63,13 +63,16 @@ impl Refresher {
         let org = &due.org;
         match &fetched {
             Ok(task) => match task.run_id.get() {
-                Some(run) => match self.store.resolve_task(&due.lease, run, self.clock.now()).await {
-                    Ok(()) => {
-                        count(due, "task resolved");
-                        info!(%org, %run, task = %task_id, outcome = "task resolved", "refresh");
+                Some(run) => {
+                    let resolve = || self.store.resolve_task(&due.lease, run, self.clock.now());
+                    match insist(self.config.lease, resolve).await {
+                        Ok(()) => {
+                            count(due, "task resolved");
+                            info!(%org, %run, task = %task_id, outcome = "task resolved", "refresh");
+                        }
+                        Err(error) => log_store_trouble(due, &error),
                     }
-                    Err(error) => log_store_trouble(due, &error),
-                },
+                }
                 None => {
                     warn!(%org, task = %task_id, "the task belongs to no run: its notifications lead to no event");
                     self.carry_out(due, decider.without_event("task without run", Standing::Present))
@@ -168,7 +171,8 @@ impl Refresher {
         let (Some(at), Subject::Run(run)) = (at, &due.subject) else {
             return;
         };
-        if let Err(error) = self.store.request_refresh(&due.org, run, Lane::Retry, at).await {
+        let request = || self.store.request_refresh(&due.org, run, Lane::Retry, at);
+        if let Err(error) = insist(self.config.lease, request).await {
             log_store_trouble(due, &error);
         }
     }

@@ -441,7 +441,7 @@ async fn start_with_odd_store(folder: &tempfile::TempDir, environment: &[(&str, 
     let api = Api::new(|_, _| (503, String::new()));
     let builder = builder(folder, environment).transport(api);
     builder
-        .store(Arc::new(OddStore(Arc::new(store))))
+        .store(OddStore::new(Arc::new(store), &[]))
         .start()
         .await
         .unwrap()

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use runs_store::SqliteStore;
 use runs_worker::{Event, EventFilter, EventType, HandlerError, Worker};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
 
+use crate::odd_store::OddStore;
 use crate::world::{Api, Relay, SilentApi, builder, file_builder, get, post, run, task_completed, webhook};
 
 const AT: &str = "2026-01-31T09:00:00Z";
@@ -625,6 +627,41 @@ async fn what_was_announced_without_a_time_and_does_not_show_is_looked_at_once_m
     worker.stop().await;
     assert_eq!(event.event_type(), "com.tallyfy.run.changed.v1");
     assert_eq!(api.asked().len(), 3, "once more, and then it is believed");
+}
+
+#[tokio::test]
+async fn what_was_done_while_the_store_was_full_is_not_done_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(folder.path().join("store.db"), jiff::Timestamp::now()).unwrap();
+    let store = OddStore::new(
+        Arc::new(store),
+        &["resolve_task", "postpone", "commit_refresh", "settle"],
+    );
+    let api = Api::new(|path, before| match before {
+        _ if path.contains("/tasks/") => (200, r#"{"data":{"id":"t9","run_id":"r1"}}"#.to_owned()),
+        1 => (500, String::new()),
+        _ => (200, run("r1", r#""status":"active""#)),
+    });
+    let (relay, mut events) = Relay::new(|_| Ok(()));
+    let worker = builder(&folder, &[])
+        .transport(Arc::clone(&api) as _)
+        .store(Arc::clone(&store) as _)
+        .handler("relay", relay)
+        .start()
+        .await
+        .unwrap();
+    webhook(&worker, r#"{"event":"task.assigned","task":{"id":"t9"}}"#).await;
+    events.recv().await.unwrap();
+    worker.stop().await;
+    assert!(store.will_refuse().is_empty());
+    let (task, run) = ("/organizations/acme/tasks/t9", "/organizations/acme/runs/r1");
+    let asked = api.asked();
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    assert!(
+        asked[0] == task && asked[1..].iter().all(|path| path.starts_with(run)),
+        "{asked:?}"
+    );
+    assert!(events.recv().await.is_none(), "the handler was called once");
 }
 
 #[tokio::test]
