@@ -122,7 +122,7 @@ impl Drop for SmallDisk {
 #[tokio::test]
 async fn while_the_disk_of_the_store_is_full_webhooks_are_kept_on_another_one() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let Some(disk) = SmallDisk::mount(&folder.path().join("small"), "64m")? else {
+    let Some(disk) = SmallDisk::mount(&folder.path().join("small"), "24m")? else {
         return Ok(());
     };
     let (data, overflow) = (disk.0.join("data"), folder.path().join("overflow"));
@@ -173,7 +173,7 @@ async fn a_worker_that_starts_while_its_store_is_locked_keeps_webhooks_in_the_jo
 #[tokio::test]
 async fn a_worker_that_starts_on_a_full_disk_keeps_webhooks_on_another_one() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
-    let Some(disk) = SmallDisk::mount(&folder.path().join("small"), "64m")? else {
+    let Some(disk) = SmallDisk::mount(&folder.path().join("small"), "24m")? else {
         return Ok(());
     };
     let filler = disk.fill()?;

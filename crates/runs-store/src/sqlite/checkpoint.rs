@@ -1,9 +1,9 @@
 //! Moves the write-ahead log into the database file, beside the writer.
 //!
-//! A commit that does so itself keeps everybody waiting for as long as it takes to write a hundred megabytes. So a thread
-//! of its own follows the log while it grows; when it is long, the writer moves the little that is left, and the log begins
-//! again at its front. SQLite brings the file to the disk only when nothing is left in the log, so the thread does that,
-//! too: otherwise the writer would have to, for everything at once.
+//! A commit that does so itself keeps everybody waiting for as long as it takes to write all of it. So a thread of its own
+//! follows the log while it grows; when it has caught up, the writer moves the little that is left, and the log begins again
+//! at its front. SQLite brings the file to the disk only when nothing is left in the log, so the thread does that, too:
+//! otherwise the writer would have to, for everything at once.
 
 use std::fs::File;
 use std::io;
@@ -16,10 +16,12 @@ use rusqlite::Connection;
 
 use crate::torture;
 
-/// After how many pages in the log the writer moves the rest.
-const LONGEST_LOG: u32 = 32_768;
-/// How many pages the log grows by before the thread follows.
-const STEP: u32 = 1_024;
+/// After how many pages in the log the writer moves the rest, if that is little.
+const LONG_LOG: u32 = 4_096;
+/// At how many times as many it does so, however much that is: the thread cannot keep up.
+const LONGEST: u32 = 8;
+/// How many pages are little.
+const LITTLE: u32 = 256;
 
 /// The thread, and how long the log is.
 pub(super) struct Checkpointer {
@@ -27,10 +29,11 @@ pub(super) struct Checkpointer {
     thread: Option<JoinHandle<()>>,
     /// Pages in the log, as of the last commit.
     pages: Arc<AtomicU32>,
+    /// How many of them are in the file, too, as of the last time that the thread has finished.
+    moved: Arc<AtomicU32>,
     /// How long the log was when the thread was last woken.
     followed: u32,
-    longest: u32,
-    step: u32,
+    long: u32,
 }
 
 impl Checkpointer {
@@ -39,17 +42,12 @@ impl Checkpointer {
     /// `file` is that file, too. Whoever closes it takes the locks of all connections of this process away, as POSIX has
     /// it, so the caller keeps it until the last of them is closed.
     pub(super) fn start(writing: &mut Connection, following: Connection, file: Arc<File>) -> io::Result<Self> {
-        Self::with_longest(writing, following, file, torture::checkpoint_pages(LONGEST_LOG))
+        Self::with_log_of(writing, following, file, torture::checkpoint_pages(LONG_LOG))
     }
 
-    fn with_longest(
-        writing: &mut Connection,
-        following: Connection,
-        file: Arc<File>,
-        longest: u32,
-    ) -> io::Result<Self> {
-        let pages = Arc::new(AtomicU32::new(0));
-        let seen = Arc::clone(&pages);
+    fn with_log_of(writing: &mut Connection, following: Connection, file: Arc<File>, long: u32) -> io::Result<Self> {
+        let (pages, moved) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let (seen, done) = (Arc::clone(&pages), Arc::clone(&moved));
         let hook = move |_: &mut _, pages: i32| {
             seen.store(u32::try_from(pages).unwrap_or_default(), Ordering::Relaxed);
             Ok(())
@@ -60,9 +58,10 @@ impl Checkpointer {
             while woken.recv().is_ok() {
                 torture::point("checkpoint.following");
                 let moved = checkpoint(&following).map_err(io::Error::other);
-                if let Err(error) = moved.and_then(|()| file.sync_data()) {
+                match moved.and_then(|moved| file.sync_data().map(|()| moved)) {
+                    Ok(moved) => done.store(moved, Ordering::Relaxed),
                     // The log holds everything, and whoever comes next tries again.
-                    tracing::debug!(%error, "the log was not moved into the store's file");
+                    Err(error) => tracing::debug!(%error, "the log was not moved into the store's file"),
                 }
             }
         })?;
@@ -70,9 +69,9 @@ impl Checkpointer {
             wake: Some(wake),
             thread: Some(thread),
             pages,
+            moved,
             followed: 0,
-            longest,
-            step: STEP.min(longest / 2).max(1),
+            long,
         })
     }
 
@@ -80,19 +79,27 @@ impl Checkpointer {
     pub(super) fn after_commit(&mut self, writing: &Connection) {
         let pages = self.pages.load(Ordering::Relaxed);
         if pages < self.followed {
+            // The log has begun again.
             self.followed = 0;
+            self.moved.store(0, Ordering::Relaxed);
         }
-        if pages >= self.longest {
+        let left = pages.saturating_sub(self.moved.load(Ordering::Relaxed));
+        if pages >= self.long && (left <= LITTLE || pages / LONGEST >= self.long) {
             torture::point("checkpoint.whole");
-            if let Err(error) = checkpoint(writing) {
-                tracing::debug!(%error, "the log was not moved into the store's file");
-            }
-        } else if pages - self.followed >= self.step
+            self.move_rest(writing);
+        } else if pages - self.followed >= (self.long / 4).max(1)
             && let Some(wake) = &self.wake
         {
             self.followed = pages;
             // It may be at it still; then it comes around again later.
             let _: Result<(), _> = wake.try_send(());
+        }
+    }
+
+    /// Lets the log begin again, if that is possible: so that a log that has filled the disk does not keep it full.
+    pub(super) fn move_rest(&self, writing: &Connection) {
+        if let Err(error) = checkpoint(writing) {
+            tracing::debug!(%error, "the log was not moved into the store's file");
         }
     }
 }
@@ -108,9 +115,9 @@ impl Drop for Checkpointer {
     }
 }
 
-/// Moves what can be moved without keeping anybody waiting.
-fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+/// Moves what can be moved without keeping anybody waiting. How many pages of the log are in the file now.
+fn checkpoint(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2))
 }
 
 #[cfg(test)]
@@ -119,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_log_stays_short_and_what_was_in_it_is_in_the_file() {
-        const LONGEST: u32 = 64;
+        const LONG: u32 = 64;
         const ROWS: u64 = 3000;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.db");
@@ -128,16 +135,16 @@ mod tests {
         writing.execute_batch("CREATE TABLE t (body BLOB)").unwrap();
         let following = Connection::open(&path).unwrap();
         let file = Arc::new(File::open(&path).unwrap());
-        let mut checkpointer = Checkpointer::with_longest(&mut writing, following, Arc::clone(&file), LONGEST).unwrap();
+        let mut checkpointer = Checkpointer::with_log_of(&mut writing, following, Arc::clone(&file), LONG).unwrap();
         for _ in 0..ROWS {
             writing.execute("INSERT INTO t VALUES (zeroblob(4000))", []).unwrap();
             checkpointer.after_commit(&writing);
         }
         let log = std::fs::metadata(folder.path().join("t.db-wal")).unwrap().len();
         // Both may want to move pages at the same time, so that it goes on for a while.
-        assert!(log < u64::from(LONGEST) * 4096 * 8, "{log} bytes");
+        assert!(log < u64::from(LONG * LONGEST) * 4096 * 2, "{log} bytes");
         let file = std::fs::metadata(&path).unwrap().len();
-        assert!(file > (ROWS - 10 * u64::from(LONGEST)) * 4096, "{file} bytes");
+        assert!(file > (ROWS - 10 * u64::from(LONG)) * 4096, "{file} bytes");
         drop(checkpointer);
         let rows: u64 = writing
             .query_row("SELECT count(*) FROM t", [], |row| row.get(0))

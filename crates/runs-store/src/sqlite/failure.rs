@@ -45,11 +45,16 @@ impl fmt::Display for Failure {
 impl Error for Failure {}
 
 impl Failure {
+    /// Whether there was no room.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull))
+    }
+
     /// The error for the caller, who was `doing` something with the store at `path`.
     pub(super) fn into_store_error(self, path: &Path, doing: &str) -> StoreError {
         match &self {
             Self::LeaseLost => StoreError::LeaseLost,
-            Self::Sqlite(error) if is_full(error) => StoreError::Full(self.into()),
+            Self::Sqlite(_) if self.is_full() => StoreError::Full(self.into()),
             Self::Sqlite(error) if is_damage(error) => StoreError::Corrupt {
                 path: path.to_owned(),
                 detail: format!("{doing} failed: {self}"),
@@ -65,10 +70,6 @@ impl Failure {
 /// Turns what SQLite said while `doing` something into the error for the caller.
 pub(super) fn store_error(error: rusqlite::Error, path: &Path, doing: &str) -> StoreError {
     Failure::from(error).into_store_error(path, doing)
-}
-
-fn is_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 /// Whether what was read cannot have been written by us: damaged pages, or values of the wrong type.

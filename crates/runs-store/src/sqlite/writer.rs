@@ -183,7 +183,8 @@ impl Writer {
         if torture::is_sabotaged("answer-before-commit") {
             return answer_before_commit(&transaction, batch);
         }
-        if let Err(failure) = run_together(&transaction, &mut batch) {
+        let outcome = run_together(&transaction, &mut batch);
+        if let Err(failure) = &outcome {
             tracing::warn!(requests = batch.len(), error = %failure, "commit failed");
             for request in &mut batch {
                 request.fail(failure.clone());
@@ -203,7 +204,10 @@ impl Writer {
             request.answer();
         }
         torture::point("writer.answered");
-        self.checkpointer.after_commit(&self.connection);
+        match outcome {
+            Err(failure) if failure.is_full() => self.checkpointer.move_rest(&self.connection),
+            _ => self.checkpointer.after_commit(&self.connection),
+        }
     }
 
     /// Moves what is in the write-ahead log into the database file, and lets go of both.
