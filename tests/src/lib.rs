@@ -13,4 +13,6 @@ pub use burst::burst;
 pub use half_open::HalfOpen;
 pub use honest_sender::{HonestSender, Told};
 pub use stage::Stage;
-pub use worker_process::{Door, Exit, ReceivedEvent, WorkerProcess, WorkerSettings, binary, cargos_variables, run};
+pub use worker_process::{
+    Door, Exit, ReceivedEvent, WorkerProcess, WorkerSettings, binary, build_with, cargos_variables, run,
+};

@@ -31,24 +31,26 @@ pub fn binary() -> anyhow::Result<&'static Path> {
 }
 
 fn build() -> anyhow::Result<PathBuf> {
-    if let Some(binary) = std::env::var_os("RUNS_WORKER_BIN") {
-        return Ok(binary.into());
+    match std::env::var_os("RUNS_WORKER_BIN") {
+        Some(binary) => Ok(binary.into()),
+        None => build_with(&[]),
     }
+}
+
+/// Where the binary is that cargo builds now, with further arguments.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn build_with(arguments: &[&str]) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = std::process::Command::new(cargo);
     for name in cargos_variables() {
         command.env_remove(name);
     }
     let output = command
-        .args([
-            "build",
-            "--package",
-            "runs-worker",
-            "--bin",
-            "runs-worker",
-            "--message-format",
-            "json-render-diagnostics",
-        ])
+        .args(["build", "--package", "runs-worker", "--bin", "runs-worker"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .args(arguments)
         .stderr(Stdio::inherit())
         .output()
         .context("run cargo build")?;

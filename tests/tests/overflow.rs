@@ -119,13 +119,9 @@ impl Drop for SmallDisk {
     }
 }
 
-#[tokio::test]
-async fn while_the_disk_of_the_store_is_full_webhooks_are_kept_on_another_one() -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let Some(disk) = SmallDisk::mount(&folder.path().join("small"), "24m")? else {
-        return Ok(());
-    };
-    let (data, overflow) = (disk.0.join("data"), folder.path().join("overflow"));
+/// A worker whose journal is in `folder`, and its store on `disk`.
+async fn with_a_store_on(disk: &SmallDisk, folder: &Path) -> anyhow::Result<Stage> {
+    let (data, overflow) = (disk.0.join("data"), folder.join("overflow"));
     let stage = Stage::set(
         SimConfig::default(),
         &[
@@ -136,6 +132,16 @@ async fn while_the_disk_of_the_store_is_full_webhooks_are_kept_on_another_one() 
     )
     .await?;
     stage.connect_templates()?;
+    Ok(stage)
+}
+
+#[tokio::test]
+async fn while_the_disk_of_the_store_is_full_webhooks_are_kept_on_another_one() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let Some(disk) = SmallDisk::mount(&folder.path().join("small"), "24m")? else {
+        return Ok(());
+    };
+    let stage = with_a_store_on(&disk, folder.path()).await?;
     work(&stage, 3).await?;
     let filler = disk.fill()?;
     work(&stage, 40).await?;
@@ -177,17 +183,7 @@ async fn a_worker_that_starts_on_a_full_disk_keeps_webhooks_on_another_one() -> 
         return Ok(());
     };
     let filler = disk.fill()?;
-    let (data, overflow) = (disk.0.join("data"), folder.path().join("overflow"));
-    let stage = Stage::set(
-        SimConfig::default(),
-        &[
-            NO_WINDOW,
-            ("RUNS_WORKER_DATA_DIR", &data.display().to_string()),
-            ("RUNS_WORKER__STORE__OVERFLOW_DIR", &overflow.display().to_string()),
-        ],
-    )
-    .await?;
-    stage.connect_templates()?;
+    let stage = with_a_store_on(&disk, folder.path()).await?;
     work(&stage, 20).await?;
     let ready = stage.get("/health/ready").await?;
     assert!(

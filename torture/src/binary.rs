@@ -1,11 +1,10 @@
 //! The worker with its points, and the shim that lets system calls fail.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, ensure};
-use serde_json::Value;
 
 /// What is in the binary only with its points.
 const MARK: &[u8] = b"TORTURE_CRASH_AT";
@@ -36,7 +35,8 @@ fn build() -> anyhow::Result<PathBuf> {
     }
     let folder = folder()?;
     for _ in 0..TRIES {
-        let bytes = std::fs::read(cargo_build()?).context("read what cargo built")?;
+        let bytes =
+            std::fs::read(system_tests::build_with(&["--features", "torture"])?).context("read what cargo built")?;
         if bytes.windows(MARK.len()).any(|window| window == MARK) {
             // A copy, because others build the worker without its points to the same place. Renamed into place, because
             // a binary that runs cannot be written.
@@ -57,27 +57,6 @@ fn set_executable(file: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let permissions = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(file, permissions).context("make the worker executable")
-}
-
-fn cargo_build() -> anyhow::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    for name in system_tests::cargos_variables() {
-        command.env_remove(name);
-    }
-    let output = command
-        .current_dir(root())
-        .args(["build", "--package", "runs-worker", "--bin", "runs-worker"])
-        .args(["--features", "torture", "--message-format", "json-render-diagnostics"])
-        .stderr(Stdio::inherit())
-        .output()
-        .context("run cargo build")?;
-    ensure!(output.status.success(), "cargo build failed");
-    String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .find_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)))
-        .context("cargo build named no executable")
 }
 
 /// The library that lets system calls fail, compiled now; none where it cannot be.

@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -14,12 +15,14 @@ use std::thread::{Builder, JoinHandle};
 
 use rusqlite::Connection;
 
+use super::connect::PAGE_BYTES;
 use crate::torture;
 
-/// After how many pages in the log the writer moves the rest, if that is little.
-const LONG_LOG: u32 = 4_096;
+/// After how many pages in the log the writer moves the rest, if that is little: no more than an eighth of the disk's room.
+/// The longer the log, the more of its pages are written over before they are moved.
+const LONG_LOG: RangeInclusive<u32> = 1_024..=16_384;
 /// At how many times as many it does so, however much that is: the thread cannot keep up.
-const LONGEST: u32 = 8;
+const LONGEST: u32 = 4;
 /// How many pages are little.
 const LITTLE: u32 = 256;
 
@@ -42,7 +45,8 @@ impl Checkpointer {
     /// `file` is that file, too. Whoever closes it takes the locks of all connections of this process away, as POSIX has
     /// it, so the caller keeps it until the last of them is closed.
     pub(super) fn start(writing: &mut Connection, following: Connection, file: Arc<File>) -> io::Result<Self> {
-        Self::with_log_of(writing, following, file, torture::checkpoint_pages(LONG_LOG))
+        let usual = long_log(&file)?;
+        Self::with_log_of(writing, following, file, torture::checkpoint_pages(usual))
     }
 
     fn with_log_of(writing: &mut Connection, following: Connection, file: Arc<File>, long: u32) -> io::Result<Self> {
@@ -113,6 +117,14 @@ impl Drop for Checkpointer {
             tracing::error!("a thread of the store panicked");
         }
     }
+}
+
+fn long_log(file: &File) -> io::Result<u32> {
+    let disk = rustix::fs::fstatvfs(file)?;
+    let pages = disk.f_bavail.saturating_mul(disk.f_frsize) / 8 / PAGE_BYTES;
+    Ok(u32::try_from(pages)
+        .unwrap_or(u32::MAX)
+        .clamp(*LONG_LOG.start(), *LONG_LOG.end()))
 }
 
 /// Moves what can be moved without keeping anybody waiting. How many pages of the log are in the file now.

@@ -17,6 +17,9 @@ const CHECKED_WHOLE: u64 = 64 * 1024 * 1024;
 /// How many statements stay prepared; there are fewer.
 const STATEMENTS: usize = 128;
 
+/// The size of the file's pages.
+pub(super) const PAGE_BYTES: u64 = 4_096;
+
 /// What the log's file is cut back to after a burst.
 const LOG_BYTES: i64 = 256 * 1024 * 1024;
 
@@ -136,12 +139,8 @@ pub(super) fn read_first_pages(connection: &Connection) -> rusqlite::Result<()> 
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // The page size counts only while the file is empty, and before the log is switched on.
-    for (pragma, value) in [
-        ("page_size", 4_096),
-        ("busy_timeout", 5_000),
-        ("cache_size", -65_536),
-        ("foreign_keys", 1),
-    ] {
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    for (pragma, value) in [("busy_timeout", 5_000), ("cache_size", -65_536), ("foreign_keys", 1)] {
         connection.pragma_update(None, pragma, value)?;
     }
     connection.pragma_update(None, "temp_store", "MEMORY")?;
