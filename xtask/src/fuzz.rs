@@ -41,8 +41,8 @@ impl Target {
     /// Words of its language.
     fn words(self) -> &'static str {
         match self {
-            Self::Run | Self::Changes | Self::Webhook => "fuzz/json.dict",
-            Self::Config => "fuzz/config.dict",
+            Self::Run | Self::Changes | Self::Webhook => "tests/fuzz/json.dict",
+            Self::Config => "tests/fuzz/config.dict",
         }
     }
 
@@ -68,18 +68,18 @@ impl Fuzz {
         );
         let target = self.target.name();
         // What is found goes into the first folder, which is not in the repository; the others are only read.
-        let found = format!("fuzz/corpus/{target}");
+        let found = format!("tests/fuzz/corpus/{target}");
         shell.create_dir(&found)?;
-        let seeds = format!("fuzz/seeds/{target}");
+        let seeds = format!("tests/fuzz/seeds/{target}");
         let fixtures = self.target.fixtures();
         let words = self.target.words();
         let limits = [format!("-max_total_time={}", self.seconds), "-timeout=10".to_owned()];
         cargo(cmd!(
             shell,
-            "cargo +nightly fuzz run {target} {found} {seeds} {fixtures...} -- -dict={words} {limits...}"
+            "cargo +nightly fuzz run --fuzz-dir tests/fuzz {target} {found} {seeds} {fixtures...} -- -dict={words} {limits...}"
         ))
         .run()
-        .with_context(|| format!("`{target}` broke; the bytes that did it belong into fuzz/seeds/{target}, where every test run tries them"))?;
+        .with_context(|| format!("`{target}` broke; the bytes that did it belong into tests/fuzz/seeds/{target}, where every test run tries them"))?;
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ impl PublicApi {
                     return Ok(());
                 }
             };
-            let accepted = format!("docs/public-api/{package}.txt");
+            let accepted = format!("tests/public-api/{package}.txt");
             if self.accept {
                 shell.write_file(&accepted, now)?;
             } else if shell.read_file(&accepted).unwrap_or_default() != now {

@@ -16,7 +16,7 @@ const TRIES: u32 = 3;
 /// The root of the workspace.
 pub fn root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
+    here.ancestors().nth(2).unwrap_or(here)
 }
 
 /// Where the worker with its points is: as `TORTURE_WORKER_BIN` says, or built now.
@@ -72,7 +72,7 @@ fn compile() -> anyhow::Result<PathBuf> {
         folder.join(format!("made-{}.so", std::process::id())),
         folder.join("io_fault.so"),
     );
-    let source = root().join("torture/shim/io_fault.c");
+    let source = root().join("tests/torture/shim/io_fault.c");
     let status = Command::new("cc")
         .args(["-shared", "-fPIC", "-O1", "-Wall", "-o"])
         .args([&made, &source])

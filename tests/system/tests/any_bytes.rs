@@ -14,8 +14,8 @@ mod any_bytes;
 use std::path::Path;
 
 fn replay(target: &str, fixtures: Option<&str>, check: fn(&[u8])) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let folders = [Some(format!("fuzz/seeds/{target}")), fixtures.map(str::to_owned)];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let folders = [Some(format!("tests/fuzz/seeds/{target}")), fixtures.map(str::to_owned)];
     for folder in folders.into_iter().flatten() {
         let files: Vec<_> = root.join(&folder).read_dir().unwrap().collect();
         assert!(!files.is_empty(), "nothing is in {folder}");

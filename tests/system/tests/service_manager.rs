@@ -49,7 +49,7 @@ fn systemd_understands_the_unit_files() -> anyhow::Result<()> {
         return Ok(());
     }
     let folder = tempfile::tempdir()?;
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dist/systemd");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/systemd");
     let mut units = Vec::new();
     for name in ["runs-worker.service", "runs-worker.socket"] {
         // The binary is installed by whoever uses the files.
