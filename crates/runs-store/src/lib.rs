@@ -1,13 +1,13 @@
 //! The durable state of the runs worker: notifications, due runs, snapshots, events and deliveries.
 //!
-//! [`Store`] has a verb for each step of a notification's way, each of them one transaction. [`SqliteStore`] keeps it all
-//! in one file.
+//! [`Store`] has five desks with a verb for each step of a notification's way, each of them one transaction. [`SqliteStore`]
+//! keeps it all in one file. The [intake log](intake_log) stands before it.
 //!
 //! ```
 //! use std::time::Duration;
 //!
 //! use jiff::Timestamp;
-//! use runs_store::{Claim, Lane, Lanes, SqliteStore, Store};
+//! use runs_store::{Claim, Lane, Lanes, RefreshDesk as _, SqliteStore, Store as _};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,27 +28,22 @@
 
 #[cfg(feature = "contract")]
 pub mod contract;
+mod desks;
 mod error;
+pub mod intake_log;
 pub mod journal;
-mod operate;
 pub mod sqlite;
-mod store;
-mod sweep;
 mod thread;
 #[doc(hidden)]
 pub mod torture;
-mod types;
 
+pub use desks::{
+    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventSummary, Finding, HandlerName, HandlerStats,
+    InboxDesk, Lane, Lanes, Lease, Listed, ListedPage, MAX_CLAIMED_BODY_BYTES, NewEvent, NewNotification,
+    NotificationHead, NotificationSummary, OperatorDesk, OutboxDesk, PendingNotification, PostponeCause, Postponement,
+    Prune, Pruned, Query, Recipients, RefreshDesk, Refreshed, Settlement, Snapshot, Standing, Stats, Store, Subject,
+    Sweep, SweepDesk, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps, Version, Wakeups, Whole,
+};
 pub use error::StoreError;
 pub use journal::{Journal, JournalError};
-pub use operate::{DeadLetter, EventSummary, NotificationSummary, Query, Whole};
 pub use sqlite::SqliteStore;
-pub use store::{Store, Wakeups};
-pub use sweep::{
-    Finding, Listed, ListedPage, Sweep, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps, Version,
-};
-pub use types::{
-    Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, HandlerStats, Lane, Lanes, Lease,
-    MAX_CLAIMED_BODY_BYTES, NewEvent, NewNotification, NotificationHead, PendingNotification, PostponeCause,
-    Postponement, Prune, Pruned, Recipients, Refreshed, Settlement, Snapshot, Standing, Stats, Subject,
-};

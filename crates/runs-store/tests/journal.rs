@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use runs_store::{Journal, JournalError, NewNotification, NotificationHead, SqliteStore, Store as _, Subject};
+use runs_store::{
+    InboxDesk as _, Journal, JournalError, NewNotification, NotificationHead, OperatorDesk as _, SqliteStore, Subject,
+};
 use tallyfy_model::RunId;
 use tempfile::TempDir;
 use uuid::Uuid;

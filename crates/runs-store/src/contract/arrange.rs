@@ -8,13 +8,13 @@ use tallyfy_model::{OrgId, RunId, TaskId};
 use uuid::Uuid;
 
 use super::StoreUnderTest;
-use crate::error::StoreError;
-use crate::sweep::Version;
-use crate::types::{
+use crate::desks::Version;
+use crate::desks::{
     Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lanes, Lease, NewEvent, NewNotification,
     NotificationHead, PostponeCause, Postponement, Prune, Pruned, Recipients, Refreshed, Settlement, Snapshot,
     Standing, Stats, Subject,
 };
+use crate::error::StoreError;
 
 /// How long the tests lease.
 pub(super) const LEASE: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use super::arrange::{
     Desk, again, assert_lease_lost, at, changed, claim, give_up, keyed, of_run, of_task, org, postponed, run, text,
     then_pause_until, unchanged, unrecognized,
 };
-use crate::types::{Appended, Lane, Lanes, PostponeCause, Settlement, Standing, Subject};
+use crate::desks::{Appended, Lane, Lanes, PostponeCause, Settlement, Standing, Subject};
 
 /// Brings a store into all states that there are, ends it in some way, and looks whether they are all there.
 async fn fill<S: StoreUnderTest>(desk: &Desk<S>) {

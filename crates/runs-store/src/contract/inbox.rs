@@ -4,7 +4,7 @@ use super::StoreUnderTest;
 use super::arrange::{
     Desk, at, changed, claim, keyed, of_run, org, postponed, run, then_pause_until, unchanged, unrecognized,
 };
-use crate::types::{Appended, Lane, Lanes, PostponeCause, Standing, Subject};
+use crate::desks::{Appended, Lane, Lanes, PostponeCause, Standing, Subject};
 use bytes::Bytes;
 use tallyfy_model::{Announced, OrgId, TaskId};
 

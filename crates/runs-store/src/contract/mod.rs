@@ -18,6 +18,7 @@
 #![expect(missing_docs, reason = "the names are sentences")]
 
 pub mod durability;
+pub mod import;
 pub mod inbox;
 pub mod model;
 pub mod outbox;
@@ -31,7 +32,7 @@ mod arrange;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::store::Store;
+use crate::desks::Store;
 
 /// A store that a test may do anything with.
 #[async_trait]
@@ -74,6 +75,14 @@ macro_rules! store_contract {
                 equal_keys_of_two_organizations_are_no_duplicates
                 a_readable_twin_of_an_unreadable_body_is_no_duplicate
                 a_notification_that_is_appended_twice_is_stored_once
+            ]
+            import: [
+                a_batch_is_kept_in_its_order_and_makes_each_run_due_once
+                a_batch_that_was_imported_changes_nothing
+                each_log_has_a_position_of_its_own_that_survives_a_crash
+                a_duplicate_within_a_batch_is_found
+                a_duplicate_of_a_notification_that_is_being_fetched_makes_the_run_due_again
+                what_the_store_has_already_is_not_stored_twice
             ]
             refresh: [
                 live_goes_before_retry_before_sweep_then_the_longest_due

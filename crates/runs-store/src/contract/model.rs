@@ -16,8 +16,8 @@ use super::arrange::{
     version,
 };
 use super::sweeps::{SYNC, listed};
-use crate::sweep::{SweepFound, SweepPhase};
-use crate::types::{Appended, Claim, Delivery, DueRefresh, Lane, Lease, PostponeCause, Settlement, Subject};
+use crate::desks::{Appended, Claim, Delivery, DueRefresh, Lane, Lease, PostponeCause, Settlement, Subject};
+use crate::desks::{SweepFound, SweepPhase};
 
 /// Enough to find a bug on the first day, few enough for every day. `PROPTEST_CASES` asks for more.
 const CASES: u32 = 48;

@@ -4,7 +4,7 @@ use super::StoreUnderTest;
 use super::arrange::{
     Desk, LEASE, again, assert_lease_lost, at, changed, claim, give_up, handler, of_run, org, run, text, unchanged,
 };
-use crate::types::{Claim, HandlerStats, Lane, Recipients, Settlement, Stats};
+use crate::desks::{Claim, HandlerStats, Lane, Recipients, Settlement, Stats};
 
 const DELIVERED: Settlement = Settlement::Delivered;
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::StoreUnderTest;
 use super::arrange::{Desk, LEASE, assert_lease_lost, at, changed, claim, of_run, postponed, run, text, unchanged};
-use crate::types::{Claim, DueRefresh, Lane, PostponeCause, Refreshed, Settlement, Standing};
+use crate::desks::{Claim, DueRefresh, Lane, PostponeCause, Refreshed, Settlement, Standing};
 
 const FAILED: PostponeCause = PostponeCause::Failed;
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::StoreUnderTest;
 use super::arrange::{Desk, at, give_up, of_run, unchanged, unrecognized};
-use crate::types::{Appended, Prune, Pruned, Refreshed, Settlement, Snapshot};
+use crate::desks::{Appended, Prune, Pruned, Refreshed, Settlement, Snapshot};
 
 /// A pass over everything from before this second, a row at a time; what it removed in all.
 async fn pass<S: StoreUnderTest>(desk: &Desk<S>, before: i64) -> (u64, u64, u64) {

@@ -2,10 +2,10 @@
 
 use super::StoreUnderTest;
 use super::arrange::{Desk, assert_lease_lost, at, claim, of_run, org, run, unchanged, version};
-use crate::sweep::{
+use crate::desks::{
     Finding, Listed, ListedPage, Sweep, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Version,
 };
-use crate::types::{Lane, Lanes, Refreshed, Standing};
+use crate::desks::{Lane, Lanes, Refreshed, Standing};
 
 pub(super) const SYNC: SweepOrder = SweepOrder {
     kind: SweepKind::Sync,

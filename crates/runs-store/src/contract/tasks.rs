@@ -2,8 +2,8 @@
 
 use super::StoreUnderTest;
 use super::arrange::{Desk, at, changed, keyed, of_run, of_task, run, unchanged};
+use crate::desks::{Appended, DueRefresh, Lease, Refreshed, Standing, Subject};
 use crate::error::StoreError;
-use crate::types::{Appended, DueRefresh, Lease, Refreshed, Standing, Subject};
 
 impl<S: StoreUnderTest> Desk<S> {
     async fn resolve(&self, lease: &Lease, name: &str, seconds: i64) {

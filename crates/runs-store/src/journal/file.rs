@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::JournalError;
 use super::record::{ALIGNMENT, HEADER_BYTES, Header, MAGIC};
-use crate::types::NewNotification;
+use crate::desks::NewNotification;
 
 const FORMAT: [u8; 8] = *b"RUNSjn01";
 const SLOT_BYTES: usize = 64;

@@ -24,8 +24,8 @@ use tokio::sync::{oneshot, watch};
 
 pub use file::JournalDamage;
 
+use crate::desks::NewNotification;
 use crate::thread::ConnectionThread;
-use crate::types::NewNotification;
 use file::{JournalFile, Place};
 
 /// What the file is called in its folder.

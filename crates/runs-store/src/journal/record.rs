@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tallyfy_model::{Announced, OrgId, RunId, TaskId};
 use uuid::Uuid;
 
-use crate::types::{NewNotification, NotificationHead, Subject};
+use crate::desks::{NewNotification, NotificationHead, Subject};
 
 pub(super) const MAGIC: [u8; 4] = *b"RUNj";
 pub(super) const ALIGNMENT: u64 = 8;

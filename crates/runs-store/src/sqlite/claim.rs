@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::inbox::known_org;
 use super::sweep;
 use super::writer::Transaction;
-use crate::types::{
+use crate::desks::{
     Claim, Claimed, DueRefresh, Lane, Lanes, Lease, MAX_CLAIMED_BODY_BYTES, NotificationHead, PendingNotification,
     Snapshot, Standing, Subject,
 };

@@ -8,8 +8,8 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRe
 use tallyfy_model::Announced;
 use uuid::Uuid;
 
-use crate::sweep::{Finding, SweepKind, SweepScope};
-use crate::types::{Lane, Standing};
+use crate::desks::{Finding, SweepKind, SweepScope};
+use crate::desks::{Lane, Standing};
 
 /// A value of ours, as a column holds it.
 pub(super) struct Column<T>(pub(super) T);

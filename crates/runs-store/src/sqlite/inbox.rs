@@ -1,5 +1,8 @@
 //! Notifications come in, and make subjects due.
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+
 use jiff::Timestamp;
 use rusqlite::params;
 use tallyfy_model::OrgId;
@@ -9,9 +12,10 @@ use super::column::{Column, later};
 use super::failure::Failure;
 use super::takeover::LONGEST_PAUSE;
 use super::writer::Transaction;
+use crate::desks::{Appended, Lane, NewNotification, Subject};
 use crate::torture;
-use crate::types::{Appended, Lane, NewNotification, Subject};
 
+/// Stores one notification.
 pub(super) fn append(
     transaction: &Transaction<'_>,
     notification: &NewNotification,
@@ -26,31 +30,142 @@ pub(super) fn append(
             due_again: false,
         });
     }
-    let org = org_key(transaction, &notification.org)?;
-    if let Some(key) = &notification.dedupe_key
-        && let Some(twin) = find_twin(transaction, org, key)?
-    {
-        if twin.place.is_some() || notification.subject.is_none() {
-            return note_duplicate(transaction, &twin, now);
+    Filing::one(transaction, notification, now)
+}
+
+/// Files notifications under their subjects, and makes each subject due once, however many there are.
+pub(super) struct Filing<'t> {
+    transaction: &'t Transaction<'t>,
+    now: Timestamp,
+    orgs: HashMap<OrgId, i64>,
+    subjects: HashMap<(i64, Subject), i64>,
+    /// By subject: the newest ticket before this filing, and how many were taken since.
+    tickets: BTreeMap<i64, (i64, i64)>,
+}
+
+impl<'t> Filing<'t> {
+    pub(super) fn new(transaction: &'t Transaction<'t>, now: Timestamp) -> Self {
+        Self {
+            transaction,
+            now,
+            orgs: HashMap::new(),
+            subjects: HashMap::new(),
+            tickets: BTreeMap::new(),
         }
-        // The twin could not be read and nothing was fetched for it, but this one can: it takes the key over.
-        transaction.execute("UPDATE notifications SET dedupe_key = NULL WHERE seq = ?", [twin.seq])?;
     }
-    let place = match &notification.subject {
-        Some(subject) => {
-            let subject = subject_key(transaction, org, subject)?;
-            Some((subject, want(transaction, subject, Lane::Live, now)?))
+
+    /// A filing of a single notification.
+    pub(super) fn one(
+        transaction: &'t Transaction<'t>,
+        notification: &NewNotification,
+        now: Timestamp,
+    ) -> Result<Appended, Failure> {
+        let mut filing = Self::new(transaction, now);
+        let appended = filing.add(notification)?;
+        filing.finish()?;
+        Ok(appended)
+    }
+
+    pub(super) fn add(&mut self, notification: &NewNotification) -> Result<Appended, Failure> {
+        let org = self.org(&notification.org)?;
+        if let Some(key) = &notification.dedupe_key
+            && let Some(twin) = find_twin(self.transaction, org, key)?
+        {
+            if twin.place.is_some() || notification.subject.is_none() {
+                return self.note_duplicate(&twin);
+            }
+            // The twin could not be read and nothing was fetched for it, but this one can: it takes the key over.
+            let release = "UPDATE notifications SET dedupe_key = NULL WHERE seq = ?";
+            self.transaction.execute(release, [twin.seq])?;
         }
-        None => None,
-    };
-    torture::point("inbox.wanted");
+        let place = match &notification.subject {
+            Some(subject) => {
+                let subject = self.subject(org, subject)?;
+                Some((subject, self.ticket(subject)?))
+            }
+            None => None,
+        };
+        torture::point("inbox.wanted");
+        insert(self.transaction, org, place, notification)?;
+        Ok(match place {
+            Some(_) => Appended::Stored,
+            None => Appended::Unrecognized,
+        })
+    }
+
+    /// Makes the subjects due.
+    pub(super) fn finish(self) -> Result<(), Failure> {
+        for (subject, (_, taken)) in self.tickets {
+            want(self.transaction, subject, Lane::Live, taken, self.now)?;
+        }
+        Ok(())
+    }
+
+    fn note_duplicate(&mut self, twin: &Twin) -> Result<Appended, Failure> {
+        let count = "UPDATE notifications SET duplicates = duplicates + 1 WHERE seq = ?";
+        self.transaction.execute(count, [twin.seq])?;
+        let again = match twin.place {
+            Some(place) => due_for_twin(self.transaction, place)?,
+            None => None,
+        };
+        if let Some(subject) = again {
+            self.ticket(subject)?;
+        }
+        Ok(Appended::Duplicate {
+            of: twin.id,
+            due_again: again.is_some(),
+        })
+    }
+
+    fn org(&mut self, org: &OrgId) -> Result<i64, Failure> {
+        if let Some(key) = self.orgs.get(org) {
+            return Ok(*key);
+        }
+        let key = org_key(self.transaction, org)?;
+        self.orgs.insert(org.clone(), key);
+        Ok(key)
+    }
+
+    fn subject(&mut self, org: i64, subject: &Subject) -> Result<i64, Failure> {
+        let place = (org, subject.clone());
+        if let Some(key) = self.subjects.get(&place) {
+            return Ok(*key);
+        }
+        let key = subject_key(self.transaction, org, subject)?;
+        self.subjects.insert(place, key);
+        Ok(key)
+    }
+
+    /// Takes a subject's next ticket.
+    fn ticket(&mut self, subject: i64) -> Result<i64, Failure> {
+        let (before, taken) = match self.tickets.entry(subject) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let wanted = "SELECT wanted FROM subjects WHERE key = ?";
+                let wanted = self.transaction.row(wanted, [subject], |row| row.get(0))?;
+                new.insert((wanted.ok_or(NO_SUBJECT)?, 0))
+            }
+        };
+        *taken += 1;
+        Ok(*before + *taken)
+    }
+}
+
+const NO_SUBJECT: Failure = Failure::Refused("there is no such subject");
+
+fn insert(
+    transaction: &Transaction<'_>,
+    org: i64,
+    place: Option<(i64, i64)>,
+    notification: &NewNotification,
+) -> Result<(), Failure> {
     let head = &notification.head;
     transaction.execute(
         "INSERT INTO notifications
             (id, org, subject, ticket, kind, event, run, task, announced, dedupe_key, received_at, body)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         params![
-            Column(id),
+            Column(notification.id),
             org,
             place.map(|(subject, _)| subject),
             place.map(|(_, ticket)| ticket),
@@ -64,10 +179,7 @@ pub(super) fn append(
             notification.body.as_ref(),
         ],
     )?;
-    Ok(match place {
-        Some(_) => Appended::Stored,
-        None => Appended::Unrecognized,
-    })
+    Ok(())
 }
 
 /// Files a notification that was kept because nobody could read it, as it would be filed now. Whether it was there.
@@ -85,7 +197,7 @@ pub(super) fn recognize(
     let Some(seq) = seq else { return Ok(false) };
     let org = org_key(transaction, &read.org)?;
     let subject = subject_key(transaction, org, subject)?;
-    let ticket = want(transaction, subject, Lane::Live, now)?;
+    let ticket = want(transaction, subject, Lane::Live, 1, now)?;
     let twin = match &read.dedupe_key {
         Some(key) => find_twin(transaction, org, key)?.filter(|twin| twin.seq != seq),
         None => None,
@@ -133,28 +245,17 @@ fn find_twin(transaction: &Transaction<'_>, org: i64, key: &str) -> Result<Optio
     )
 }
 
-fn note_duplicate(transaction: &Transaction<'_>, twin: &Twin, now: Timestamp) -> Result<Appended, Failure> {
-    transaction.execute(
-        "UPDATE notifications SET duplicates = duplicates + 1 WHERE seq = ?",
-        [twin.seq],
-    )?;
-    let mut due_again = false;
-    if let Some((subject, ticket)) = twin.place {
-        let state = transaction.row("SELECT claimed, run FROM subjects WHERE key = ?", [subject], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?))
-        })?;
-        let again = match state {
-            // It ended with the task, before the task's run was known.
-            Some((_, Some(run))) => Some(run),
-            Some((claimed, None)) => (ticket <= claimed).then_some(subject),
-            None => None,
-        };
-        if let Some(subject) = again {
-            want(transaction, subject, Lane::Live, now)?;
-            due_again = true;
-        }
-    }
-    Ok(Appended::Duplicate { of: twin.id, due_again })
+/// The subject that becomes due once more for a duplicate, because a fetch that covers its twin has started already.
+fn due_for_twin(transaction: &Transaction<'_>, (subject, ticket): (i64, i64)) -> Result<Option<i64>, Failure> {
+    let state = transaction.row("SELECT claimed, run FROM subjects WHERE key = ?", [subject], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?))
+    })?;
+    Ok(match state {
+        // It ended with the task, before the task's run was known.
+        Some((_, Some(run))) => Some(run),
+        Some((claimed, None)) => (ticket <= claimed).then_some(subject),
+        None => None,
+    })
 }
 
 pub(super) fn request_refresh(
@@ -166,7 +267,7 @@ pub(super) fn request_refresh(
 ) -> Result<(), Failure> {
     let org = org_key(transaction, org)?;
     let subject = subject_key(transaction, org, subject)?;
-    want(transaction, subject, lane, now)?;
+    want(transaction, subject, lane, 1, now)?;
     if lane == Lane::Live {
         transaction.execute(
             "UPDATE subjects SET due_at = min(due_at, max(?1, iif(not_before > ?2, 0, not_before)))
@@ -177,26 +278,38 @@ pub(super) fn request_refresh(
     Ok(())
 }
 
-/// Takes a subject's next ticket and makes it due.
+/// Takes so many of a subject's next tickets and makes it due; the last of them.
 ///
 /// What waits already goes on waiting until the same time, in the foremost of the lanes that were asked for: neither
 /// may a notification cut short a postponement, nor lose the place of those before it. What is leased becomes due when
 /// the lease ends.
-pub(super) fn want(transaction: &Transaction<'_>, subject: i64, lane: Lane, now: Timestamp) -> Result<i64, Failure> {
+pub(super) fn want(
+    transaction: &Transaction<'_>,
+    subject: i64,
+    lane: Lane,
+    tickets: i64,
+    now: Timestamp,
+) -> Result<i64, Failure> {
     transaction.wake_due();
     // A `not_before` that is absurdly far away was set by a clock that has been set back since.
     let ticket = transaction.row(
         "UPDATE subjects
-            SET wanted = wanted + 1,
+            SET wanted = wanted + ?5,
                 due_at = coalesce(due_at, max(?1, iif(not_before > ?2, 0, not_before))),
                 lane = CASE WHEN due_at IS NULL THEN ?3 WHEN lease_until IS NULL THEN min(lane, ?3) ELSE lane END,
                 next_lane = CASE WHEN lease_until IS NOT NULL THEN min(coalesce(next_lane, ?3), ?3) END
           WHERE key = ?4
       RETURNING wanted",
-        params![Column(now), Column(later(now, LONGEST_PAUSE)), Column(lane), subject],
+        params![
+            Column(now),
+            Column(later(now, LONGEST_PAUSE)),
+            Column(lane),
+            subject,
+            tickets
+        ],
         |row| row.get(0),
     )?;
-    ticket.ok_or(Failure::Refused("there is no such subject"))
+    ticket.ok_or(NO_SUBJECT)
 }
 
 /// The key of an organization, which is entered if it is new.

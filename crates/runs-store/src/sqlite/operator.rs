@@ -16,10 +16,10 @@ use super::connect::identify;
 use super::failure::{Failure, store_error};
 use super::writer::Transaction;
 use super::{file, inbox, schema, stats, sweep};
+use crate::desks::{DeadLetter, EventSummary, NotificationSummary, Query, Whole};
+use crate::desks::{Finding, SweepOrder, Sweeps};
+use crate::desks::{HandlerName, Lane, NewNotification, Stats};
 use crate::error::StoreError;
-use crate::operate::{DeadLetter, EventSummary, NotificationSummary, Query, Whole};
-use crate::sweep::{Finding, SweepOrder, Sweeps};
-use crate::types::{HandlerName, Lane, NewNotification, Stats};
 
 /// How many events are put in line in one transaction: the worker writes in between.
 const BATCH: usize = 500;
@@ -327,7 +327,7 @@ impl SqliteOperator {
     /// # Errors
     /// [`StoreError`].
     pub fn request_refresh(&mut self, org: &OrgId, run: &RunId, now: Timestamp) -> Result<(), StoreError> {
-        let subject = crate::types::Subject::Run(run.clone());
+        let subject = crate::desks::Subject::Run(run.clone());
         self.write("requesting a refresh", |transaction| {
             inbox::request_refresh(transaction, org, &subject, Lane::Live, now)
         })

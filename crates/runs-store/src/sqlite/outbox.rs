@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::column::{Column, later, limit};
 use super::failure::Failure;
 use super::writer::Transaction;
+use crate::desks::{Claim, Claimed, Delivery, HandlerName, Lease, NewEvent, Recipients, Settlement};
 use crate::torture;
-use crate::types::{Claim, Claimed, Delivery, HandlerName, Lease, NewEvent, Recipients, Settlement};
 
 /// The tickets that the fetch behind an event covered.
 #[derive(Clone, Copy)]

@@ -10,8 +10,8 @@ use super::inbox::{subject_key, want};
 use super::outbox::{self, Covered};
 use super::sweep;
 use super::writer::Transaction;
+use crate::desks::{Lane, Lease, PostponeCause, Postponement, Refreshed, Subject};
 use crate::torture;
-use crate::types::{Lane, Lease, PostponeCause, Postponement, Refreshed, Subject};
 
 /// A subject that is leased by the caller.
 struct Held {
@@ -151,10 +151,10 @@ pub(super) fn resolve_task(
     torture::point("resolve-task.begun");
     // Once in any case: a duplicate may have made the task due without leaving a notification of its own.
     if pending.is_empty() {
-        want(transaction, run, Lane::Live, now)?;
+        want(transaction, run, Lane::Live, 1, now)?;
     }
     for notification in pending {
-        let ticket = want(transaction, run, Lane::Live, now)?;
+        let ticket = want(transaction, run, Lane::Live, 1, now)?;
         transaction.execute(
             "UPDATE notifications SET subject = ?, ticket = ? WHERE seq = ?",
             [run, ticket, notification],

@@ -6,7 +6,7 @@ use rusqlite::params;
 use super::column::{Column, limit};
 use super::failure::Failure;
 use super::writer::Transaction;
-use crate::types::{Prune, Pruned};
+use crate::desks::{Prune, Pruned};
 
 pub(super) fn prune(transaction: &Transaction<'_>, prune: &Prune) -> Result<Pruned, Failure> {
     let most = limit(prune.limit);

@@ -9,7 +9,11 @@ pub(super) const APPLICATION_ID: i64 = 0x5255_4E53;
 
 /// The steps from an empty file to the present schema. `PRAGMA user_version` is the number of steps taken, so a step
 /// that was released is never changed; what is missing is added in a new one.
-const STEPS: &[&str] = &[include_str!("schema/v1.sql"), include_str!("schema/v2.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/v1.sql"),
+    include_str!("schema/v2.sql"),
+    include_str!("schema/v3.sql"),
+];
 
 /// The schema version that this software writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;

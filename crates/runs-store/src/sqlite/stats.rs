@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 
 use super::claim::{lanes, lines};
 use super::column::Column;
-use crate::types::{HandlerName, HandlerStats, Lanes, Stats};
+use crate::desks::{HandlerName, HandlerStats, Lanes, Stats};
 
 /// A question to the reading thread.
 pub(super) type Question = Box<dyn FnOnce(&Connection) + Send>;

@@ -8,11 +8,11 @@ use super::column::{Column, limit};
 use super::failure::Failure;
 use super::inbox::{known_org, org_key, subject_key, want};
 use super::writer::Transaction;
-use crate::sweep::{
+use crate::desks::{
     ABSENT, Finding, Known, Listed, ListedPage, Sweep, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope,
     Sweeps, Version,
 };
-use crate::types::{Lane, Standing, Subject};
+use crate::desks::{Lane, Standing, Subject};
 
 const SWEEP: &str = "
     SELECT number, kind, scope, backfill, baseline, started_at, finished_at, pass, page, total,
@@ -202,7 +202,7 @@ fn record(
         return Ok(());
     }
     let marked = match finding {
-        Some(_) => Some(want(transaction, subject, Lane::Sweep, now)?),
+        Some(_) => Some(want(transaction, subject, Lane::Sweep, 1, now)?),
         None => known
             .marked
             .filter(|_| known.known.listed.as_deref() == Some(listed.version.text.as_str())),
@@ -356,7 +356,7 @@ pub(super) fn close(
         note(transaction, org, run, finding, &mut sweep.found)?;
         match finding {
             Some(_) if sweep.order.kind == SweepKind::Sync => {
-                let marked = want(transaction, *subject, Lane::Sweep, now)?;
+                let marked = want(transaction, *subject, Lane::Sweep, 1, now)?;
                 transaction.execute(
                     "UPDATE views SET listed = ?, marked = ?, listed_in = ? WHERE subject = ?",
                     params![ABSENT, marked, number, subject],

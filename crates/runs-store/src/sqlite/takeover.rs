@@ -7,8 +7,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::claim::{lanes, lines};
 use super::column::{Column, later};
+use crate::desks::Lanes;
 use crate::torture;
-use crate::types::Lanes;
 
 /// What is postponed further than this may have been so by a clock that has been set back since, and is due at once. To be
 /// wrong about that costs one early attempt at a start; to wait for a time that is an hour ahead would cost an hour.

@@ -68,6 +68,17 @@ impl<'c> Transaction<'c> {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Does something that is undone by itself if it fails.
+    pub(super) fn in_savepoint<T>(&self, name: &str, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+        self.execute(&format!("SAVEPOINT {name}"), [])?;
+        let outcome = work();
+        if outcome.is_err() {
+            self.execute(&format!("ROLLBACK TO {name}"), [])?;
+        }
+        self.execute(&format!("RELEASE {name}"), [])?;
+        outcome
+    }
+
     /// A row was just inserted: its key.
     pub(super) fn inserted(&self) -> i64 {
         self.connection.last_insert_rowid()

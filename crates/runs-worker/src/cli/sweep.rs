@@ -12,8 +12,8 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runs_store::sqlite::SqliteOperator;
 use runs_store::{
-    Finding, SqliteStore, Store as _, StoreError, Sweep, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope,
-    Sweeps,
+    Finding, SqliteStore, Store as _, StoreError, Sweep, SweepDesk as _, SweepFound, SweepKind, SweepOrder, SweepPhase,
+    SweepScope, Sweeps,
 };
 use serde_json::json;
 use tallyfy_model::{OrgId, RunId};

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use runs_store::intake_log::{LogId, Position};
 use runs_store::{
-    Appended, Claim, Claimed, Delivery, DueRefresh, Finding, HandlerName, Lane, Lanes, Lease, ListedPage,
-    NewNotification, Postponement, Prune, Pruned, Refreshed, Settlement, Stats, Store, StoreError, Sweep, SweepOrder,
-    SweepPhase, Sweeps, Wakeups,
+    Appended, Claim, Claimed, Delivery, DueRefresh, Finding, HandlerName, InboxDesk, Lane, Lanes, Lease, ListedPage,
+    NewNotification, OperatorDesk, OutboxDesk, Postponement, Prune, Pruned, RefreshDesk, Refreshed, Settlement, Stats,
+    Store, StoreError, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Wakeups,
 };
 use tallyfy_model::{OrgId, RunId};
 
@@ -39,7 +40,7 @@ impl OddStore {
 }
 
 #[async_trait]
-impl Store for OddStore {
+impl InboxDesk for OddStore {
     async fn append(&self, notification: NewNotification, now: Timestamp) -> Result<Appended, StoreError> {
         match notification.head.run.as_ref().map(RunId::as_str) {
             Some("panic") => std::panic::resume_unwind(Box::new("s3cret-of-the-panic")),
@@ -48,6 +49,24 @@ impl Store for OddStore {
         }
     }
 
+    async fn import(
+        &self,
+        log: LogId,
+        after: Position,
+        batch: Vec<NewNotification>,
+        through: Position,
+        now: Timestamp,
+    ) -> Result<Vec<Appended>, StoreError> {
+        self.store.import(log, after, batch, through, now).await
+    }
+
+    async fn imported(&self, log: LogId) -> Result<Position, StoreError> {
+        self.store.imported(log).await
+    }
+}
+
+#[async_trait]
+impl RefreshDesk for OddStore {
     async fn request_refresh(&self, org: &OrgId, run: &RunId, lane: Lane, now: Timestamp) -> Result<(), StoreError> {
         self.store.request_refresh(org, run, lane, now).await
     }
@@ -70,7 +89,10 @@ impl Store for OddStore {
         self.room("resolve_task")?;
         self.store.resolve_task(lease, run, now).await
     }
+}
 
+#[async_trait]
+impl OutboxDesk for OddStore {
     async fn set_handlers(&self, handlers: &[HandlerName], now: Timestamp) -> Result<(), StoreError> {
         self.store.set_handlers(handlers, now).await
     }
@@ -87,7 +109,10 @@ impl Store for OddStore {
     async fn release_delivery(&self, lease: &Lease, now: Timestamp) -> Result<(), StoreError> {
         self.store.release_delivery(lease, now).await
     }
+}
 
+#[async_trait]
+impl SweepDesk for OddStore {
     async fn sweeps(&self, org: &OrgId) -> Result<Sweeps, StoreError> {
         self.store.sweeps(org).await
     }
@@ -121,7 +146,10 @@ impl Store for OddStore {
     async fn findings(&self, org: &OrgId, limit: usize) -> Result<Vec<(RunId, Finding)>, StoreError> {
         self.store.findings(org, limit).await
     }
+}
 
+#[async_trait]
+impl OperatorDesk for OddStore {
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {
         self.store.prune(prune).await
     }
@@ -133,7 +161,10 @@ impl Store for OddStore {
     async fn probe(&self) -> Result<(), StoreError> {
         self.store.probe().await
     }
+}
 
+#[async_trait]
+impl Store for OddStore {
     fn wakeups(&self) -> Wakeups {
         self.store.wakeups()
     }

@@ -551,7 +551,7 @@ async fn a_run_whose_last_state_is_gone_is_seen_again() {
                 limit: 100,
                 ..runs_store::Prune::default()
             };
-            runs_store::Store::prune(store.as_ref(), prune).await.unwrap();
+            runs_store::OperatorDesk::prune(store.as_ref(), prune).await.unwrap();
         }
         webhook(&worker, r#"{"event":"task.assigned","process":{"id":"r1"}}"#).await;
         let event = events.recv().await.unwrap();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use benches::{Limit, Table};
 use bytes::Bytes;
 use jiff::Timestamp;
-use runs_store::{NewNotification, NotificationHead, SqliteStore, Store as _, Subject};
+use runs_store::{InboxDesk as _, NewNotification, NotificationHead, SqliteStore, Store as _, Subject};
 use system_tests::WorkerProcess;
 use tokio::task::JoinSet;
 use uuid::Uuid;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use runs_store::intake_log::{LogId, Position};
 use runs_store::{
-    Appended, Claim, Claimed, Delivery, DueRefresh, Finding, HandlerName, Lane, Lanes, Lease, ListedPage,
-    NewNotification, Postponement, Prune, Pruned, Refreshed, Settlement, Stats, Store, StoreError, Sweep, SweepOrder,
-    SweepPhase, Sweeps, Wakeups,
+    Appended, Claim, Claimed, Delivery, DueRefresh, Finding, HandlerName, InboxDesk, Lane, Lanes, Lease, ListedPage,
+    NewNotification, OperatorDesk, OutboxDesk, Postponement, Prune, Pruned, RefreshDesk, Refreshed, Settlement, Stats,
+    Store, StoreError, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Wakeups,
 };
 use runs_worker::config::{self, Flags};
 use runs_worker::{Worker, telemetry};
@@ -40,11 +41,29 @@ fn nothing<T>() -> Result<Claimed<T>, StoreError> {
 }
 
 #[async_trait]
-impl Store for NoStore {
+impl InboxDesk for NoStore {
     async fn append(&self, _: NewNotification, _: Timestamp) -> Result<Appended, StoreError> {
         Ok(Appended::Stored)
     }
 
+    async fn import(
+        &self,
+        _: LogId,
+        _: Position,
+        _: Vec<NewNotification>,
+        _: Position,
+        _: Timestamp,
+    ) -> Result<Vec<Appended>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn imported(&self, _: LogId) -> Result<Position, StoreError> {
+        Err(StoreError::Closed)
+    }
+}
+
+#[async_trait]
+impl RefreshDesk for NoStore {
     async fn request_refresh(&self, _: &OrgId, _: &RunId, _: Lane, _: Timestamp) -> Result<(), StoreError> {
         NONE
     }
@@ -64,7 +83,10 @@ impl Store for NoStore {
     async fn resolve_task(&self, _: &Lease, _: &RunId, _: Timestamp) -> Result<(), StoreError> {
         NONE
     }
+}
 
+#[async_trait]
+impl OutboxDesk for NoStore {
     async fn set_handlers(&self, _: &[HandlerName], _: Timestamp) -> Result<(), StoreError> {
         NONE
     }
@@ -80,7 +102,10 @@ impl Store for NoStore {
     async fn release_delivery(&self, _: &Lease, _: Timestamp) -> Result<(), StoreError> {
         NONE
     }
+}
 
+#[async_trait]
+impl SweepDesk for NoStore {
     async fn sweeps(&self, _: &OrgId) -> Result<Sweeps, StoreError> {
         Err(StoreError::Closed)
     }
@@ -108,7 +133,10 @@ impl Store for NoStore {
     async fn findings(&self, _: &OrgId, _: usize) -> Result<Vec<(RunId, Finding)>, StoreError> {
         Ok(Vec::new())
     }
+}
 
+#[async_trait]
+impl OperatorDesk for NoStore {
     async fn prune(&self, _: Prune) -> Result<Pruned, StoreError> {
         Err(StoreError::Closed)
     }
@@ -120,7 +148,10 @@ impl Store for NoStore {
     async fn probe(&self) -> Result<(), StoreError> {
         NONE
     }
+}
 
+#[async_trait]
+impl Store for NoStore {
     fn wakeups(&self) -> Wakeups {
         self.wakeups.clone()
     }

@@ -4,9 +4,9 @@ use std::sync::{Arc, mpsc};
 use tokio::task::{JoinSet, yield_now};
 
 use super::*;
+use crate::desks::Appended;
 use crate::sqlite::failure::Failure;
 use crate::sqlite::writer::Transaction;
-use crate::types::Appended;
 
 /// Holds the writing thread until it is dropped.
 struct Held {

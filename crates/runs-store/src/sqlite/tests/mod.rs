@@ -23,9 +23,9 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::SqliteStore;
+use crate::desks::{Claim, DueRefresh, Lanes, NewNotification, NotificationHead, Refreshed, Standing, Subject};
+use crate::desks::{InboxDesk as _, OperatorDesk as _, OutboxDesk as _, RefreshDesk as _, Store as _};
 use crate::error::StoreError;
-use crate::store::Store as _;
-use crate::types::{Claim, DueRefresh, Lanes, NewNotification, NotificationHead, Refreshed, Standing, Subject};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()

@@ -1,8 +1,8 @@
 use super::takeover::changed;
 use super::*;
-use crate::operate::Query;
+use crate::desks::Query;
+use crate::desks::{Delivery, HandlerName, Settlement};
 use crate::sqlite::SqliteOperator;
-use crate::types::{Delivery, HandlerName, Settlement};
 
 const GIVEN_UP: &str = "after 3 tries: it is closed";
 

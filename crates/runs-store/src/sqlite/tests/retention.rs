@@ -1,6 +1,6 @@
 use super::takeover::changed;
 use super::*;
-use crate::types::{HandlerName, Prune, Settlement};
+use crate::desks::{HandlerName, Prune, Settlement};
 
 #[tokio::test]
 async fn the_file_stays_as_large_as_it_once_was() {

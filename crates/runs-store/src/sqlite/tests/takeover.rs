@@ -1,5 +1,5 @@
 use super::*;
-use crate::types::{HandlerName, Lane, NewEvent, PostponeCause, Postponement, Recipients, Settlement};
+use crate::desks::{HandlerName, Lane, NewEvent, PostponeCause, Postponement, Recipients, Settlement};
 
 fn postponed(until: i64) -> Postponement {
     Postponement {

@@ -1,6 +1,6 @@
 use super::*;
+use crate::desks::{HandlerName, NewEvent, Recipients, Snapshot};
 use crate::sqlite::{Verification, verify};
-use crate::types::{HandlerName, NewEvent, Recipients, Snapshot};
 
 async fn with_work(place: &Place) {
     let store = place.open(0);

@@ -1,163 +1,6 @@
-//! What reconciliation keeps: sweeps of the run list, and what they and the fetches saw of each run.
+//! What is known of a run when the run list shows it, and what follows from the difference.
 
-use jiff::Timestamp;
-use tallyfy_model::RunId;
-
-use crate::types::Standing;
-
-/// What tells one state of a run from another, as far as the run list shows it too.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version {
-    /// Differs when the run does. The store compares it and knows nothing else of it.
-    pub text: String,
-    /// Whether another state cannot have the same text: a time that is written to the second says nothing of a second
-    /// change within it.
-    pub settled: bool,
-    /// Whether the run is one that a list of active runs shows.
-    pub active: bool,
-}
-
-/// A run as the list shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// The run.
-    pub run: RunId,
-    /// Its state.
-    pub version: Version,
-    /// When it was launched, if that can be told.
-    pub created_at: Option<Timestamp>,
-}
-
-/// What a sweep is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SweepKind {
-    /// To make due what differs.
-    Sync,
-    /// To count what differs, and to change nothing.
-    Audit,
-}
-
-/// Which runs a sweep walks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SweepScope {
-    /// Those that are active.
-    Active,
-    /// Every run, archived ones too.
-    All,
-}
-
-/// Which sweep is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SweepOrder {
-    /// What for.
-    pub kind: SweepKind,
-    /// Which runs.
-    pub scope: SweepScope,
-    /// Whether runs that nobody has fetched yet are made due, however old they are. Otherwise the first sweep only takes
-    /// down that they are there.
-    pub backfill: bool,
-}
-
-/// How far a sweep is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SweepPhase {
-    /// It walks the list. A pass whose pages moved while it read them may have to be followed by another one.
-    Listing {
-        /// Which pass, from 1.
-        pass: u32,
-        /// The next page, from 1.
-        page: u32,
-    },
-    /// It looks at the runs that it did not see in the list.
-    Closing,
-    /// It is over, since this time.
-    Finished(Timestamp),
-}
-
-/// A sweep of the run list of one organization.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sweep {
-    /// Counts the sweeps of the organization, from 1.
-    pub number: u64,
-    /// What was wanted.
-    pub order: SweepOrder,
-    /// Whether it is the first of its scope: runs that are new to it are old runs.
-    pub baseline: bool,
-    /// When it began.
-    pub started_at: Timestamp,
-    /// How far it is.
-    pub phase: SweepPhase,
-    /// How many runs there are, as the API said last.
-    pub total: Option<u64>,
-    /// What it has found so far.
-    pub found: SweepFound,
-}
-
-impl Sweep {
-    /// Whether it is over.
-    pub fn is_finished(&self) -> bool {
-        matches!(self.phase, SweepPhase::Finished(_))
-    }
-}
-
-/// What a sweep has found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SweepFound {
-    /// How many different runs were listed.
-    pub listed: u64,
-    /// Of these, how many nobody had told of.
-    pub new: u64,
-    /// How many were known, and are different.
-    pub changed: u64,
-    /// How many were known, and are not in the list.
-    pub vanished: u64,
-    /// How many differ, but were waiting to be fetched already.
-    pub pending: u64,
-}
-
-impl SweepFound {
-    /// How many runs differ from what the store has, without anything being on its way.
-    pub fn missing(&self) -> u64 {
-        self.new + self.changed + self.vanished
-    }
-}
-
-/// A page of the run list.
-#[derive(Clone, Debug)]
-pub struct ListedPage {
-    /// Which sweep read it.
-    pub sweep: u64,
-    /// In which pass.
-    pub pass: u32,
-    /// Which page it is.
-    pub page: u32,
-    /// The runs on it.
-    pub runs: Vec<Listed>,
-    /// How many runs there are on all pages, if the API said so.
-    pub total: Option<u64>,
-}
-
-/// How an organization stands with its sweeps.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sweeps {
-    /// The one that is under way, or else the last one.
-    pub latest: Option<Sweep>,
-    /// One that a person asked for, and that has not begun.
-    pub asked: Option<SweepOrder>,
-}
-
-/// What a sweep found of one run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Finding {
-    /// Nobody had told of it.
-    New,
-    /// It is different.
-    Changed,
-    /// It is not in the list.
-    Vanished,
-    /// It differs, but is waiting to be fetched already.
-    Pending,
-}
+use super::{Finding, Listed, Standing, Sweep, SweepScope};
 
 /// What the store has of a run, when a sweep comes by.
 #[derive(Clone, Debug, Default)]
@@ -234,7 +77,11 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use tallyfy_model::RunId;
+
     use super::*;
+    use crate::desks::{SweepFound, SweepKind, SweepOrder, SweepPhase, Version};
 
     fn sweep(scope: SweepScope) -> Sweep {
         Sweep {

@@ -1,0 +1,50 @@
+//! The time-limited right to work on one thing.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::outbox::HandlerName;
+
+/// How work is to be claimed.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim {
+    /// The scheduling time.
+    pub now: Timestamp,
+    /// How long the work is the claimer's.
+    pub lease: Duration,
+    /// The most pieces of work to hand out.
+    pub limit: usize,
+}
+
+/// What a claim handed out.
+#[derive(Clone, Debug)]
+pub struct Claimed<T> {
+    /// The work, possibly none.
+    pub work: Vec<T>,
+    /// When something will be due, if nothing changes until then; `None` if nothing waits. In the past if the limit
+    /// left work behind. Leases that may expire count.
+    pub next_due: Option<Timestamp>,
+}
+
+/// The time-limited right to work on one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Which thing, in the store's own terms.
+    pub(crate) key: i64,
+    /// Which handler's, for deliveries.
+    pub(crate) handler: Option<HandlerName>,
+    /// Grows with every claim of this thing; an old number has lost its right.
+    pub(crate) fence: i64,
+}
+
+impl Lease {
+    /// A lease that no verb takes for one of its own: for work that came from no store.
+    pub fn of_nothing() -> Self {
+        Self {
+            key: 0,
+            handler: None,
+            fence: -1,
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The store as its users see it: five desks, each with the verbs of one stage.
+
+mod inbox;
+mod known;
+mod lease;
+mod operator;
+mod outbox;
+mod refreshes;
+mod sweeps;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+pub use inbox::{Appended, InboxDesk, NewNotification, NotificationHead, Subject};
+pub(crate) use known::{ABSENT, Known};
+pub use lease::{Claim, Claimed, Lease};
+pub use operator::{
+    DeadLetter, EventSummary, HandlerStats, NotificationSummary, OperatorDesk, Prune, Pruned, Query, Stats, Whole,
+};
+pub use outbox::{Delivery, HandlerName, NewEvent, OutboxDesk, Recipients, Settlement};
+pub use refreshes::{
+    DueRefresh, Lane, Lanes, MAX_CLAIMED_BODY_BYTES, PendingNotification, PostponeCause, Postponement, RefreshDesk,
+    Refreshed, Snapshot, Standing,
+};
+pub use sweeps::{
+    Finding, Listed, ListedPage, Sweep, SweepDesk, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps,
+    Version,
+};
+
+/// The durable state of the worker.
+///
+/// # What every implementation keeps
+///
+/// - Each verb is one transaction: it happens whole or not at all, and when it has returned `Ok`, it survives a power
+///   cut. An `Err` other than [`StoreError::LeaseLost`] says that nothing is known to have happened.
+/// - A notification that was appended stays until a committed refresh has covered it. Requests for a refresh are
+///   counted per subject by *tickets*: a notification takes the next one, a claim notes the newest one, and the commit
+///   covers the tickets up to the one that its claim noted. What arrives in between leaves the subject due.
+/// - What waits goes on waiting until the same time when it is asked for again: a notification neither cuts short the
+///   postponement of a run whose fetches fail, nor loses the place of those before it. It does bring the run into the
+///   [live](Lane::Live) lane, ahead of sweeps.
+/// - Work is handed out under a [`Lease`] that expires and carries a fencing number. A verb that takes a lease fails
+///   with [`StoreError::LeaseLost`] and changes nothing once the work was settled or handed to somebody else. A lease
+///   that has expired, but whose work nobody has claimed since, is still good.
+/// - An attempt that ended with its lease counts: as one more failure in a row for a refresh, which then waits among
+///   the retries, and as an attempt for a delivery. Work that brings the worker down each time can be told by that.
+/// - For one handler and one run, deliveries are handed out one at a time, in the order in which their events were
+///   committed; the next one only after the one before it was settled for good.
+/// - Nothing depends on the memory of one process: several workers may share a store whose implementation allows it.
+///
+/// `now` is the scheduling time of the caller. It decides what is due and which leases have expired, and is passed in
+/// so that neither the speed of a test nor a jump of the wall clock does. Times are kept in microseconds.
+#[async_trait]
+pub trait Store: InboxDesk + RefreshDesk + OutboxDesk + SweepDesk + OperatorDesk {
+    /// Wake-ups for the stages. A hint only: what is due is found by claiming.
+    fn wakeups(&self) -> Wakeups;
+
+    /// Finishes what was asked of the store and lets go of it. What is asked later is refused with
+    /// [`StoreError::Closed`]. Closing again does nothing.
+    async fn close(&self);
+}
+
+/// Channels whose value changes when there may be something to claim.
+///
+/// Mark a channel as seen *before* claiming, and wait for its next change after a claim came back empty: in the other
+/// order, what arrives in between is noticed only at the next poll.
+#[derive(Clone, Debug)]
+pub struct Wakeups {
+    /// Changes when a subject may have become due.
+    pub due: watch::Receiver<u64>,
+    /// Changes when a delivery may have become due.
+    pub deliverable: watch::Receiver<u64>,
+}

@@ -1,0 +1,125 @@
+//! The outbox: events, and who has had them.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use tallyfy_model::{OrgId, RunId};
+use uuid::Uuid;
+
+use super::lease::{Claim, Claimed, Lease};
+use crate::error::StoreError;
+
+/// Events go out to handlers, one at a time for each handler and run.
+#[async_trait]
+pub trait OutboxDesk: Send + Sync {
+    /// Declares which handlers are active. Events that are committed from now on go to these.
+    ///
+    /// A handler that is new starts with the next event. One that is no longer named keeps what it has not been
+    /// given yet, and gets it when it is named again; until then nothing of it can be claimed. Events that are
+    /// committed while it is not named are not for it.
+    async fn set_handlers(&self, handlers: &[HandlerName], now: Timestamp) -> Result<(), StoreError>;
+
+    /// Leases deliveries of one handler that are due, at most one for each run, the longest due first.
+    async fn claim_deliveries(&self, handler: &HandlerName, claim: Claim) -> Result<Claimed<Delivery>, StoreError>;
+
+    /// Ends an attempt of a delivery: delivered, to be tried again, or given up.
+    async fn settle(&self, lease: &Lease, settlement: Settlement, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Gives a delivery back untried, because the worker stops.
+    async fn release_delivery(&self, lease: &Lease, now: Timestamp) -> Result<(), StoreError>;
+}
+
+/// The name of a handler, as configured.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HandlerName(String);
+
+impl HandlerName {
+    /// Takes a name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for HandlerName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// An event, about to be put in the outbox.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// Its id, the same at every attempt to deliver it.
+    pub id: Uuid,
+    /// Its CloudEvents type.
+    pub event_type: String,
+    /// When it was made, by the wall clock.
+    pub created_at: Timestamp,
+    /// The whole event as handlers get it.
+    pub body: Bytes,
+    /// Who gets it.
+    pub recipients: Recipients,
+}
+
+/// Which handlers get an event; of those, only active ones do. An event that none gets is kept all the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Recipients {
+    /// Each of them.
+    #[default]
+    All,
+    /// These.
+    Only(Vec<HandlerName>),
+}
+
+/// One event for one handler, leased.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// The right to work on it.
+    pub lease: Lease,
+    /// The handler.
+    pub handler: HandlerName,
+    /// The event's id.
+    pub event_id: Uuid,
+    /// The event's CloudEvents type.
+    pub event_type: String,
+    /// The organization of the run.
+    pub org: OrgId,
+    /// The run.
+    pub run: RunId,
+    /// The number of the event within its run, from 1.
+    pub number: u64,
+    /// Which try this is, from 1. A try that ended with its lease counts.
+    pub attempt: u32,
+    /// When the event was made.
+    pub created_at: Timestamp,
+    /// The whole event.
+    pub body: Bytes,
+}
+
+/// How an attempt of a delivery ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settlement {
+    /// The handler has it.
+    Delivered,
+    /// It failed and is tried again.
+    Retry {
+        /// When.
+        at: Timestamp,
+        /// What happened, for a person; holds no secret.
+        reason: String,
+    },
+    /// It is given up and kept among the dead letters; the next event of the run goes on.
+    DeadLetter {
+        /// What happened, for a person; holds no secret.
+        reason: String,
+        /// What the other side said last, in more words; holds no secret.
+        answer: Option<String>,
+    },
+}

@@ -1,0 +1,175 @@
+//! The refreshes: which runs are due, who works on them, and what came of it.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use tallyfy_model::{OrgId, RunId};
+use uuid::Uuid;
+
+use super::inbox::{NotificationHead, Subject};
+use super::lease::{Claim, Claimed, Lease};
+use super::outbox::NewEvent;
+use super::sweeps::Version;
+use crate::error::StoreError;
+
+/// Runs that are due are claimed, and come back fetched or postponed.
+#[async_trait]
+pub trait RefreshDesk: Send + Sync {
+    /// Makes a run due without a notification: a sweep found a difference, or a person asked.
+    ///
+    /// In the [live](Lane::Live) lane, which is for a person's wish, the run does not wait for the end of a
+    /// postponement.
+    async fn request_refresh(&self, org: &OrgId, run: &RunId, lane: Lane, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Leases subjects of one organization that are due, live ones before retries before sweeps, the longest due
+    /// first; or from other lanes, if asked for. What is due next is told of these lanes.
+    ///
+    /// In a lane, runs that the API has [shown](crate::Standing::Present) and everything else take turns, from one claim
+    /// to the next: runs that somebody makes up may delay a real one by as much again, and no more.
+    ///
+    /// Each comes with its last snapshot and with the notifications that a commit would cover.
+    async fn claim_due(&self, org: &OrgId, lanes: Lanes, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError>;
+
+    /// Commits a refresh: the snapshot, the event if there is one, its deliveries to every active handler, and the
+    /// notifications covered, all at once. What was asked for since the claim leaves the subject due, from
+    /// [`Refreshed::not_before`] on. A task has no events: an event for one is an error.
+    async fn commit_refresh(&self, lease: &Lease, refreshed: Refreshed, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Gives a due subject back to be fetched later, with everything that it was due for and what was asked for since.
+    async fn postpone(&self, lease: &Lease, postponement: Postponement, now: Timestamp) -> Result<(), StoreError>;
+
+    /// Records which run a claimed task belongs to: the task's notifications become the run's, the run becomes due,
+    /// and later notifications of this task go to the run at once.
+    async fn resolve_task(&self, lease: &Lease, run: &RunId, now: Timestamp) -> Result<(), StoreError>;
+}
+
+/// Which work goes first when the budget is short. The order of the variants is the order of precedence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// A webhook announced it, or a person asked.
+    Live,
+    /// It was tried before.
+    Retry,
+    /// A sweep found it.
+    Sweep,
+}
+
+/// Which lanes a claim looks into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Lanes {
+    /// All, in the order of precedence.
+    #[default]
+    All,
+    /// All but the sweeps, whose share of the budget is used up.
+    WithoutSweeps,
+    /// The sweeps before the others: they have waited for long.
+    SweepsFirst,
+}
+
+/// A subject that is due, leased.
+#[derive(Clone, Debug)]
+pub struct DueRefresh {
+    /// The right to work on it.
+    pub lease: Lease,
+    /// Its organization.
+    pub org: OrgId,
+    /// The subject.
+    pub subject: Subject,
+    /// In which lane it waited.
+    pub lane: Lane,
+    /// How many attempts failed in a row.
+    pub failures: u32,
+    /// How many answers in a row were older than what was announced.
+    pub stale_reads: u32,
+    /// What is known of the run.
+    pub standing: Standing,
+    /// The run as it was last fetched.
+    pub snapshot: Option<Snapshot>,
+    /// The version that the run list showed, if that made it due.
+    pub listed: Option<String>,
+    /// How many events of this run were committed; the next one has this number plus one.
+    pub events: u64,
+    /// The notifications that the commit will cover, the oldest first.
+    pub notifications: Vec<PendingNotification>,
+}
+
+/// A notification that no committed refresh has covered.
+#[derive(Clone, Debug)]
+pub struct PendingNotification {
+    /// Its id.
+    pub id: Uuid,
+    /// What the receiver read off the body.
+    pub head: NotificationHead,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// How many duplicates of it arrived.
+    pub duplicates: u32,
+    /// The length of the body in bytes.
+    pub body_len: u64,
+    /// The body as it came; `None` for older ones where all together would be more than
+    /// [`MAX_CLAIMED_BODY_BYTES`].
+    pub body: Option<Bytes>,
+}
+
+/// The most bytes of notification bodies that come with one claimed subject. The newest are kept: bodies of one run
+/// grow, and a later one repeats what an earlier one said.
+pub const MAX_CLAIMED_BODY_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The run as it was fetched.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The JSON of the run, as the API sent it.
+    pub body: Bytes,
+    /// When the fetch that brought it began, by the wall clock.
+    pub fetched_at: Timestamp,
+}
+
+/// What the API last said of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// Never fetched.
+    Unseen,
+    /// It is there.
+    Present,
+    /// The API knows no such thing (404), after a bounded number of tries.
+    Gone,
+    /// The token may not see it (403), after a bounded number of tries.
+    NoAccess,
+}
+
+/// The result of a refresh.
+#[derive(Clone, Debug)]
+pub struct Refreshed {
+    /// What the API said.
+    pub standing: Standing,
+    /// The run as fetched; `None` leaves the last snapshot in place.
+    pub snapshot: Option<Snapshot>,
+    /// Which state of the run it was; `None` if the API sent no run.
+    pub version: Option<Version>,
+    /// What handlers are to get; `None` if there is nothing to tell.
+    pub event: Option<NewEvent>,
+    /// The next fetch of this run starts no earlier: notifications that arrive until then share it.
+    pub not_before: Timestamp,
+}
+
+/// Why a due subject is given back.
+#[derive(Clone, Debug)]
+pub struct Postponement {
+    /// When it is due again.
+    pub until: Timestamp,
+    /// What the postponement counts as.
+    pub cause: PostponeCause,
+    /// What happened, for a person; holds no secret and no body.
+    pub reason: String,
+}
+
+/// What a postponement counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostponeCause {
+    /// The attempt failed: one more failure in a row, and the subject waits among the retries.
+    Failed,
+    /// The answer was older than what was announced: one more stale read in a row. The subject stays in its lane.
+    StaleRead,
+    /// Nothing was tried, or it was nobody's fault (a rate limit, a refused token, a stop): nothing is counted.
+    NotTried,
+}

@@ -1,0 +1,246 @@
+//! The desks of the store, each verb a transaction of the writing thread.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tallyfy_model::{OrgId, RunId};
+use tokio::sync::oneshot;
+
+use super::failure::store_error;
+use super::import::{self, Span};
+use super::{SqliteStore, claim, inbox, outbox, refresh, retention, stats, sweep};
+use crate::desks::{
+    Appended, Claim, Claimed, Delivery, DueRefresh, Finding, HandlerName, InboxDesk, Lane, Lanes, Lease, ListedPage,
+    NewNotification, OperatorDesk, OutboxDesk, Postponement, Prune, Pruned, RefreshDesk, Refreshed, Settlement, Stats,
+    Store, Subject, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Wakeups,
+};
+use crate::error::StoreError;
+use crate::intake_log::{LogId, Position};
+
+#[async_trait]
+impl InboxDesk for SqliteStore {
+    async fn append(&self, notification: NewNotification, now: Timestamp) -> Result<Appended, StoreError> {
+        self.write("storing a notification", move |transaction| {
+            inbox::append(transaction, &notification, now)
+        })
+        .await
+    }
+
+    async fn import(
+        &self,
+        log: LogId,
+        after: Position,
+        batch: Vec<NewNotification>,
+        through: Position,
+        now: Timestamp,
+    ) -> Result<Vec<Appended>, StoreError> {
+        let span = Span { log, after, through };
+        let batch = Arc::new(batch);
+        let together = Arc::clone(&batch);
+        let imported = self
+            .write("importing notifications", move |transaction| {
+                import::together(transaction, &together, span, now)
+            })
+            .await;
+        match imported {
+            Err(error) if import::may_be_one_of_them(&error) => {}
+            imported => return imported,
+        }
+        self.write("importing notifications one by one", move |transaction| {
+            import::one_by_one(transaction, &batch, span, now)
+        })
+        .await
+    }
+
+    async fn imported(&self, log: LogId) -> Result<Position, StoreError> {
+        self.write("looking how far a log was imported", move |transaction| {
+            import::position(transaction, log)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl RefreshDesk for SqliteStore {
+    async fn request_refresh(&self, org: &OrgId, run: &RunId, lane: Lane, now: Timestamp) -> Result<(), StoreError> {
+        let (org, run) = (org.clone(), Subject::Run(run.clone()));
+        self.write("requesting a refresh", move |transaction| {
+            inbox::request_refresh(transaction, &org, &run, lane, now)
+        })
+        .await
+    }
+
+    async fn claim_due(&self, org: &OrgId, lanes: Lanes, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError> {
+        let org = org.clone();
+        self.write("claiming runs that are due", move |transaction| {
+            claim::claim_due(transaction, &org, lanes, claim)
+        })
+        .await
+    }
+
+    async fn commit_refresh(&self, lease: &Lease, refreshed: Refreshed, now: Timestamp) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.write("committing a refresh", move |transaction| {
+            refresh::commit_refresh(transaction, &lease, &refreshed, now)
+        })
+        .await
+    }
+
+    async fn postpone(&self, lease: &Lease, postponement: Postponement, _now: Timestamp) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.write("postponing a refresh", move |transaction| {
+            refresh::postpone(transaction, &lease, &postponement)
+        })
+        .await
+    }
+
+    async fn resolve_task(&self, lease: &Lease, run: &RunId, now: Timestamp) -> Result<(), StoreError> {
+        let (lease, run) = (lease.clone(), run.clone());
+        self.write("resolving a task", move |transaction| {
+            refresh::resolve_task(transaction, &lease, &run, now)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl OutboxDesk for SqliteStore {
+    async fn set_handlers(&self, handlers: &[HandlerName], now: Timestamp) -> Result<(), StoreError> {
+        let handlers = handlers.to_vec();
+        self.write("setting the handlers", move |transaction| {
+            outbox::set_handlers(transaction, &handlers, now)
+        })
+        .await
+    }
+
+    async fn claim_deliveries(&self, handler: &HandlerName, claim: Claim) -> Result<Claimed<Delivery>, StoreError> {
+        let handler = handler.clone();
+        self.write("claiming deliveries", move |transaction| {
+            outbox::claim_deliveries(transaction, &handler, claim)
+        })
+        .await
+    }
+
+    async fn settle(&self, lease: &Lease, settlement: Settlement, now: Timestamp) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.write("settling a delivery", move |transaction| {
+            outbox::settle(transaction, &lease, &settlement, now)
+        })
+        .await
+    }
+
+    async fn release_delivery(&self, lease: &Lease, _now: Timestamp) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.write("releasing a delivery", move |transaction| {
+            outbox::release_delivery(transaction, &lease)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl SweepDesk for SqliteStore {
+    async fn sweeps(&self, org: &OrgId) -> Result<Sweeps, StoreError> {
+        let org = org.clone();
+        self.write("looking at sweeps", move |transaction| sweep::sweeps(transaction, &org))
+            .await
+    }
+
+    async fn ask_for_sweep(&self, org: &OrgId, order: SweepOrder) -> Result<u64, StoreError> {
+        let org = org.clone();
+        self.write("asking for a sweep", move |transaction| {
+            sweep::ask(transaction, &org, order)
+        })
+        .await
+    }
+
+    async fn start_sweep(&self, org: &OrgId, order: SweepOrder, now: Timestamp) -> Result<Sweep, StoreError> {
+        let org = org.clone();
+        self.write("starting a sweep", move |transaction| {
+            sweep::start(transaction, &org, order, now)
+        })
+        .await
+    }
+
+    async fn record_page(&self, org: &OrgId, page: ListedPage, now: Timestamp) -> Result<Sweep, StoreError> {
+        let org = org.clone();
+        self.write("recording a page of the run list", move |transaction| {
+            sweep::record_page(transaction, &org, &page, now)
+        })
+        .await
+    }
+
+    async fn move_sweep(&self, org: &OrgId, sweep: &Sweep, phase: SweepPhase) -> Result<Sweep, StoreError> {
+        let (org, sweep) = (org.clone(), sweep.clone());
+        self.write("going on with a sweep", move |transaction| {
+            sweep::move_on(transaction, &org, &sweep, phase)
+        })
+        .await
+    }
+
+    async fn close_sweep(
+        &self,
+        org: &OrgId,
+        sweep: u64,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<(Sweep, bool), StoreError> {
+        let org = org.clone();
+        self.write("closing a sweep", move |transaction| {
+            sweep::close(transaction, &org, sweep, limit, now)
+        })
+        .await
+    }
+
+    async fn findings(&self, org: &OrgId, limit: usize) -> Result<Vec<(RunId, Finding)>, StoreError> {
+        let org = org.clone();
+        self.write("listing what a sweep found", move |transaction| {
+            sweep::findings(transaction, &org, limit)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl OperatorDesk for SqliteStore {
+    async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {
+        self.write("removing what is old", move |transaction| {
+            retention::prune(transaction, &prune)
+        })
+        .await
+    }
+
+    async fn stats(&self, now: Timestamp) -> Result<Stats, StoreError> {
+        let (sender, answer) = oneshot::channel();
+        let question = move |connection: &rusqlite::Connection| {
+            // Whoever asked may have gone.
+            let _: Result<(), _> = sender.send(stats::stats(connection, now));
+        };
+        self.reader.request(Box::new(question)).await?;
+        let counted = answer.await.map_err(|_| StoreError::Closed)?;
+        counted.map_err(|error| store_error(error, &self.path, "counting what waits"))
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.write("trying to write", |transaction| {
+            transaction
+                .execute("UPDATE counters SET value = value + 1 WHERE name = 'probes'", [])
+                .map(drop)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn wakeups(&self) -> Wakeups {
+        self.wakeups.clone()
+    }
+
+    /// Moves the write-ahead log into the file, too.
+    async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+}
