@@ -45,5 +45,6 @@ pub use desks::{
     Sweep, SweepDesk, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps, Version, Wakeups, Whole,
 };
 pub use error::StoreError;
+pub use intake_log::{IntakeLog, IntakeLogError, IntakeLogSettings, LogBatch, LogId, Position};
 pub use journal::{Journal, JournalError};
 pub use sqlite::SqliteStore;

@@ -72,6 +72,13 @@ impl<R: Send + 'static> ConnectionThread<R> {
         }
     }
 
+    /// Queues a request if there is room for it, and forgets it otherwise: for what the next request brings about, too.
+    pub(crate) fn try_request(&self, request: R) {
+        if let Some(requests) = &self.requests {
+            drop(requests.try_send(Message::Request(request)));
+        }
+    }
+
     /// Ends the thread after what is queued, and waits until it has let go of everything. What comes later is refused.
     pub(crate) async fn close(&self) {
         if let Some(requests) = &self.requests {

@@ -9,7 +9,10 @@ use crate::desks::{Appended, NewNotification};
 use crate::error::StoreError;
 use crate::intake_log::{LogId, Position};
 
-const LOG: LogId = LogId::new(Uuid::from_u128(7));
+/// The log that the tests import from.
+fn log() -> LogId {
+    LogId::from(Uuid::from_u128(7))
+}
 
 /// Imports what stands behind this position.
 async fn import<S: StoreUnderTest>(
@@ -20,12 +23,12 @@ async fn import<S: StoreUnderTest>(
     let through = Position::new(after + batch.len() as u64);
     let store = desk.0.store();
     store
-        .import(LOG, Position::new(after), batch.to_vec(), through, at(1))
+        .import(log(), Position::new(after), batch.to_vec(), through, at(1))
         .await
 }
 
 async fn imported<S: StoreUnderTest>(desk: &Desk<S>) -> u64 {
-    desk.0.store().imported(LOG).await.unwrap().number()
+    desk.0.store().imported(log()).await.unwrap().get()
 }
 
 pub async fn a_batch_is_kept_in_its_order_and_makes_each_run_due_once<S: StoreUnderTest>() {
@@ -70,7 +73,7 @@ pub async fn each_log_has_a_position_of_its_own_that_survives_a_crash<S: StoreUn
     import(&desk, 1, &[of_run("b"), of_run("c")]).await.unwrap();
     let desk = desk.crash(2).await;
     assert_eq!(imported(&desk).await, 3);
-    let other = LogId::new(Uuid::from_u128(8));
+    let other = LogId::from(Uuid::from_u128(8));
     assert_eq!(desk.0.store().imported(other).await.unwrap(), Position::START);
 }
 

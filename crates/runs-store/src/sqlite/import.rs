@@ -90,7 +90,7 @@ fn advance(transaction: &Transaction<'_>, span: Span) -> Result<(), Failure> {
     transaction.execute(
         "INSERT INTO intake_logs (log, position) VALUES (?1, ?2)
          ON CONFLICT (log) DO UPDATE SET position = excluded.position",
-        params![Column(span.log.as_uuid()), span.through.number()],
+        params![Column(span.log.as_uuid()), span.through.get()],
     )?;
     Ok(())
 }
