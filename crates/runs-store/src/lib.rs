@@ -31,7 +31,6 @@ pub mod contract;
 mod desks;
 mod error;
 pub mod intake_log;
-pub mod journal;
 pub mod sqlite;
 mod thread;
 #[doc(hidden)]
@@ -46,5 +45,4 @@ pub use desks::{
 };
 pub use error::StoreError;
 pub use intake_log::{IntakeLog, IntakeLogError, IntakeLogSettings, LogBatch, LogId, Position};
-pub use journal::{Journal, JournalError};
 pub use sqlite::SqliteStore;

@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::deliver::HandlerHealth;
-use crate::opening::LateStore;
-use crate::overflow::Inbox;
+use crate::import::Progress;
 use crate::refresh::TokenGate;
+use crate::shared::late_store::LateStore;
 use crate::telemetry;
 
 /// How long the store may take to answer.
@@ -28,7 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What the admin listener looks at.
 pub(crate) struct Admin {
     pub(crate) store: LateStore,
-    pub(crate) inbox: Inbox,
+    /// How far the intake log is imported, where there is one.
+    pub(crate) progress: Option<Arc<Progress>>,
     pub(crate) clock: Clock,
     pub(crate) breaker: CircuitBreaker,
     pub(crate) gates: Vec<(String, Arc<TokenGate>)>,
@@ -60,7 +61,7 @@ impl Admin {
             Ok(store) => problems.extend(trouble_of(store.as_ref()).await),
             Err(error) => problems.push(error.to_string()),
         }
-        problems.extend(self.inbox.trouble());
+        problems.extend(self.progress.as_ref().and_then(|progress| progress.problem()));
         if self.breaker.state() != CircuitState::Closed {
             problems.push("the API does not answer: nothing is fetched, now and then it is tried".to_owned());
         }
@@ -83,7 +84,10 @@ impl Admin {
         #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
         let count = |number: u64| number as f64;
         // Before the store, which is where all of it goes: what moves meanwhile is counted twice, and not left out.
-        gauge!("runs_worker_overflow_waiting").set(count(self.inbox.waiting()));
+        if let Some(progress) = &self.progress {
+            gauge!("runs_worker_intake_waiting").set(count(progress.waiting()));
+            gauge!("runs_worker_intake_bytes").set(count(progress.waiting_bytes()));
+        }
         let Ok(store) = self.store.get() else { return };
         let Ok(stats) = store.stats(now).await else { return };
         let age = |since: Option<jiff::Timestamp>| {

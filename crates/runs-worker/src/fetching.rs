@@ -21,7 +21,7 @@ pub(crate) struct Fetching {
     breaker: CircuitBreaker,
     limiter: RateLimiter,
     share: RateLimiter,
-    pub(crate) gate: Arc<TokenGate>,
+    gate: Arc<TokenGate>,
 }
 
 impl Fetching {
@@ -45,6 +45,11 @@ impl Fetching {
             share: RateLimiter::new(config.reconcile.share(limits)),
             gate: Arc::new(gate),
         })
+    }
+
+    /// The gate, under the name of its organization.
+    pub(crate) fn named_gate(&self) -> (String, Arc<TokenGate>) {
+        (self.client.org().to_string(), Arc::clone(&self.gate))
     }
 
     pub(crate) fn refresher(

@@ -1,7 +1,7 @@
 //! Receives Tallyfy webhooks, stores them durably, fetches the full run and hands it, with what changed, to handlers.
 //!
 //! ```text
-//! Tallyfy ──POST──▶ receive ──▶ store ──▶ refresh ──▶ store ──▶ deliver ──▶ handlers
+//! Tallyfy ──POST──▶ receive ──▶ intake log ──▶ import ──▶ store ──▶ refresh ──▶ store ──▶ deliver ──▶ handlers
 //! ```
 //!
 //! The stages share nothing but the store ([`runs_store::Store`]): each goes on whatever the others are doing. The
@@ -27,17 +27,17 @@ mod event;
 mod fetching;
 mod filter;
 mod handler;
+mod import;
 mod inherited;
 mod listener;
-mod opening;
-mod overflow;
 mod prune;
 mod receive;
 mod reconcile;
 mod redact;
 mod refresh;
 mod service_manager;
-mod stages;
+mod shared;
+mod start;
 mod wait;
 mod worker;
 
@@ -48,7 +48,8 @@ pub use clock::Clock;
 pub use event::EventType;
 pub use filter::{ChangeKind, EventFilter};
 pub use handler::{Event, Handler, HandlerError, StdoutHandler};
-pub use worker::{StartError, Worker, WorkerBuilder};
+pub use start::{StartError, WorkerBuilder};
+pub use worker::Worker;
 
 /// The examples of the workspace's README.
 #[cfg(doctest)]

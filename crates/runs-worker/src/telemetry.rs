@@ -99,8 +99,17 @@ pub fn start_metrics() -> Result<PrometheusHandle, Box<dyn Error + Send + Sync>>
         "1 while the API refuses the organization's token"
     );
     describe_gauge!(
-        "runs_worker_overflow_waiting",
-        "Notifications in the overflow journal, on their way to the store"
+        "runs_worker_intake_waiting",
+        "Notifications in the intake log that are not in the store yet"
+    );
+    describe_gauge!(
+        "runs_worker_intake_bytes",
+        Unit::Bytes,
+        "Size of the part of the intake log that cannot be let go of yet"
+    );
+    describe_counter!(
+        "runs_worker_imports_total",
+        "Transactions that brought notifications from the intake log into the store"
     );
     describe_gauge!("runs_worker_due", "Subjects that wait for a fetch or are being fetched");
     describe_gauge!(

@@ -151,7 +151,7 @@ pub(crate) async fn waiting(admin: SocketAddr) -> Option<f64> {
     let is_due = answer.lines().any(|line| line.starts_with("runs_worker_due "));
     let counts = answer.lines().filter(|line| {
         line.starts_with("runs_worker_due ")
-            || line.starts_with("runs_worker_overflow_waiting ")
+            || line.starts_with("runs_worker_intake_waiting ")
             || line.starts_with("runs_worker_undelivered{")
             || line.starts_with("runs_worker_dead_letters{")
     });

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, ConfigError, Flags, Loaded, StoreConfig};
+use crate::config::{self, ConfigError, Flags, Kept, Loaded};
 use crate::inherited::Inherited;
 use crate::telemetry;
 
@@ -83,7 +83,7 @@ enum Command {
     Get(get::Get),
     /// Check configuration, store, token and reachability, and say how each stands
     Check,
-    /// Examine the store and the overflow journal from end to end, and say what is wrong with them
+    /// Examine the store and the intake log from end to end, and say what is wrong with them
     VerifyStore,
     /// Walk the run list now, and fetch what changed without a webhook
     Sync(sweep::Sync),
@@ -111,8 +111,8 @@ impl Settings {
     }
 
     /// Where the state is. Nothing else has to be configured for that.
-    fn store(&self) -> Result<StoreConfig, ConfigError> {
-        config::store(&self.flags(), &environment())
+    fn kept(&self) -> Result<Kept, ConfigError> {
+        config::kept(&self.flags(), &environment())
     }
 
     fn flags(&self) -> Flags {

@@ -190,8 +190,8 @@ impl DeadLetters {
 
 /// Opens the store, does it, and says how it ended.
 fn with_store(settings: &Settings, work: impl FnOnce(&mut SqliteOperator) -> Outcome) -> ExitCode {
-    let folder = match settings.store() {
-        Ok(store) => store.folder(),
+    let folder = match settings.kept() {
+        Ok(kept) => kept.store.folder(),
         Err(error) => return fail(MISUSED, &error.to_string()),
     };
     let opened = SqliteOperator::open(data_folder::store_file(&folder));

@@ -9,7 +9,8 @@ use tracing::info;
 
 use super::{FAILED, MISUSED, Settings, fail};
 use crate::inherited::Inherited;
-use crate::worker::{StartError, Worker};
+use crate::start::StartError;
+use crate::worker::Worker;
 use crate::{config::Loaded, descriptors, service_manager, telemetry};
 
 #[derive(Debug, Default, Args)]
@@ -99,9 +100,7 @@ fn advice(error: &StartError) -> Option<&'static str> {
         StartError::Store(StoreError::Corrupt { .. } | StoreError::NotAStore { .. }) => {
             Some("nothing was changed; restore the folder from a backup, or move it away to start afresh")
         }
-        StartError::Journal(_) => {
-            Some("set another folder as store.overflow_dir, or store.overflow_megabytes = 0 to go without")
-        }
+        StartError::IntakeLog(_) => Some("set other folders as intake.dirs"),
         StartError::Store(StoreError::Full(_)) => Some("make space on that disk"),
         StartError::Store(_)
         | StartError::Client(_)

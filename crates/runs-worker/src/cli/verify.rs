@@ -1,20 +1,21 @@
 //! `runs-worker verify-store`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use runs_store::sqlite::{self, Verification};
-use runs_store::{StoreError, journal};
+use runs_store::{StoreError, intake_log};
 
 use super::check::{Verdict, show};
 use super::{FAILED, MISUSED, NOTHING, Settings, fail};
 use crate::{data_folder, telemetry};
 
 pub(super) fn run(settings: &Settings) -> ExitCode {
-    let kept = match settings.store() {
+    let kept = match settings.kept() {
         Ok(kept) => kept,
         Err(error) => return fail(MISUSED, &error.to_string()),
     };
-    let folder = kept.folder();
+    let folder = kept.store.folder();
     let file = data_folder::store_file(&folder);
     let verified = if folder.exists() {
         sqlite::verify(&file)
@@ -23,7 +24,7 @@ pub(super) fn run(settings: &Settings) -> ExitCode {
     };
     let is_absent = matches!(verified, Ok(None));
     let mut verdicts = store(verified, &file.display().to_string());
-    verdicts.extend(kept.overflow_folder().as_deref().and_then(overflow));
+    verdicts.extend(intake(&kept.intake.folders(&folder)));
     if is_absent && verdicts.is_empty() {
         return fail(NOTHING, &format!("there is no store at {}", file.display()));
     }
@@ -68,19 +69,20 @@ fn store(verified: Result<Option<Verification>, StoreError>, shown: &str) -> Vec
     findings.map(|finding| ("store", finding)).collect()
 }
 
-fn overflow(folder: &std::path::Path) -> Option<(&'static str, Verdict)> {
-    let found = match journal::inspect(folder) {
+fn intake(folders: &[PathBuf]) -> Option<(&'static str, Verdict)> {
+    let found = match intake_log::inspect(folders) {
         Ok(found) => found?,
-        Err(error) => return Some(("overflow journal", Verdict::Wrong(telemetry::chain(&error)))),
+        Err(error) => return Some(("intake log", Verdict::Wrong(telemetry::chain(&error)))),
     };
-    let (path, waiting) = (found.path.display(), found.waiting);
+    let shown: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    let (shown, records) = (shown.join(", "), found.records);
+    let notifications = if records == 1 { "notification" } else { "notifications" };
     let verdict = match found.damage.places {
-        0 => Verdict::Well(format!("{path} is whole, {waiting} notifications wait in it")),
+        0 => Verdict::Well(format!("{shown} is whole, {records} {notifications} in it")),
         places => Verdict::Wrong(format!(
-            "{path} is damaged in {places} places, {} bytes in all; {waiting} notifications in it are whole and are \
-             stored when the worker starts",
+            "{shown} is damaged in {places} places, {} bytes; {records} {notifications} in it can be read",
             found.damage.bytes
         )),
     };
-    Some(("overflow journal", verdict))
+    Some(("intake log", verdict))
 }

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::organization::{Organization, OrganizationTable};
 use super::problem::{ConfigError, Problem};
-use super::{Config, StoreConfig, text};
+use super::{Config, IntakeConfig, StoreConfig, text};
 
 /// Environment variables with names of their own, and the keys that they set.
 const NAMED: [(&str, &str); 4] = [
@@ -82,12 +82,23 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>, webhooks: boo
     }
 }
 
+/// Where the durable state is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Kept {
+    /// The store.
+    pub store: StoreConfig,
+    /// The intake log.
+    pub intake: IntakeConfig,
+}
+
 /// Where the state is, as it is configured. What else is wrong does not matter to that.
 ///
 /// # Errors
 /// [`ConfigError`] if the values cannot be read.
-pub fn store(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<StoreConfig, ConfigError> {
-    Ok(merge(flags, environment)?.0.store)
+pub fn kept(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Kept, ConfigError> {
+    let Config { store, intake, .. } = merge(flags, environment)?.0;
+    Ok(Kept { store, intake })
 }
 
 /// The values of all layers, each for itself, and the file that they are from.

@@ -2,6 +2,7 @@
 
 mod filter;
 mod handlers;
+mod intake;
 mod layers;
 mod nats;
 mod organization;
@@ -23,7 +24,8 @@ use tallyfy_transport::{BaseUrl, RateLimits};
 pub use filter::FilterTable;
 pub use handlers::HandlerConfig;
 pub(crate) use handlers::HandlerKind;
-pub use layers::{Flags, Loaded, load, store};
+pub use intake::IntakeConfig;
+pub use layers::{Flags, Kept, Loaded, kept, load};
 pub use nats::NatsTable;
 pub use organization::{Organization, OrganizationTable, TokenSetting};
 pub use problem::{ConfigError, Problem};
@@ -35,6 +37,8 @@ pub use problem::{ConfigError, Problem};
 pub struct Config {
     /// Where the state is.
     pub store: StoreConfig,
+    /// The log that webhooks are kept in before they are answered.
+    pub intake: IntakeConfig,
     /// The public listener for webhooks.
     pub receive: ReceiveConfig,
     /// The listener for operators.
@@ -60,41 +64,15 @@ pub struct Config {
 }
 
 /// `[store]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct StoreConfig {
     /// The folder of the durable state; `None` for the default, see [`StoreConfig::folder`].
     pub data_dir: Option<PathBuf>,
-    /// The folder of the overflow journal; `None` for `overflow` in the data folder. On another disk than that, it takes
-    /// notifications also when that disk fails.
-    pub overflow_dir: Option<PathBuf>,
-    /// How many megabytes of room are reserved for the journal; 0 for no journal.
-    pub overflow_megabytes: u32,
-}
-
-impl Default for StoreConfig {
-    fn default() -> Self {
-        Self {
-            data_dir: None,
-            overflow_dir: None,
-            // Some thousand notifications.
-            overflow_megabytes: 16,
-        }
-    }
 }
 
 impl StoreConfig {
-    /// The folder of the overflow journal, if there is to be one.
-    pub(crate) fn overflow_folder(&self) -> Option<PathBuf> {
-        let folder = || {
-            self.overflow_dir
-                .clone()
-                .unwrap_or_else(|| self.folder().join("overflow"))
-        };
-        (self.overflow_megabytes > 0).then(folder)
-    }
-
     /// The folder of the durable state: as configured; else `$STATE_DIRECTORY`, which systemd sets; else
     /// `$XDG_STATE_HOME/runs-worker` or `~/.local/state/runs-worker`; else `/var/lib/runs-worker`.
     pub fn folder(&self) -> PathBuf {
@@ -134,7 +112,7 @@ pub struct ReceiveConfig {
     /// How long a body may take to arrive.
     #[serde(deserialize_with = "text::duration")]
     pub body_timeout: Duration,
-    /// How long the store may take for a notification, before that goes to the overflow journal.
+    /// How long the store may take for a notification where no intake log takes it.
     #[serde(deserialize_with = "text::duration")]
     pub store_timeout: Duration,
     /// How long a connection may take until it reads something of an answer.

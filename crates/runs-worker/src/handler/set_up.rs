@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{CommandHandler, FileHandler, Handler, HttpHandler, NatsHandler, StdoutHandler};
 use crate::clock::Clock;
 use crate::config::{ConfigError, DeliverConfig, HandlerConfig, HandlerKind};
-use crate::worker::StartError;
+use crate::start::StartError;
 
 /// Sets one up. `place` names its description in messages.
 pub(crate) fn set_up(

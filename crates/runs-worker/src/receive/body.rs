@@ -7,7 +7,7 @@ use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
-use super::intake::{Arriving, Busy, Held, Intake};
+use super::in_hand::{Arriving, Busy, Held, InHand};
 
 /// How much of a body that is too large is read and thrown away, as a multiple of the limit, before it is answered.
 ///
@@ -40,13 +40,13 @@ pub(super) async fn read(
     declared: Option<u64>,
     limit: usize,
     timeout: Duration,
-    intake: &Arc<Intake>,
+    in_hand: &Arc<InHand>,
 ) -> Result<(Bytes, Held), BodyError> {
     let drained = limit.saturating_mul(DRAINED);
     if declared.is_some_and(|declared| usize::try_from(declared).map_or(true, |declared| declared > drained)) {
         return Err(BodyError::TooLarge);
     }
-    let mut arriving = intake.begin();
+    let mut arriving = in_hand.begin();
     let refused = arriving.refusal();
     let read = tokio::time::timeout(timeout, read_all(body, limit, drained, &mut arriving));
     let bytes = tokio::select! {

@@ -4,8 +4,9 @@
 
 mod authenticate;
 mod body;
-mod intake;
+mod in_hand;
 mod silence;
+mod way_in;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,18 +24,20 @@ use runs_store::{Appended, NewNotification, NotificationHead, Subject, torture};
 use serde_json::json;
 use tallyfy_model::{OrgId, Webhook};
 use tokio::sync::watch;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::{Organization, ReceiveConfig};
 use crate::listener::KnownSender;
-use crate::overflow::{Inbox, Kept, Lost};
+use crate::shared::notified::Notified;
 
 use authenticate::{Authenticator, Refusal};
 use body::BodyError;
-use intake::Intake;
+use in_hand::InHand;
 pub(crate) use silence::Silence;
+use way_in::Kept;
+pub(crate) use way_in::WayIn;
 
 /// The header that names the organization. HTTP compares names without regard to case; the vendor spells it both
 /// `X-Tallyfy-orgID` and `X-Tallyfy-OrgID`.
@@ -42,7 +45,7 @@ const ORG_HEADER: &str = "x-tallyfy-orgid";
 
 /// The receiving stage.
 pub(crate) struct Receiver {
-    inbox: Inbox,
+    way_in: WayIn,
     clock: Clock,
     authenticator: Authenticator,
     max_body_bytes: usize,
@@ -50,13 +53,13 @@ pub(crate) struct Receiver {
     heard: HashMap<OrgId, watch::Sender<()>>,
     silence_warning: Duration,
     losses: watch::Sender<u64>,
-    intake: Arc<Intake>,
+    in_hand: Arc<InHand>,
 }
 
 impl Receiver {
-    pub(crate) fn new(inbox: Inbox, clock: Clock, organizations: &[Organization], config: &ReceiveConfig) -> Self {
+    pub(crate) fn new(way_in: WayIn, clock: Clock, organizations: &[Organization], config: &ReceiveConfig) -> Self {
         Self {
-            inbox,
+            way_in,
             clock,
             authenticator: Authenticator::new(organizations),
             max_body_bytes: config.max_body_bytes.get(),
@@ -67,7 +70,7 @@ impl Receiver {
                 .collect(),
             silence_warning: config.silence_warning,
             losses: watch::Sender::new(0),
-            intake: Intake::new(config.max_bytes_in_hand.get(), config.max_waiting.get()),
+            in_hand: InHand::new(config.max_bytes_in_hand.get(), config.max_waiting.get()),
         }
     }
 
@@ -97,26 +100,32 @@ impl Receiver {
     async fn receive(&self, org: &OrgId, body: Bytes) -> Answer {
         let received_at = self.clock.wall();
         let notification = read_notification(org, body, received_at);
-        let id = notification.id;
-        let line = Line::of(&notification);
+        let (id, notified) = (notification.id, Notified::of(&notification));
+        let is_recognized = notification.subject.is_some();
         torture::point("receive.before-append");
-        match self.inbox.keep(notification).await {
-            Ok(kept) => {
-                torture::point("receive.appended");
-                gauge!("runs_worker_last_notification_timestamp_seconds").set(seconds(received_at));
-                if let Some(heard) = self.heard.get(org) {
-                    heard.send_replace(());
-                }
-                line.log(&kept);
-                match kept {
-                    Kept::Store(Appended::Stored) | Kept::Journal => Answer::Stored(id),
-                    Kept::Store(Appended::Unrecognized) => Answer::Unrecognized(id),
-                    Kept::Store(Appended::Duplicate { of, .. }) => Answer::Duplicate(of),
-                }
+        let kept = match self.way_in.keep(notification).await {
+            Ok(kept) => kept,
+            Err(reason) => {
+                notified.tell_lost(&reason.to_string());
+                return Answer::NotStored;
             }
-            Err(error) => {
-                line.log_lost(&error);
-                Answer::NotStored
+        };
+        torture::point("receive.appended");
+        gauge!("runs_worker_last_notification_timestamp_seconds").set(seconds(received_at));
+        if let Some(heard) = self.heard.get(org) {
+            heard.send_replace(());
+        }
+        match kept {
+            // Whether it is a duplicate shows when it comes to the store.
+            Kept::InLog if is_recognized => Answer::Stored(id),
+            Kept::InLog => Answer::Unrecognized(id),
+            Kept::InStore(appended) => {
+                notified.tell(&appended);
+                match appended {
+                    Appended::Stored => Answer::Stored(id),
+                    Appended::Unrecognized => Answer::Unrecognized(id),
+                    Appended::Duplicate { of, .. } => Answer::Duplicate(of),
+                }
             }
         }
     }
@@ -174,11 +183,11 @@ async fn answer(
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
     let (limit, timeout) = (receiver.max_body_bytes, receiver.body_timeout);
-    match body::read(body, declared, limit, timeout, &receiver.intake).await {
+    match body::read(body, declared, limit, timeout, &receiver.in_hand).await {
         Ok((body, _)) if body.is_empty() => Answer::Empty,
-        Ok((body, _held)) => match receiver.intake.wait_for_store() {
+        Ok((body, _held)) => match receiver.in_hand.wait_for_store() {
             Ok(_waiting) => receiver.receive(org, body).await,
-            Err(intake::Busy) => Answer::Busy,
+            Err(in_hand::Busy) => Answer::Busy,
         },
         Err(BodyError::Busy) => Answer::Busy,
         Err(BodyError::TooLarge) => Answer::TooLarge(receiver.max_body_bytes),
@@ -232,79 +241,6 @@ pub(crate) fn read_notification(org: &OrgId, body: Bytes, received_at: jiff::Tim
 #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
 fn seconds(time: jiff::Timestamp) -> f64 {
     time.as_millisecond() as f64 / 1000.0
-}
-
-/// What the log says of one notification: ids, never a body.
-struct Line {
-    id: Uuid,
-    org: OrgId,
-    run: String,
-    task: String,
-    kind: String,
-    event: String,
-    bytes: usize,
-}
-
-impl Line {
-    fn of(notification: &NewNotification) -> Self {
-        let head = &notification.head;
-        Self {
-            id: notification.id,
-            org: notification.org.clone(),
-            run: head.run.as_ref().map(ToString::to_string).unwrap_or_default(),
-            task: head.task.as_ref().map(ToString::to_string).unwrap_or_default(),
-            kind: head.kind.clone(),
-            event: head.event.clone().unwrap_or_default(),
-            bytes: notification.body.len(),
-        }
-    }
-
-    fn log(&self, kept: &Kept) {
-        let Self {
-            id,
-            org,
-            run,
-            task,
-            kind,
-            event,
-            bytes,
-        } = self;
-        let outcome = match kept {
-            Kept::Store(Appended::Stored) => "stored",
-            Kept::Store(Appended::Unrecognized) => "unrecognized",
-            Kept::Store(Appended::Duplicate { .. }) => "duplicate",
-            Kept::Journal => "journaled",
-        };
-        counter!("runs_worker_notifications_total", "org" => org.to_string(), "kind" => kind.clone(), "outcome" => outcome)
-            .increment(1);
-        match kept {
-            Kept::Store(Appended::Duplicate { of, due_again }) => {
-                info!(%org, run, task, notification = %of, kind, event, bytes, outcome, due_again, "notification");
-            }
-            Kept::Store(Appended::Stored | Appended::Unrecognized) | Kept::Journal => {
-                info!(%org, run, task, notification = %id, kind, event, bytes, outcome, "notification");
-            }
-        }
-    }
-
-    fn log_lost(&self, reason: &Lost) {
-        let Self {
-            id,
-            org,
-            run,
-            task,
-            kind,
-            event,
-            bytes,
-        } = self;
-        counter!("runs_worker_notifications_total", "org" => org.to_string(), "kind" => kind.clone(), "outcome" => "lost")
-            .increment(1);
-        let reason = crate::telemetry::chain(reason);
-        error!(
-            %org, run, task, notification = %id, kind, event, bytes, outcome = "lost", reason,
-            "notification could not be stored and was answered with 503; Tallyfy will not send it again"
-        );
-    }
 }
 
 /// What the sender is told. The receiver's whole vocabulary.

@@ -150,7 +150,7 @@ fn overwrite(file: &Path, what: &[u8], with: &[u8]) {
 }
 
 #[tokio::test]
-async fn the_store_and_the_journal_are_examined_from_end_to_end() {
+async fn the_store_and_the_intake_log_are_examined_from_end_to_end() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = command(&folder.path().join("data"), &["verify-store"]);
     assert_eq!(nowhere.1, 3, "{}", nowhere.0);
@@ -170,23 +170,25 @@ async fn the_store_and_the_journal_are_examined_from_end_to_end() {
         text.contains("1 runs and tasks, 1 notifications (0 pending), 1 events"),
         "{text}"
     );
-    assert!(
-        text.contains("overflow.journal is whole, 0 notifications wait in it"),
-        "{text}"
-    );
+    assert!(text.contains("intake is whole, 1 notification"), "{text}");
     worker.stop().await;
 
     overwrite(&data_dir.join("runs.db"), b"\"specversion\"", b"\"spec version ");
-    let journal = data_dir.join("overflow/overflow.journal");
-    let mut bytes = std::fs::read(&journal).unwrap();
+    let segments = std::fs::read_dir(data_dir.join("intake")).unwrap();
+    let with_records = segments.map(|entry| entry.unwrap().path()).find(|path| {
+        let bytes = std::fs::read(path).unwrap();
+        bytes.get(4096..4100).is_some_and(|first| first != [0; 4])
+    });
+    let segment = with_records.unwrap();
+    let mut bytes = std::fs::read(&segment).unwrap();
     bytes[4096..4100].copy_from_slice(b"torn");
-    std::fs::write(&journal, bytes).unwrap();
+    std::fs::write(&segment, bytes).unwrap();
     let (text, status) = command(&data_dir, &["verify-store"]);
     let text = text.replace(&data_dir.display().to_string(), "[data]");
     insta::with_settings!({filters => vec![("event [0-9a-f]{32}", "event [id]")]}, {
         insta::assert_snapshot!(format!("{text}exit status {status}"), @r"
         FAIL  store: event [id] is no JSON any more
-        FAIL  overflow journal: [data]/overflow/overflow.journal is damaged in 1 places, 28 bytes in all; 0 notifications in it are whole and are stored when the worker starts
+        FAIL  intake log: [data]/intake is damaged in 1 places, 32 bytes; 0 notifications in it can be read
         exit status 1
         ");
     });

@@ -168,12 +168,34 @@ async fn a_duplicate_without_a_change_is_told_only_to_those_who_ask() {
     assert_eq!(webhook(&worker, &body).await.0, 202);
     usual_events.recv().await.unwrap();
     every_events.recv().await.unwrap();
-    assert_eq!(webhook(&worker, &body).await.0, 200);
+    assert_eq!(webhook(&worker, &body).await.0, 202);
     let event = every_events.recv().await.unwrap();
     worker.stop().await;
     assert_eq!(event.event_type(), "com.tallyfy.run.notified.v1");
     assert_eq!(json(&event)["data"]["notifications"], serde_json::json!([]));
     assert_eq!(types(&mut usual_events), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_notification_is_known_as_a_duplicate_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = task_completed("r1", "t1", AT);
+    let (worker, _) = start(&folder, Api::new(|_, _| (503, String::new()))).await;
+    assert_eq!(webhook(&worker, &first).await.0, 202);
+    worker.stop().await;
+
+    let (worker, mut events) = start(&folder, Api::new(|_, _| (200, run("r1", r#""status":"active""#)))).await;
+    assert_eq!(webhook(&worker, &first).await.0, 202);
+    assert_eq!(webhook(&worker, &task_completed("r1", "t2", AT)).await.0, 202);
+    let mut told = Vec::new();
+    while !told.contains(&"t2".to_owned()) {
+        let event = events.recv().await.unwrap();
+        for notification in json(&event)["data"]["notifications"].as_array().unwrap() {
+            told.push(notification["task_id"].as_str().unwrap().to_owned());
+        }
+    }
+    worker.stop().await;
+    assert_eq!(told, ["t1", "t2"], "its twin is known");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use runs_worker::Worker;
 use tallyfy_transport::HttpTransport;
 
-use crate::world::{Api, OLD_SECRET, ORG, SECRET, SilentApi, builder, exchange, parts, post, task_completed, webhook};
+use crate::world::{Api, OLD_SECRET, ORG, SECRET, SilentApi, builder, exchange, parts, post, task_completed};
 
 const HEADER: (&str, &str) = ("X-Tallyfy-orgID", ORG);
 
@@ -110,19 +110,6 @@ async fn each_webhook_gets_the_answer_that_the_documentation_says() {
     );
 
     insta::assert_snapshot!("answers", table);
-}
-
-#[tokio::test]
-async fn what_is_stored_outlives_the_worker() {
-    let folder = tempfile::tempdir().unwrap();
-    let worker = start(&folder, Api::new(|_, _| (503, String::new()))).await;
-    let body = task_completed("r1", "t1", "2026-01-31T09:00:00Z");
-    assert_eq!(webhook(&worker, &body).await.0, 202);
-    worker.stop().await;
-
-    let worker = start(&folder, Api::new(|_, _| (503, String::new()))).await;
-    assert_eq!(webhook(&worker, &body).await.0, 200, "its twin is known");
-    worker.stop().await;
 }
 
 #[tokio::test]

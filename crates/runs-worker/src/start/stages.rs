@@ -1,9 +1,11 @@
-//! The stages that live on the store: refresh, reconcile, deliver and prune.
+//! The stages that live on the store: import, refresh, reconcile, deliver and prune.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use runs_store::intake_log::IntakeLog;
 use runs_store::{HandlerName, Store};
+use tallyfy_transport::CircuitBreaker;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +17,7 @@ use crate::deliver::{Deliverer, HandlerHealth};
 use crate::fetching::Fetching;
 use crate::filter::EventFilter;
 use crate::handler::Handler;
+use crate::import::{Importer, Progress};
 use crate::prune::Pruner;
 
 /// How long what is in hand may take once the worker stops. Service managers kill after longer than this.
@@ -33,8 +36,11 @@ pub(crate) struct NamedHandler {
 pub(crate) struct StoreStages {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
+    pub(crate) breaker: CircuitBreaker,
     pub(crate) fetchings: Vec<Fetching>,
     pub(crate) handlers: Vec<(NamedHandler, Arc<HandlerHealth>)>,
+    /// The intake log, if there is one, and how far it is imported.
+    pub(crate) import: Option<(Arc<IntakeLog>, Arc<Progress>)>,
     /// Counts the genuine webhooks that were turned away.
     pub(crate) losses: watch::Receiver<u64>,
 }
@@ -49,6 +55,15 @@ impl StoreStages {
             .iter()
             .map(|(handler, _)| (handler.name.clone(), handler.filter.clone()))
             .collect();
+        if let Some((log, progress)) = self.import {
+            let importer = Importer {
+                log,
+                store: Arc::clone(&store),
+                clock: self.clock.clone(),
+                progress,
+            };
+            stages.spawn(named("import", importer.run(stop.clone())));
+        }
         for fetching in self.fetchings {
             let reconciler = fetching.reconciler(
                 &self.config,

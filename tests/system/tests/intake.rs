@@ -1,4 +1,4 @@
-//! Webhooks are kept while the store cannot take them, and find their way when it can again.
+//! Webhooks are kept in the intake log whatever the store is doing, and find their way when it can take them again.
 
 use std::fs;
 use std::io::Write as _;
@@ -57,19 +57,19 @@ fn lock(stage: &Stage) -> anyhow::Result<rusqlite::Connection> {
 }
 
 #[tokio::test]
-async fn while_the_store_is_locked_webhooks_are_kept_in_the_journal() -> anyhow::Result<()> {
+async fn while_the_store_is_locked_webhooks_are_kept_in_the_log() -> anyhow::Result<()> {
     let stage = with_an_impatient_worker().await?;
     let lock = lock(&stage)?;
     work(&stage, 10).await?;
     let ready = stage.get("/health/ready").await?;
-    assert!(ready.contains("wait in the overflow journal"), "{ready}");
+    assert!(ready.contains("wait in the intake log"), "{ready}");
     assert!(stage.worker.events().is_empty());
     drop(lock);
     all_arrives(&stage).await
 }
 
 #[tokio::test]
-async fn what_is_in_the_journal_survives_a_kill() -> anyhow::Result<()> {
+async fn what_is_in_the_log_survives_a_kill() -> anyhow::Result<()> {
     let mut stage = with_an_impatient_worker().await?;
     let lock = lock(&stage)?;
     work(&stage, 10).await?;
@@ -119,15 +119,15 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A worker whose journal is in `folder`, and its store on `disk`.
+/// A worker whose intake log is in `folder`, and its store on `disk`.
 async fn with_a_store_on(disk: &SmallDisk, folder: &Path) -> anyhow::Result<Stage> {
-    let (data, overflow) = (disk.0.join("data"), folder.join("overflow"));
+    let (data, intake) = (disk.0.join("data"), folder.join("intake"));
     let stage = Stage::set(
         SimConfig::default(),
         &[
             NO_WINDOW,
             ("RUNS_WORKER_DATA_DIR", &data.display().to_string()),
-            ("RUNS_WORKER__STORE__OVERFLOW_DIR", &overflow.display().to_string()),
+            ("RUNS_WORKER__INTAKE__DIRS", &intake.display().to_string()),
         ],
     )
     .await?;
@@ -146,13 +146,13 @@ async fn while_the_disk_of_the_store_is_full_webhooks_are_kept_on_another_one() 
     let filler = disk.fill()?;
     work(&stage, 40).await?;
     let ready = stage.get("/health/ready").await?;
-    assert!(ready.contains("wait in the overflow journal"), "{ready}");
+    assert!(ready.contains("wait in the intake log"), "{ready}");
     fs::remove_file(filler)?;
     all_arrives(&stage).await
 }
 
 #[tokio::test]
-async fn a_worker_that_starts_while_its_store_is_locked_keeps_webhooks_in_the_journal() -> anyhow::Result<()> {
+async fn a_worker_that_starts_while_its_store_is_locked_keeps_webhooks_in_the_log() -> anyhow::Result<()> {
     let mut stage = with_an_impatient_worker().await?;
     stage.worker.terminate().await?;
     let locked = lock(&stage)?;
@@ -160,7 +160,7 @@ async fn a_worker_that_starts_while_its_store_is_locked_keeps_webhooks_in_the_jo
     work(&stage, 5).await?;
     let ready = stage.get("/health/ready").await?;
     assert!(
-        ready.contains("the store is not open") && ready.contains("is locked"),
+        ready.contains("the store is being opened") || ready.contains("is locked"),
         "{ready}"
     );
     // What it has answered for, it keeps, whatever happens to it.

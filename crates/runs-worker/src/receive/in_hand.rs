@@ -15,7 +15,7 @@ pub(super) struct Busy;
 
 /// Counts what is in hand.
 #[derive(Debug)]
-pub(super) struct Intake {
+pub(super) struct InHand {
     most_bytes: usize,
     table: Mutex<Table>,
     waiting: Arc<Semaphore>,
@@ -29,7 +29,7 @@ struct Table {
     arriving: BTreeMap<u64, (usize, CancellationToken)>,
 }
 
-impl Intake {
+impl InHand {
     pub(super) fn new(most_bytes: usize, most_waiting: usize) -> Arc<Self> {
         Arc::new(Self {
             most_bytes,
@@ -49,7 +49,7 @@ impl Intake {
             turn,
             refused,
             held: Held {
-                intake: Arc::clone(self),
+                in_hand: Arc::clone(self),
                 bytes: 0,
             },
         }
@@ -76,7 +76,7 @@ pub(super) struct Arriving {
 /// The memory of a body. Dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Held {
-    intake: Arc<Intake>,
+    in_hand: Arc<InHand>,
     bytes: usize,
 }
 
@@ -88,12 +88,12 @@ impl Arriving {
 
     /// Takes memory for more bytes, from the longest-arriving bodies if need be.
     pub(super) fn grow(&mut self, more: usize) -> Result<(), Busy> {
-        let mut table = self.held.intake.lock();
+        let mut table = self.held.in_hand.lock();
         loop {
             if !table.arriving.contains_key(&self.turn) {
                 return Err(Busy);
             }
-            if table.bytes.saturating_add(more) <= self.held.intake.most_bytes {
+            if table.bytes.saturating_add(more) <= self.held.in_hand.most_bytes {
                 break;
             }
             let Some((_, (bytes, refused))) = table.arriving.pop_first() else {
@@ -113,7 +113,7 @@ impl Arriving {
 
     /// Gives back what was taken, because the bytes were thrown away.
     pub(super) fn shrink(&mut self) {
-        let mut table = self.held.intake.lock();
+        let mut table = self.held.in_hand.lock();
         if let Some((bytes, _)) = table.arriving.get_mut(&self.turn) {
             let held = std::mem::take(bytes);
             table.bytes -= held;
@@ -123,12 +123,12 @@ impl Arriving {
 
     /// It has arrived: from now on nobody takes its memory away.
     pub(super) fn arrived(mut self) -> Result<Held, Busy> {
-        let arrived = self.held.intake.lock().arriving.remove(&self.turn);
+        let arrived = self.held.in_hand.lock().arriving.remove(&self.turn);
         let bytes = std::mem::take(&mut self.held.bytes);
         // If it was just refused, its memory belongs to somebody else.
         arrived.map(|_| ()).ok_or(Busy)?;
         Ok(Held {
-            intake: Arc::clone(&self.held.intake),
+            in_hand: Arc::clone(&self.held.in_hand),
             bytes,
         })
     }
@@ -137,7 +137,7 @@ impl Arriving {
 impl Drop for Arriving {
     fn drop(&mut self) {
         // What it holds is given back by `held`, unless somebody has taken it.
-        let arriving = self.held.intake.lock().arriving.remove(&self.turn);
+        let arriving = self.held.in_hand.lock().arriving.remove(&self.turn);
         if arriving.is_none() {
             self.held.bytes = 0;
         }
@@ -147,7 +147,7 @@ impl Drop for Arriving {
 impl Drop for Held {
     fn drop(&mut self) {
         if self.bytes > 0 {
-            self.intake.lock().bytes -= self.bytes;
+            self.in_hand.lock().bytes -= self.bytes;
         }
     }
 }
@@ -158,40 +158,40 @@ mod tests {
 
     #[test]
     fn the_longest_arriving_body_makes_room() {
-        let intake = Intake::new(100, 1);
-        let mut slow = intake.begin();
-        let mut quick = intake.begin();
+        let in_hand = InHand::new(100, 1);
+        let mut slow = in_hand.begin();
+        let mut quick = in_hand.begin();
         assert_eq!(slow.grow(60), Ok(()));
         assert_eq!(quick.grow(60), Ok(()));
         assert!(slow.refused.is_cancelled());
         assert_eq!(slow.grow(1), Err(Busy));
         assert!(slow.arrived().is_err());
         drop(quick);
-        assert_eq!(intake.lock().bytes, 0);
+        assert_eq!(in_hand.lock().bytes, 0);
     }
 
     #[test]
     fn a_body_that_has_arrived_is_not_thrown_away() {
-        let intake = Intake::new(100, 1);
-        let mut first = intake.begin();
+        let in_hand = InHand::new(100, 1);
+        let mut first = in_hand.begin();
         assert_eq!(first.grow(60), Ok(()));
         let held = first.arrived();
-        let mut second = intake.begin();
+        let mut second = in_hand.begin();
         assert_eq!(second.grow(60), Err(Busy), "there is nobody else to make room");
         drop(held);
-        let mut third = intake.begin();
+        let mut third = in_hand.begin();
         assert_eq!(third.grow(100), Ok(()));
         third.shrink();
-        assert_eq!(intake.lock().bytes, 0);
+        assert_eq!(in_hand.lock().bytes, 0);
     }
 
     #[test]
     fn what_is_too_much_for_the_store_is_refused_at_once() {
-        let intake = Intake::new(100, 1);
-        let first = intake.wait_for_store();
+        let in_hand = InHand::new(100, 1);
+        let first = in_hand.wait_for_store();
         assert!(first.is_ok());
-        assert_eq!(intake.wait_for_store().err(), Some(Busy));
+        assert_eq!(in_hand.wait_for_store().err(), Some(Busy));
         drop(first);
-        assert!(intake.wait_for_store().is_ok());
+        assert!(in_hand.wait_for_store().is_ok());
     }
 }

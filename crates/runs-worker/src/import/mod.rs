@@ -1,0 +1,139 @@
+//! Import: brings what the intake log holds into the store, in order, hundreds of notifications in one transaction.
+//!
+//! The store says how far it got, in the transaction that got there; so a crash at any point imports nothing twice. The log
+//! is told only after that, and lets go of what no power cut can take back.
+
+mod progress;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::counter;
+use runs_store::intake_log::{IntakeLog, IntakeLogError, LogBatch, Position};
+use runs_store::{Store, StoreError, torture};
+use thiserror::Error;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::clock::Clock;
+use crate::shared::notified::Notified;
+use crate::telemetry;
+
+pub(crate) use progress::Progress;
+
+/// The most notifications in one transaction, and the most bytes of bodies. Larger ones keep the others who write waiting
+/// for longer than a fetch takes.
+const MOST: usize = 1024;
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+/// The waits after failures: the first, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// The importing stage.
+pub(crate) struct Importer {
+    pub(crate) log: Arc<IntakeLog>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) progress: Arc<Progress>,
+}
+
+/// Why a batch was not imported.
+#[derive(Debug, Error)]
+enum Failed {
+    #[error("the intake log cannot be read")]
+    Log(#[from] IntakeLogError),
+    #[error("the store does not take notifications")]
+    Store(#[from] StoreError),
+}
+
+impl Importer {
+    /// Runs until `stop`. What is not imported then is imported after the next start.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let damage = self.log.damage();
+        if damage.places > 0 {
+            error!(
+                places = damage.places, bytes = damage.bytes, kept_at = ?damage.kept_at,
+                "the intake log is damaged; everything whole in it is imported, and a copy is kept"
+            );
+        }
+        let mut appended = self.log.appended();
+        let mut position = None;
+        let mut pause = PAUSES.0;
+        while !stop.is_cancelled() {
+            // Before the look: what arrives in between is then seen as a change.
+            appended.mark_unchanged();
+            match self.step(&mut position).await {
+                Ok(0) => {
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        changed = appended.changed() => if changed.is_err() { break },
+                    }
+                }
+                Ok(_) => pause = PAUSES.0,
+                Err(failed) => {
+                    self.note_failure(&failed);
+                    position = None;
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                    pause = (pause * 2).min(PAUSES.1);
+                }
+            }
+        }
+    }
+
+    /// Imports one batch; how many notifications were in it. `position` is how far the store is, once that is known.
+    async fn step(&self, position: &mut Option<Position>) -> Result<usize, Failed> {
+        let after = match *position {
+            Some(position) => position,
+            None => self.store.imported(self.log.id()).await?,
+        };
+        *position = Some(after);
+        self.progress.imported(after);
+        let batch = self.log.read(after, MOST, MOST_BYTES).await?;
+        if batch.through <= after {
+            return Ok(0);
+        }
+        torture::point("import.begin");
+        let (through, count) = (batch.through, batch.records.len());
+        self.commit(after, batch).await?;
+        torture::point("import.committed");
+        *position = Some(through);
+        self.progress.imported(through);
+        // What is committed is on the disk, so it may go from the log.
+        self.log.release(through).await?;
+        torture::point("import.released");
+        Ok(count.max(1))
+    }
+
+    async fn commit(&self, after: Position, batch: LogBatch) -> Result<(), StoreError> {
+        let LogBatch { records, through, .. } = batch;
+        let notifications: Vec<_> = records.into_iter().map(|(_, notification)| notification).collect();
+        let told: Vec<_> = notifications.iter().map(Notified::of).collect();
+        let now = self.clock.now();
+        self.progress.asked();
+        let appended = self
+            .store
+            .import(self.log.id(), after, notifications, through, now)
+            .await?;
+        counter!("runs_worker_imports_total").increment(1);
+        for (notified, appended) in told.iter().zip(&appended) {
+            notified.tell(appended);
+        }
+        Ok(())
+    }
+
+    fn note_failure(&self, failed: &Failed) {
+        let reason = telemetry::chain(failed);
+        match failed {
+            Failed::Store(StoreError::LeaseLost) => {
+                debug!("the log was imported by somebody else meanwhile");
+            }
+            Failed::Store(StoreError::Closed) | Failed::Log(IntakeLogError::Closed) => info!(reason, "import ends"),
+            _ if self.progress.failed(&reason) => {
+                warn!(reason, "notifications wait in the intake log for the store");
+            }
+            _ => debug!(reason, "notifications still wait in the intake log"),
+        }
+    }
+}

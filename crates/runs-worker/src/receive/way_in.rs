@@ -1,0 +1,146 @@
+//! Where a notification is kept before it is answered.
+//!
+//! The intake log is the way in. The store can be asked too: before the log, where what was acknowledged is to survive the
+//! machine, or after it, for the day on which no folder of the log takes bytes. The order is decided once, at the start.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use runs_store::intake_log::{IntakeLog, IntakeLogError};
+use runs_store::{Appended, NewNotification, StoreError};
+use thiserror::Error;
+use tokio::time::{Instant, timeout};
+use tracing::error;
+
+use crate::clock::Clock;
+use crate::shared::late_store::{LateStore, NotOpen};
+use crate::telemetry;
+
+/// How long a place that failed is passed over while another one takes what comes.
+const REST: Duration = Duration::from_secs(1);
+
+/// The places that may keep a notification, in the order in which they are asked.
+#[derive(Clone)]
+pub(crate) struct WayIn(Arc<[Place]>);
+
+struct Place {
+    keeper: Keeper,
+    /// Until when it is passed over.
+    resting: Mutex<Option<Instant>>,
+}
+
+enum Keeper {
+    Log(Arc<IntakeLog>),
+    Store {
+        store: LateStore,
+        clock: Clock,
+        /// How long it may take.
+        patience: Duration,
+    },
+}
+
+/// Where a notification is.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    /// In the log, on its way to the store, where it will show whether it is a duplicate.
+    InLog,
+    InStore(Appended),
+}
+
+/// Why a place did not keep a notification.
+#[derive(Debug, Error)]
+enum Trouble {
+    #[error(transparent)]
+    Log(#[from] IntakeLogError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    NotOpen(#[from] NotOpen),
+    #[error("the store did not answer within {0:?}")]
+    Slow(Duration),
+}
+
+/// No place kept the notification; with what each of them said.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub(crate) struct NotKept(String);
+
+impl WayIn {
+    /// The log first, where there is one.
+    pub(crate) fn new(log: Option<Arc<IntakeLog>>, store: LateStore, clock: Clock, patience: Duration) -> Self {
+        let store = Keeper::Store { store, clock, patience };
+        let keepers = log.map(Keeper::Log).into_iter().chain([store]);
+        let place = |keeper| Place {
+            keeper,
+            resting: Mutex::default(),
+        };
+        Self(keepers.map(place).collect())
+    }
+
+    /// Keeps a notification. When this returns `Ok`, it survives a power cut.
+    pub(crate) async fn keep(&self, notification: NewNotification) -> Result<Kept, NotKept> {
+        let mut troubles = Vec::new();
+        // A place at rest is asked all the same where no other one took it.
+        for is_rested in [true, false] {
+            for place in self.0.iter().filter(|place| place.is_rested() == is_rested) {
+                match place.keeper.keep(notification.clone()).await {
+                    Ok(kept) => return Ok(kept),
+                    Err(trouble) => troubles.push(place.failed(&trouble)),
+                }
+            }
+            if troubles.len() >= self.0.len() {
+                break;
+            }
+        }
+        Err(NotKept(troubles.join("; ")))
+    }
+}
+
+impl Keeper {
+    /// What the store takes after its time was up is not kept twice: it has the same id.
+    async fn keep(&self, notification: NewNotification) -> Result<Kept, Trouble> {
+        match self {
+            Self::Log(log) => {
+                log.append(notification).await?;
+                Ok(Kept::InLog)
+            }
+            Self::Store { store, clock, patience } => {
+                let appended = store.get()?.append(notification, clock.now());
+                let answered = timeout(*patience, appended).await;
+                Ok(Kept::InStore(answered.map_err(|_| Trouble::Slow(*patience))??))
+            }
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Log(_) => "intake log",
+            Self::Store { .. } => "store",
+        }
+    }
+}
+
+impl Place {
+    fn is_rested(&self) -> bool {
+        let resting = *self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        resting.is_none_or(|until| until <= Instant::now())
+    }
+
+    /// Lets it rest, and says what was wrong.
+    fn failed(&self, trouble: &Trouble) -> String {
+        let (place, reason) = (self.keeper.name(), telemetry::chain(trouble));
+        let now = Instant::now();
+        let before = self
+            .resting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(now + REST);
+        if before.is_none_or(|until| until <= now) {
+            error!(
+                place,
+                reason, "a webhook could not be kept in the place that is asked for it"
+            );
+        }
+        reason
+    }
+}

@@ -1,0 +1,4 @@
+//! What several stages share, so that no stage needs another.
+
+pub(crate) mod late_store;
+pub(crate) mod notified;

@@ -1,0 +1,381 @@
+//! Puts the worker together and starts it.
+
+mod error;
+mod open;
+pub(crate) mod stages;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use runs_store::intake_log::{IntakeLog, IntakeLogError};
+use runs_store::{HandlerName, Store, torture};
+use tallyfy_transport::{CircuitBreaker, HttpTransport};
+use tokio::net::TcpListener;
+use tracing::info;
+
+use crate::admin::Admin;
+use crate::api;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError, Loaded, Organization};
+use crate::deliver::HandlerHealth;
+use crate::descriptors;
+use crate::fetching::Fetching;
+use crate::filter::EventFilter;
+use crate::handler::{self, Handler, StdoutHandler};
+use crate::import::Progress;
+use crate::listener::{self, Limits};
+use crate::receive::{Receiver, WayIn};
+use crate::shared::late_store::LateStore;
+use crate::worker::{Addresses, Running, Worker};
+
+pub use error::StartError;
+use open::{Opener, Opening};
+use stages::{GRACE, NamedHandler, StoreStages, named};
+
+/// A worker that is not started yet.
+pub struct WorkerBuilder {
+    config: Config,
+    organizations: Vec<Organization>,
+    handlers: Vec<NamedHandler>,
+    store: Option<Arc<dyn Store>>,
+    transport: Option<Arc<dyn HttpTransport>>,
+    clock: Clock,
+    metrics: Option<PrometheusHandle>,
+    receive_socket: Option<std::net::TcpListener>,
+    admin_socket: Option<std::net::TcpListener>,
+}
+
+/// The sockets that the worker accepts on.
+struct Doors {
+    public: TcpListener,
+    admin: TcpListener,
+    addresses: Addresses,
+}
+
+impl WorkerBuilder {
+    pub(crate) fn new(loaded: Loaded) -> Self {
+        Self {
+            config: loaded.config,
+            organizations: loaded.organizations,
+            handlers: Vec::new(),
+            store: None,
+            transport: None,
+            clock: Clock::system(),
+            metrics: None,
+            receive_socket: None,
+            admin_socket: None,
+        }
+    }
+
+    /// Adds a handler. Its deliveries are kept under its name, which must stay the same from one start to the next.
+    ///
+    /// Without any, here or in the configuration, events go to the standard output.
+    #[must_use]
+    pub fn handler(self, name: impl Into<String>, handler: impl Handler + 'static) -> Self {
+        self.filtered_handler(name, EventFilter::default(), handler)
+    }
+
+    /// Adds a handler that gets the events that a filter lets through.
+    #[must_use]
+    pub fn filtered_handler(
+        mut self,
+        name: impl Into<String>,
+        filter: EventFilter,
+        handler: impl Handler + 'static,
+    ) -> Self {
+        self.handlers.push(NamedHandler {
+            name: HandlerName::new(name),
+            filter,
+            handler: Arc::new(handler),
+            deliver: self.config.deliver.clone(),
+        });
+        self
+    }
+
+    /// Uses this store in the place of SQLite in the data folder.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Sends requests through this transport in the place of the network. Tokens and budget are still applied.
+    #[must_use]
+    pub fn transport(mut self, transport: Arc<dyn HttpTransport>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Uses this clock in the place of the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Shows these metrics on the admin listener; see [`start_metrics`](crate::telemetry::start_metrics).
+    #[must_use]
+    pub fn metrics(mut self, metrics: PrometheusHandle) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Accepts webhooks on this socket, which listens already, in the place of `receive.listen`.
+    ///
+    /// Whoever else holds it, systemd for example, keeps its queue over a restart: nobody is refused.
+    #[must_use]
+    pub fn receive_socket(mut self, socket: std::net::TcpListener) -> Self {
+        self.receive_socket = Some(socket);
+        self
+    }
+
+    /// The same for the health checks and metrics, in the place of `admin.listen`.
+    #[must_use]
+    pub fn admin_socket(mut self, socket: std::net::TcpListener) -> Self {
+        self.admin_socket = Some(socket);
+        self
+    }
+
+    /// Starts the worker: it receives before its store is open.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then. What was received meanwhile is in the intake log, for the next start.
+    pub async fn start(mut self) -> Result<Worker, StartError> {
+        let doors = self.bind()?;
+        torture::point("start.bound");
+        let handlers = self.all_handlers()?;
+        let opener = Arc::new(self.opener(&handlers));
+        let log = self.open_log(&opener).await?;
+        let late = LateStore::default();
+        let mut opening = None;
+        if log.is_none() {
+            // Nothing could be kept before.
+            let store = opener.open().await?;
+            late.opened(Arc::clone(&store));
+            opening = Some(Opening::Open(store));
+        }
+        let way_in = WayIn::new(
+            log.clone(),
+            late.clone(),
+            self.clock.clone(),
+            self.config.receive.store_timeout,
+        );
+        let receiver = Receiver::new(way_in, self.clock.clone(), &self.organizations, &self.config.receive);
+        let progress = log.as_ref().map(|log| Arc::new(Progress::new(Arc::clone(log))));
+        let parts = self.store_stages(handlers.clone(), log.clone().zip(progress.clone()), &receiver)?;
+        let mut running = Running::new(late.clone(), log);
+        self.serve_admin(&mut running, &parts, progress, doors.admin);
+        self.receive(&mut running, receiver, doors.public);
+        let opening = match opening {
+            Some(opening) => opening,
+            None => match opener.begin(&late).await {
+                Ok(opening) => opening,
+                Err(error) => {
+                    running.abandon().await;
+                    return Err(error);
+                }
+            },
+        };
+        let stop = running.stop.clone();
+        running.stages.spawn(async move {
+            match opener.finish(opening, &late, &stop).await {
+                Some(store) => parts.run(store, stop).await,
+                None => "open",
+            }
+        });
+        self.tell(&doors.addresses, &handlers);
+        Ok(Worker {
+            addresses: doors.addresses,
+            data_dir: self.store.is_none().then(|| self.config.store.folder()),
+            running,
+        })
+    }
+
+    fn bind(&mut self) -> Result<Doors, StartError> {
+        let (receive, admin) = (self.config.receive.listen, self.config.admin.listen);
+        // Bound before anything is opened: while that takes time, senders wait instead of being refused.
+        let public = bind(receive, "receive.listen", self.receive_socket.take())?;
+        let operators = bind(admin, "admin.listen", self.admin_socket.take())?;
+        let addresses = Addresses {
+            receive: local_address(&public, "receive.listen", receive)?,
+            admin: local_address(&operators, "admin.listen", admin)?,
+        };
+        Ok(Doors {
+            public,
+            admin: operators,
+            addresses,
+        })
+    }
+
+    fn opener(&self, handlers: &[NamedHandler]) -> Opener {
+        Opener {
+            config: self.config.store.clone(),
+            given: self.store.clone(),
+            handlers: handlers.iter().map(|handler| handler.name.clone()).collect(),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Opens the intake log. A store that was given is asked itself, unless a folder of the log is configured.
+    async fn open_log(&self, opener: &Opener) -> Result<Option<Arc<IntakeLog>>, StartError> {
+        if self.store.is_some() && self.config.intake.dirs.is_empty() {
+            return Ok(None);
+        }
+        match open::open_log(&self.config.intake, &self.config.store).await {
+            Err(held @ StartError::IntakeLog(IntakeLogError::Held { .. })) => {
+                // The store says more of who holds it.
+                Err(opener.open().await.err().unwrap_or(held))
+            }
+            opened => opened,
+        }
+    }
+
+    fn store_stages(
+        &self,
+        handlers: Vec<NamedHandler>,
+        import: Option<(Arc<IntakeLog>, Arc<Progress>)>,
+        receiver: &Receiver,
+    ) -> Result<StoreStages, StartError> {
+        let transport = match &self.transport {
+            Some(transport) => Arc::clone(transport),
+            None => Arc::new(api::network(&self.config.api)?),
+        };
+        let breaker = CircuitBreaker::new(api::breaker_settings());
+        let fetching =
+            |organization| Fetching::new(&self.config, organization, Arc::clone(&transport), breaker.clone());
+        let fetchings = self.organizations.iter().map(fetching).collect::<Result<_, _>>()?;
+        let with_health = |handler: NamedHandler| {
+            let health = Arc::new(HandlerHealth::new(handler.name.clone()));
+            (handler, health)
+        };
+        Ok(StoreStages {
+            config: self.config.clone(),
+            clock: self.clock.clone(),
+            breaker,
+            fetchings,
+            handlers: handlers.into_iter().map(with_health).collect(),
+            import,
+            losses: receiver.losses(),
+        })
+    }
+
+    fn receive(&self, running: &mut Running, receiver: Receiver, public: TcpListener) {
+        for silence in receiver.silences() {
+            running
+                .stages
+                .spawn(named("silence", silence.run(running.stop.clone())));
+        }
+        let routes = receiver.routes();
+        let serving = listener::serve(public, routes, self.limits(), running.stop.clone());
+        running.stages.spawn(named("receive", serving));
+    }
+
+    fn serve_admin(
+        &self,
+        running: &mut Running,
+        stages: &StoreStages,
+        progress: Option<Arc<Progress>>,
+        listener: TcpListener,
+    ) {
+        let gates = stages.fetchings.iter().map(Fetching::named_gate).collect();
+        let health = stages
+            .handlers
+            .iter()
+            .map(|(handler, health)| (handler.name.to_string(), Arc::clone(health)))
+            .collect();
+        let admin = Admin {
+            store: running.store.clone(),
+            progress,
+            clock: self.clock.clone(),
+            breaker: stages.breaker.clone(),
+            gates,
+            health,
+            metrics: self.metrics.clone(),
+            stop: running.stop.clone(),
+        };
+        let serving = listener::serve(listener, admin.routes(), self.limits(), running.stop_admin.clone());
+        running.admin = Some(tokio::spawn(serving));
+    }
+
+    fn limits(&self) -> Limits {
+        let config = &self.config.receive;
+        Limits {
+            header_timeout: config.header_timeout,
+            write_timeout: config.write_timeout,
+            max_connections: descriptors::connections(config.max_connections.get()),
+            grace: GRACE,
+        }
+    }
+
+    fn tell(&self, addresses: &Addresses, handlers: &[NamedHandler]) {
+        let names = |names: Vec<&str>| names.join(",");
+        info!(
+            listen = %addresses.receive,
+            admin = %addresses.admin,
+            data_dir = self.store.is_none().then(|| self.config.store.folder().display().to_string()),
+            base_url = %self.config.api.base_url,
+            organizations = names(self.organizations.iter().map(|organization| organization.id.as_str()).collect()),
+            handlers = names(handlers.iter().map(|handler| handler.name.as_str()).collect()),
+            version = env!("CARGO_PKG_VERSION"),
+            "started"
+        );
+    }
+
+    fn all_handlers(&self) -> Result<Vec<NamedHandler>, StartError> {
+        let organizations: Vec<&str> = self
+            .organizations
+            .iter()
+            .map(|organization| organization.id.as_str())
+            .collect();
+        let mut handlers = Vec::new();
+        for (position, handler) in self.config.handlers.iter().enumerate() {
+            let place = format!("handlers[{position}]");
+            let (filter, problems) = handler.filter.filter(&place, &organizations);
+            if !problems.is_empty() {
+                return Err(ConfigError::from(problems).into());
+            }
+            let deliver = handler.deliver(&self.config.deliver);
+            let made = handler::set_up(handler, &place, &deliver, &self.clock)?;
+            handlers.push(NamedHandler {
+                name: HandlerName::new(handler.name.clone()),
+                filter,
+                handler: made,
+                deliver,
+            });
+        }
+        handlers.extend(self.handlers.iter().cloned());
+        if handlers.is_empty() {
+            handlers.push(NamedHandler {
+                name: HandlerName::new("stdout"),
+                filter: EventFilter::default(),
+                handler: Arc::new(StdoutHandler::new()),
+                deliver: self.config.deliver.clone(),
+            });
+        }
+        for (position, NamedHandler { name, .. }) in handlers.iter().enumerate() {
+            if handlers[..position].iter().any(|other| other.name == *name) {
+                return Err(StartError::HandlerTwice(name.clone()));
+            }
+        }
+        Ok(handlers)
+    }
+}
+
+fn bind(
+    address: SocketAddr,
+    key: &'static str,
+    inherited: Option<std::net::TcpListener>,
+) -> Result<TcpListener, StartError> {
+    let bound = match inherited {
+        Some(socket) => listener::adopt(socket),
+        None => listener::bind(address),
+    };
+    bound.map_err(|source| StartError::Listen { address, key, source })
+}
+
+fn local_address(listener: &TcpListener, key: &'static str, address: SocketAddr) -> Result<SocketAddr, StartError> {
+    listener
+        .local_addr()
+        .map_err(|source| StartError::Listen { address, key, source })
+}
