@@ -51,8 +51,7 @@ impl Appender {
     pub(super) fn serve(&mut self, batch: Vec<Append>) {
         let mut batch = batch.into_iter().peekable();
         while let Some(next) = batch.peek() {
-            // More may have been released than the log remembers.
-            self.next_number = self.next_number.max(self.shared.index().last + 1);
+            self.skip_what_was_released();
             let first = self.next_number;
             let group = match self.make_room(next.record.len()) {
                 Ok(()) => self.group(&mut batch),
@@ -70,6 +69,15 @@ impl Appender {
             for (number, append) in (first..).zip(group) {
                 drop(append.caller.send(outcome.clone().map(|()| Position(number))));
             }
+        }
+    }
+
+    /// More may have been released than the log remembers. The numbers in one segment have no gaps.
+    fn skip_what_was_released(&mut self) {
+        let last = self.shared.index().last;
+        if last >= self.next_number {
+            self.next_number = last + 1;
+            self.current = None;
         }
     }
 
@@ -182,29 +190,21 @@ impl Appender {
 
     fn begin_in(&mut self, folder: &Folder, length: u64) -> io::Result<()> {
         let segment = folder.segment(self.shared.id, length)?;
-        let (generation, first) = (self.next_generation, self.next_number);
+        let header = SegmentHeader::new(self.shared.id, self.next_generation, self.next_number, self.shared.era);
         // A generation that failed may be on the disk all the same, so it is not given to another file.
         self.next_generation += 1;
-        let begun = segment.begin(SegmentHeader {
-            log: self.shared.id,
-            generation,
-            first,
-        });
-        if let Err(error) = begun {
-            segment.distrust();
+        if let Err(error) = segment.begin(header) {
             drop(fs::remove_file(&segment.path));
             return Err(error);
         }
-        let imprint = Imprint::new(self.shared.id, generation);
         self.shared.index().begin(Live {
             segment: Arc::clone(&segment),
-            imprint,
-            first,
+            header,
             end: FIRST_RECORD,
         });
         self.current = Some(Current {
             segment,
-            imprint,
+            imprint: header.imprint(),
             end: FIRST_RECORD,
         });
         self.keeper.try_request(Chore::Tidy);

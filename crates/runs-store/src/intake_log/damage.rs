@@ -37,6 +37,18 @@ impl LogDamage {
         }
     }
 
+    /// Counts a segment that is left out, and where it will be.
+    pub(super) fn left_out(&mut self, generation: u64, bytes: u64, path: PathBuf) {
+        if !self.kept_at.contains(&path) {
+            self.found(Gap {
+                generation,
+                at: 0,
+                bytes,
+            });
+            self.kept_at.push(path);
+        }
+    }
+
     /// Counts a whole segment.
     pub(super) fn lost(&mut self, bytes: u64) {
         self.places += 1;

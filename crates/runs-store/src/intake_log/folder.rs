@@ -144,10 +144,7 @@ impl Folder {
 
     /// A file with so much room: one that waits, or a new one.
     pub(super) fn segment(&self, log: LogId, length: u64) -> io::Result<Arc<Segment>> {
-        match self.take_lock() {
-            Ok(locked) => locked?,
-            Err(error) => return Err(io::Error::other(error)),
-        }
+        self.take_again()?;
         let waiting = {
             let mut state = self.state();
             let fitting = state.spares.iter().position(|spare| spare.length >= length);
@@ -200,13 +197,25 @@ impl Folder {
             }
         }
         let segment = Segment::new(file, path.to_owned(), self.number)?;
-        segment.write_headers(SegmentHeader {
-            log,
-            generation: SPARE,
-            first: 0,
-        })?;
+        segment.write_headers(SegmentHeader::new(log, SPARE, 0, 0))?;
         segment.file.sync_all()?;
         Ok(segment.file)
+    }
+
+    /// A folder that was away at the start can be used when it is back. If it has segments, it must wait for the next
+    /// start, which finds out where they belong.
+    fn take_again(&self) -> io::Result<()> {
+        if self.is_usable() {
+            return Ok(());
+        }
+        self.take_lock().map_err(io::Error::other)??;
+        if segment_files(&self.path)?.is_empty() {
+            return Ok(());
+        }
+        self.unlock();
+        Err(io::Error::other(
+            "the folder is back with segments of its own, which are read at the next start",
+        ))
     }
 
     fn sync(&self) -> io::Result<()> {

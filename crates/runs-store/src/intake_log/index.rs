@@ -4,15 +4,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::record::Imprint;
-use super::segment::{FIRST_RECORD, Segment};
+use super::segment::{FIRST_RECORD, Segment, SegmentHeader};
 use super::walk::Stretch;
 
 /// A segment that records are in.
 #[derive(Clone, Debug)]
 pub(super) struct Live {
     pub(super) segment: Arc<Segment>,
-    pub(super) imprint: Imprint,
-    pub(super) first: u64,
+    pub(super) header: SegmentHeader,
     /// Where its records end, as far as they are on the disk; at the latest, if it was written before the log was opened.
     pub(super) end: u64,
 }
@@ -61,21 +60,20 @@ impl Index {
 
     /// The first segment that can have a number above this.
     pub(super) fn view_after(&self, number: u64) -> Option<View> {
-        let following = self.live.partition_point(|live| live.first <= number.saturating_add(1));
+        let following = self
+            .live
+            .partition_point(|live| live.header.first <= number.saturating_add(1));
         self.view(following.saturating_sub(1))
     }
 
     fn view(&self, place: usize) -> Option<View> {
         let live = self.live.get(place)?;
-        let next = self.live.get(place + 1).map(|next| next.first);
+        let next = self.live.get(place + 1).map(|next| next.header.first);
         Some(View {
             segment: Arc::clone(&live.segment),
             stretch: Stretch {
-                imprint: live.imprint,
-                from: FIRST_RECORD,
-                to: live.end,
-                first: live.first,
                 next_segment: next.unwrap_or(u64::MAX),
+                ..Stretch::whole(live.header, live.end)
             },
             last: next.map_or(self.last, |next| next - 1),
             has_next: next.is_some(),
@@ -83,7 +81,7 @@ impl Index {
     }
 
     pub(super) fn has(&self, imprint: Imprint) -> bool {
-        self.live.iter().any(|live| live.imprint == imprint)
+        self.live.iter().any(|live| live.header.imprint() == imprint)
     }
 
     pub(super) fn release(&mut self, through: u64) {
@@ -95,7 +93,7 @@ impl Index {
     /// go on with.
     pub(super) fn take_released(&mut self) -> Option<Live> {
         let next = self.live.get(1)?;
-        if next.first - 1 > self.released {
+        if next.header.first - 1 > self.released {
             return None;
         }
         self.live.pop_front()
@@ -103,7 +101,7 @@ impl Index {
 
     /// How long the files are that hold something which is not released.
     pub(super) fn needed_bytes(&self) -> u64 {
-        let following = self.live.partition_point(|live| live.first <= self.released + 1);
+        let following = self.live.partition_point(|live| live.header.first <= self.released + 1);
         let is_last_released = following == self.live.len() && self.last <= self.released;
         let from = if is_last_released {
             following
@@ -118,7 +116,7 @@ impl Index {
         if self.last <= self.released {
             return 0;
         }
-        let following = self.live.partition_point(|live| live.first <= self.released + 1);
+        let following = self.live.partition_point(|live| live.header.first <= self.released + 1);
         let waiting = self.live.iter().skip(following.saturating_sub(1));
         waiting.map(|live| live.end.saturating_sub(FIRST_RECORD)).sum()
     }

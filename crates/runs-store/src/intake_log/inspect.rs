@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::damage::{Gap, LogDamage};
 use super::folder::segment_files;
 use super::record::{Imprint, decode};
-use super::segment::{FIRST_RECORD, Identity, SPARE, Segment, SegmentHeader};
+use super::segment::{Identity, SPARE, Segment, SegmentHeader};
 use super::walk::{Step, Stretch, Walk};
 use super::{IntakeLogError, LogId, Position};
 use crate::desks::NewNotification;
@@ -72,7 +72,7 @@ impl LogInspection {
 
 fn is_still(segment: &Segment, imprint: Imprint) -> io::Result<bool> {
     Ok(match segment.identify()? {
-        Identity::Segment { header, .. } => header.generation == imprint.generation,
+        Identity::Segment { header, .. } => header.imprint() == imprint,
         Identity::Damaged | Identity::Foreign => false,
     })
 }
@@ -153,11 +153,8 @@ fn stretches(headers: Vec<(Segment, SegmentHeader, u64)>) -> Vec<(Segment, Stret
         .zip(following)
         .map(|((segment, header, limit), next_segment)| {
             let stretch = Stretch {
-                imprint: Imprint::new(header.log, header.generation),
-                from: FIRST_RECORD,
-                to: limit,
-                first: header.first,
                 next_segment,
+                ..Stretch::whole(header, limit)
             };
             (segment, stretch)
         })

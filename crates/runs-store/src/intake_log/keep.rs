@@ -1,13 +1,14 @@
 //! The thread that keeps room ready: it makes files ahead, and those that are not needed any more ready to be used again.
 
 use std::fs;
+use std::io;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
 use super::folder::{Folder, Room};
 use super::index::Live;
-use super::segment::{SPARE, SegmentHeader};
+use super::segment::{SPARE, Segment, SegmentHeader, unreadable_name};
 use super::{IntakeLogError, Shared};
 use crate::torture;
 
@@ -60,18 +61,15 @@ impl Keeper {
             let folder = &self.shared.folders[segment.folder];
             let is_useful = segment.length == self.shared.segment_length
                 && !segment.is_distrusted()
+                && !segment.is_unreadable()
                 && folder.is_usable()
                 && folder.spares() < self.wanted();
-            let header = SegmentHeader {
-                log: self.shared.id,
-                generation: SPARE,
-                first: last + 1,
-            };
+            let header = SegmentHeader::new(self.shared.id, SPARE, last + 1, self.shared.era);
             // Not waited for: should the header before come back, then so does what was released.
             if is_useful && segment.write_headers(header).is_ok() {
                 folder.keep(segment);
                 torture::point("log.segment-recycled");
-            } else if let Err(error) = fs::remove_file(&segment.path) {
+            } else if let Err(error) = put_away(&segment) {
                 tracing::warn!(path = %segment.path.display(), %error, "a segment of the intake log cannot be removed");
             }
         }
@@ -90,5 +88,14 @@ impl Keeper {
                 }
             }
         }
+    }
+}
+
+/// A segment that could not be read may be readable elsewhere, or for a person with other means.
+fn put_away(segment: &Segment) -> io::Result<()> {
+    if segment.is_unreadable() {
+        fs::rename(&segment.path, unreadable_name(&segment.path))
+    } else {
+        fs::remove_file(&segment.path)
     }
 }

@@ -140,6 +140,7 @@ impl fmt::Display for Position {
 /// What the log's threads share.
 struct Shared {
     id: LogId,
+    era: u64,
     settings: IntakeLogSettings,
     segment_length: u64,
     folders: Vec<Folder>,
@@ -183,12 +184,14 @@ impl IntakeLog {
             current,
             next_generation,
             next_number,
+            era,
             damage,
         } = found;
         let path = settings.folders.first().cloned().unwrap_or_default();
         let (appended, _) = watch::channel(next_number - 1);
         let shared = Arc::new(Shared {
             id,
+            era,
             settings,
             segment_length,
             folders,

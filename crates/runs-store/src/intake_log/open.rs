@@ -1,5 +1,6 @@
-//! What is found when the log is opened.
+//! What is found when the log is opened: which segments belong to it, and with which number it goes on.
 
+use std::fs;
 use std::io;
 use std::sync::Arc;
 
@@ -9,7 +10,6 @@ use super::append::Current;
 use super::damage::{Gap, LogDamage};
 use super::folder::Folder;
 use super::index::{Index, Live};
-use super::record::Imprint;
 use super::segment::{FIRST_RECORD, Identity, SPARE, Segment, SegmentHeader};
 use super::walk::{Step, Stretch, Walk};
 use super::{IntakeLogError, IntakeLogSettings, LogId};
@@ -26,156 +26,212 @@ pub(super) struct Found {
     pub(super) current: Option<Current>,
     pub(super) next_generation: u64,
     pub(super) next_number: u64,
+    pub(super) era: u64,
     pub(super) damage: LogDamage,
 }
 
 /// A segment, and what it says about itself.
-pub(super) struct Told {
-    pub(super) segment: Segment,
-    pub(super) header: SegmentHeader,
-    pub(super) limit: u64,
+struct Told {
+    segment: Segment,
+    header: SegmentHeader,
+    /// Where its records end at the latest.
+    limit: u64,
     is_certain: bool,
+}
+
+/// What the folders hold.
+#[derive(Default)]
+struct Contents {
+    told: Vec<Told>,
+    damage: LogDamage,
+    /// Whether there may be more of the log in a folder that is not there.
+    is_away: bool,
 }
 
 /// Takes the folders and finds what is in them.
 pub(super) fn find(settings: &IntakeLogSettings, segment_length: u64) -> Result<Found, IntakeLogError> {
-    let (folders, mut is_doubtful) = take_folders(settings)?;
-    let mut damage = LogDamage::default();
-    let mut told = Vec::new();
-    for folder in &folders {
-        if folder.is_usable() {
-            let before = told.len();
-            let found = tell_segments(folder, &mut damage)?;
-            told.extend(found);
-            // A disk that is not mounted shows an empty folder.
-            is_doubtful |= told.len() == before;
-        }
-    }
-    let id = told
-        .first()
-        .map_or_else(|| LogId(Uuid::now_v7()), |told| told.header.log);
-    is_doubtful |= damage.places > 0;
-    is_doubtful &= !told.is_empty();
-    let next_number = told
-        .iter()
-        .map(|told| told.header.first)
-        .max()
-        .unwrap_or_default()
-        .max(1);
-    let live = sort_out(told, id, &folders, segment_length);
+    let (folders, contents) = take_folders(settings)?;
+    let Contents { told, damage, is_away } = contents;
+    let in_use = told.iter().find(|told| told.header.generation != SPARE);
+    let id = in_use.or(told.first()).map(|told| told.header.log);
+    let highest = |of: fn(&SegmentHeader) -> u64| told.iter().map(|told| of(&told.header)).max().unwrap_or_default();
     let mut found = Found {
-        id,
+        id: id.unwrap_or_else(|| LogId(Uuid::now_v7())),
+        next_generation: highest(|header| header.generation) + 1,
+        next_number: highest(|header| header.first).max(1),
+        era: highest(|header| header.era),
         folders,
         index: Index::default(),
         current: None,
-        next_generation: SPARE + 1,
-        next_number,
         damage,
     };
-    found.go_on(live, is_doubtful);
+    if found.damage.places > 0 {
+        // A segment of which nobody knows how far it went.
+        found.next_number += LEAP;
+    }
+    let (present, late) = found.sort_out(told, segment_length);
+    let mut live = found.take_present(present);
+    if is_away && id.is_some() {
+        found.begin_era(&mut live);
+    }
+    found.adopt(late, &mut live);
+    found.index = Index::new(live, found.next_number - 1);
     Ok(found)
 }
 
-/// Which of the folders can be used, and whether one cannot.
-fn take_folders(settings: &IntakeLogSettings) -> Result<(Vec<Folder>, bool), IntakeLogError> {
-    let (mut folders, mut failures) = (Vec::new(), Vec::new());
+fn take_folders(settings: &IntakeLogSettings) -> Result<(Vec<Folder>, Contents), IntakeLogError> {
+    let (mut folders, mut contents) = (Vec::new(), Contents::default());
+    let mut failure = None;
     for (number, path) in settings.folders.iter().enumerate() {
         let (folder, trouble) = Folder::open(path, number)?;
-        folders.push(folder);
+        let trouble = match trouble {
+            None => contents.look_into(&folder)?.err(),
+            trouble => trouble,
+        };
         if let Some(error) = trouble {
             tracing::warn!(folder = %path.display(), %error, "a folder of the intake log cannot be used");
-            failures.push(IntakeLogError::unavailable(path, &error));
+            failure.get_or_insert(IntakeLogError::unavailable(path, &error));
+            folder.failed();
+            folder.unlock();
+            contents.is_away = true;
         }
+        folders.push(folder);
     }
-    let has_failed = !failures.is_empty();
-    if failures.len() == folders.len() {
-        return Err(failures.into_iter().next().unwrap_or(IntakeLogError::Closed));
+    match failure {
+        Some(failure) if !folders.iter().any(Folder::is_usable) => Err(failure),
+        _ => Ok((folders, contents)),
     }
-    Ok((folders, has_failed))
 }
 
-fn tell_segments(folder: &Folder, damage: &mut LogDamage) -> Result<Vec<Told>, IntakeLogError> {
-    let failed = |error: io::Error| IntakeLogError::unavailable(&folder.path, &error);
-    let mut told = Vec::new();
-    for segment in folder.segments().map_err(failed)? {
-        match segment.identify().map_err(failed)? {
-            Identity::Segment {
-                header,
-                limit,
-                is_certain,
-            } => told.push(Told {
-                segment,
-                header,
-                limit,
-                is_certain,
-            }),
-            Identity::Damaged => {
-                let aside = segment.path.with_extension("damaged");
-                damage.lost(segment.length);
-                std::fs::rename(&segment.path, &aside).map_err(failed)?;
-                damage.kept_at.push(aside);
+impl Contents {
+    fn look_into(&mut self, folder: &Folder) -> Result<io::Result<()>, IntakeLogError> {
+        let segments = match folder.segments() {
+            Ok(segments) => segments,
+            Err(error) => return Ok(Err(error)),
+        };
+        // A disk that is not mounted shows an empty folder.
+        self.is_away |= segments.is_empty();
+        for segment in segments {
+            match segment.identify() {
+                Ok(Identity::Segment {
+                    header,
+                    limit,
+                    is_certain,
+                }) => self.told.push(Told {
+                    segment,
+                    header,
+                    limit,
+                    is_certain,
+                }),
+                Ok(Identity::Foreign) => return Err(IntakeLogError::NotALog { path: segment.path }),
+                Ok(Identity::Damaged) => {
+                    let aside = segment.path.with_extension("damaged");
+                    if let Err(error) = fs::rename(&segment.path, &aside) {
+                        return Ok(Err(error));
+                    }
+                    self.damage.lost(segment.length);
+                    self.damage.kept_at.push(aside);
+                }
+                Err(error) => return Ok(Err(error)),
             }
-            Identity::Foreign => return Err(IntakeLogError::NotALog { path: segment.path }),
         }
+        Ok(Ok(()))
     }
-    Ok(told)
-}
-
-/// The segments with records in their order; the others wait in their folders.
-fn sort_out(told: Vec<Told>, id: LogId, folders: &[Folder], segment_length: u64) -> Vec<Told> {
-    let mut live = Vec::new();
-    for told in told.into_iter().filter(|told| told.header.log == id) {
-        if told.header.generation != SPARE {
-            live.push(told);
-        } else if told.segment.length == segment_length {
-            folders[told.segment.folder].keep(Arc::new(told.segment));
-        } else if let Err(error) = std::fs::remove_file(&told.segment.path) {
-            tracing::warn!(path = %told.segment.path.display(), %error, "a segment of the intake log cannot be removed");
-        }
-    }
-    live.sort_by_key(|told| told.header.generation);
-    live
 }
 
 impl Found {
-    /// Finds out where to go on. Only the newest segment is read for that: the others are read by whoever wants them.
-    fn go_on(&mut self, live: Vec<Told>, is_doubtful: bool) {
-        let mut is_doubtful = is_doubtful;
-        let mut indexed: Vec<Live> = Vec::new();
-        let newest = live.last().map(|told| told.header.generation);
-        for told in live {
-            let Told {
-                segment,
-                header,
-                limit,
-                is_certain,
-            } = told;
-            let (imprint, segment) = (Imprint::new(self.id, header.generation), Arc::new(segment));
-            let mut end = limit;
+    /// The segments of this log, and those that were away or are of another one, each in their order. Files that wait to
+    /// be used go to their folders.
+    fn sort_out(&self, told: Vec<Told>, segment_length: u64) -> (Vec<Told>, Vec<Told>) {
+        let (mut present, mut late) = (Vec::new(), Vec::new());
+        for told in told {
+            let header = told.header;
+            if header.generation != SPARE {
+                let is_present = header.log == self.id && header.era == self.era;
+                if is_present { &mut present } else { &mut late }.push(told);
+            } else if told.segment.length == segment_length && header.log == self.id {
+                self.folders[told.segment.folder].keep(Arc::new(told.segment));
+            } else if let Err(error) = fs::remove_file(&told.segment.path) {
+                tracing::warn!(path = %told.segment.path.display(), %error, "a segment of the intake log cannot be removed");
+            }
+        }
+        present.sort_by_key(|told| told.header.generation);
+        late.sort_by_key(|told| told.header.generation);
+        (present, late)
+    }
+
+    /// Finds out where to go on. Only the newest segment is read for that: the others are read when they are wanted.
+    fn take_present(&mut self, present: Vec<Told>) -> Vec<Live> {
+        let newest = present.last().map(|told| told.header.generation);
+        let mut live = Vec::new();
+        for told in present {
+            let (segment, header, mut end) = (Arc::new(told.segment), told.header, told.limit);
             if Some(header.generation) == newest {
-                let tail = self.read_tail(&segment, header, limit);
-                self.next_generation = header.generation + 1;
+                let tail = self.read_tail(&segment, header, told.limit);
                 self.next_number = self.next_number.max(tail.last + 1);
-                is_doubtful |= tail.is_torn;
+                if tail.is_torn {
+                    self.next_number += LEAP;
+                }
                 end = tail.end;
-                let is_whole = tail.is_clean && limit == segment.capacity();
-                if is_whole && !is_doubtful && (is_certain || segment.begin_again(header).is_ok()) {
-                    let segment = Arc::clone(&segment);
-                    self.current = Some(Current { segment, imprint, end });
+                let is_as_written = told.limit == segment.capacity() && header.records.generation == header.generation;
+                let can_go_on = tail.is_clean && is_as_written && header.log == header.records.log;
+                if can_go_on && (told.is_certain || segment.mark(header).is_ok()) {
+                    self.current = Some(Current {
+                        segment: Arc::clone(&segment),
+                        imprint: header.imprint(),
+                        end,
+                    });
                 }
             }
-            indexed.push(Live {
-                segment,
-                imprint,
-                first: header.first,
-                end,
-            });
+            live.push(Live { segment, header, end });
         }
-        if is_doubtful {
-            self.next_number += LEAP;
-            self.next_generation += LEAP;
+        live
+    }
+
+    /// Marks what is there, so that what is not is known for it when it is back. Its numbers and generations are leapt
+    /// over.
+    fn begin_era(&mut self, live: &mut [Live]) {
+        self.current = None;
+        self.next_number += LEAP;
+        self.next_generation += LEAP;
+        self.era = self.next_generation;
+        for live in live {
+            live.header.era = self.era;
+            if let Err(error) = live.segment.mark(live.header) {
+                tracing::warn!(path = %live.segment.path.display(), %error, "a segment of the intake log may be read twice");
+            }
         }
-        self.index = Index::new(indexed, self.next_number - 1);
+    }
+
+    /// Puts segments that were away at the end of the log. Those of their records that were read before they went are
+    /// read once more: nobody knows which ones these are.
+    fn adopt(&mut self, late: Vec<Told>, live: &mut Vec<Live>) {
+        for told in late {
+            let header = SegmentHeader {
+                log: self.id,
+                generation: self.next_generation,
+                first: self.next_number,
+                era: self.era,
+                records: told.header.records,
+            };
+            self.current = None;
+            self.next_generation += 1;
+            self.next_number += told.segment.most_records() + 1;
+            let path = told.segment.path.display();
+            match told.segment.mark(header) {
+                Ok(()) => {
+                    tracing::warn!(%path, "a segment of the intake log that was away is back");
+                    live.push(Live {
+                        segment: Arc::new(told.segment),
+                        header,
+                        end: told.limit,
+                    });
+                }
+                Err(error) => {
+                    tracing::error!(%path, %error, "a segment of the intake log that was away cannot be used");
+                }
+            }
+        }
     }
 
     fn read_tail(&mut self, segment: &Segment, header: SegmentHeader, limit: u64) -> Tail {
@@ -185,15 +241,8 @@ impl Found {
             is_clean: true,
             is_torn: false,
         };
-        let stretch = Stretch {
-            imprint: Imprint::new(self.id, header.generation),
-            from: FIRST_RECORD,
-            to: limit,
-            first: header.first,
-            next_segment: u64::MAX,
-        };
         let generation = header.generation;
-        let mut walk = Walk::new(segment, stretch);
+        let mut walk = Walk::new(segment, Stretch::whole(header, limit));
         loop {
             let at = walk.at();
             match walk.step() {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::damage::Gap;
 use super::index::View;
 use super::record::{Imprint, decode};
+use super::segment::unreadable_name;
 use super::walk::{Step, Walk};
 use super::{IntakeLogError, Position, Shared};
 use crate::desks::NewNotification;
@@ -69,9 +70,16 @@ impl Reader {
             let view = self.shared.index().view_after(gathering.through);
             let Some(view) = view else { break };
             let read = self.read_segment(&view, &mut gathering);
-            let is_exhausted = read.map_err(|error| IntakeLogError::unavailable(&view.segment.path, &error))?;
-            if !is_exhausted {
-                break;
+            view.segment.was_read(read.is_ok());
+            match read {
+                Ok(false) => break,
+                Ok(true) => {}
+                Err(error) if view.segment.is_unreadable() && view.has_next => self.give_up_on(&view, &error),
+                Err(error) if gathering.records.is_empty() => {
+                    return Err(IntakeLogError::unavailable(&view.segment.path, &error));
+                }
+                // The next call says so.
+                Err(_) => break,
             }
             gathering.through = gathering.through.max(view.last);
             if !view.has_next {
@@ -115,6 +123,15 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// What follows must not wait for ever for what the disk does not give back.
+    fn give_up_on(&self, view: &View, error: &io::Error) {
+        let path = unreadable_name(&view.segment.path);
+        tracing::error!(kept_at = %path.display(), %error, "a segment of the intake log cannot be read, and is left out");
+        self.shared
+            .damage()
+            .left_out(view.stretch.imprint.generation, view.segment.length, path);
     }
 
     fn report(&self, view: &View, at: u64, bytes: u64) {

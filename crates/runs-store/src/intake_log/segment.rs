@@ -1,33 +1,40 @@
 //! One file of the log.
 //!
 //! ```text
-//! 0              header: format · log u128 · generation u64 · first number u64 · crc32 u32
+//! 0              header: format · log u128 · generation u64 · first u64 · era u64 · the same of its records · crc32 u32
 //! 4096           records, one after another; then eight zeros; then what an earlier use of the file left
 //! length - 4096  the header once more
 //! ```
 //!
 //! A file is used again under a new generation, and then all that the generations before left in it counts for nothing.
 //! Of two headers that differ, the one with the higher generation holds: the other was left by a crash.
+//!
+//! A folder may be away while the log is open without it, and what is in it must be read when it is back. Whenever a
+//! folder is away at the start, a new era begins, and every segment that is there is marked with it. A segment of an
+//! earlier era, or of another log, is put at the end of the log: its header gets a new generation and a new first
+//! number, while its records stay as they are and are read under numbers that are shifted.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use uuid::Uuid;
 
 use super::LogId;
-use super::record::ALIGNMENT;
+use super::record::{ALIGNMENT, Fields, HEADER_BYTES as RECORD_BYTES, Imprint};
 
 const FORMAT: [u8; 8] = *b"RUNSil01";
-const HEADER_BYTES: usize = 44;
+const HEADER_BYTES: usize = 8 + 16 + 3 * 8 + 16 + 2 * 8 + 4;
 /// The room of a header: a page, so that a header is torn from no record.
 pub(super) const PAGE: u64 = 4096;
 /// Where the first record is.
 pub(super) const FIRST_RECORD: u64 = PAGE;
 /// What stands behind the last record.
 pub(super) const END: [u8; ALIGNMENT] = [0; ALIGNMENT];
+/// How often a segment is read in vain before what follows it is read without it.
+const READS: u32 = 5;
 /// The generation of a file that waits to be used.
 pub(super) const SPARE: u64 = 0;
 
@@ -50,32 +57,76 @@ pub(super) struct SegmentHeader {
     /// No record in it has a lower number, and none in a segment of a lower generation has this one or a higher. In a file
     /// that waits to be used: no lower number is to be given out.
     pub(super) first: u64,
+    pub(super) era: u64,
+    /// What its records say.
+    pub(super) records: Written,
+}
+
+/// Under what the records of a segment were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) log: LogId,
+    pub(super) generation: u64,
+    pub(super) first: u64,
 }
 
 impl SegmentHeader {
+    /// The header of a segment that is about to be written.
+    pub(super) fn new(log: LogId, generation: u64, first: u64, era: u64) -> Self {
+        let records = Written { log, generation, first };
+        Self {
+            log,
+            generation,
+            first,
+            era,
+            records,
+        }
+    }
+
+    pub(super) fn imprint(&self) -> Imprint {
+        Imprint::new(self.records.log, self.records.generation)
+    }
+
+    /// What is to be added to the numbers of its records, beyond the highest number there is and round to the lowest.
+    pub(super) fn shift(&self) -> u64 {
+        self.first.wrapping_sub(self.records.first)
+    }
+
     fn encode(&self) -> [u8; HEADER_BYTES] {
-        let mut bytes = [0; HEADER_BYTES];
-        bytes[..8].copy_from_slice(&FORMAT);
-        bytes[8..24].copy_from_slice(self.log.0.as_bytes());
-        bytes[24..32].copy_from_slice(&self.generation.to_le_bytes());
-        bytes[32..40].copy_from_slice(&self.first.to_le_bytes());
-        let checksum = crc32fast::hash(&bytes[..40]);
-        bytes[40..].copy_from_slice(&checksum.to_le_bytes());
-        bytes
+        let mut bytes = Vec::with_capacity(HEADER_BYTES);
+        bytes.extend_from_slice(&FORMAT);
+        bytes.extend_from_slice(self.log.0.as_bytes());
+        for number in [self.generation, self.first, self.era] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(self.records.log.0.as_bytes());
+        for number in [self.records.generation, self.records.first] {
+            bytes.extend_from_slice(&number.to_le_bytes());
+        }
+        bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
+        let mut header = [0; HEADER_BYTES];
+        header.copy_from_slice(&bytes);
+        header
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (summed, rest) = bytes.split_at_checked(40)?;
-        let (format, rest_of_it) = summed.split_first_chunk::<8>()?;
-        let (log, rest_of_it) = rest_of_it.split_first_chunk::<16>()?;
-        let (generation, first) = rest_of_it.split_first_chunk::<8>()?;
-        let header = Self {
-            log: LogId(Uuid::from_bytes(*log)),
-            generation: u64::from_le_bytes(*generation),
-            first: u64::from_le_bytes(*first.first_chunk()?),
-        };
+        let (summed, rest) = bytes.split_at_checked(HEADER_BYTES - 4)?;
         let checksum = u32::from_le_bytes(*rest.first_chunk()?);
-        (*format == FORMAT && crc32fast::hash(summed) == checksum).then_some(header)
+        let fields = summed
+            .strip_prefix(&FORMAT)
+            .filter(|_| crc32fast::hash(summed) == checksum)?;
+        let mut fields = Fields(fields);
+        Some(Self {
+            log: LogId(Uuid::from_bytes(fields.take()?)),
+            generation: u64::from_le_bytes(fields.take()?),
+            first: u64::from_le_bytes(fields.take()?),
+            era: u64::from_le_bytes(fields.take()?),
+            records: Written {
+                log: LogId(Uuid::from_bytes(fields.take()?)),
+                generation: u64::from_le_bytes(fields.take()?),
+                first: u64::from_le_bytes(fields.take()?),
+            },
+        })
     }
 }
 
@@ -105,6 +156,8 @@ pub(super) struct Segment {
     pub(super) folder: usize,
     /// The disk failed once to write to it: what it says about it later proves nothing.
     is_distrusted: AtomicBool,
+    /// How often in a row it could not be read.
+    unreadable: AtomicU32,
 }
 
 impl Segment {
@@ -116,6 +169,7 @@ impl Segment {
             length,
             folder,
             is_distrusted: AtomicBool::new(false),
+            unreadable: AtomicU32::new(0),
         })
     }
 
@@ -127,9 +181,28 @@ impl Segment {
         self.is_distrusted.load(Ordering::Relaxed)
     }
 
+    /// Whether it was read; after a few times that it was not, it is given up.
+    pub(super) fn was_read(&self, was_read: bool) {
+        let before = self.unreadable.load(Ordering::Relaxed);
+        if before < READS {
+            self.unreadable
+                .store(if was_read { 0 } else { before + 1 }, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was given up.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.unreadable.load(Ordering::Relaxed) >= READS
+    }
+
     /// Where records must end, the zeros behind them included.
     pub(super) fn capacity(&self) -> u64 {
         self.length.saturating_sub(PAGE)
+    }
+
+    /// How many records there can be in it.
+    pub(super) fn most_records(&self) -> u64 {
+        self.length / RECORD_BYTES as u64
     }
 
     pub(super) fn identify(&self) -> io::Result<Identity> {
@@ -162,8 +235,8 @@ impl Segment {
         self.file.write_all_at(&bytes, self.capacity())
     }
 
-    /// Makes both headers say the same again.
-    pub(super) fn begin_again(&self, header: SegmentHeader) -> io::Result<()> {
+    /// Writes both headers, and waits for the disk.
+    pub(super) fn mark(&self, header: SegmentHeader) -> io::Result<()> {
         self.write_headers(header)?;
         self.file.sync_data()
     }
@@ -171,9 +244,13 @@ impl Segment {
     /// Begins a new use of it: nothing that was in it counts any more.
     pub(super) fn begin(&self, header: SegmentHeader) -> io::Result<()> {
         self.file.write_all_at(&END, FIRST_RECORD)?;
-        self.write_headers(header)?;
-        self.file.sync_data()
+        self.mark(header)
     }
+}
+
+/// What a segment is called that could not be read, once nothing else is waited for.
+pub(super) fn unreadable_name(path: &Path) -> PathBuf {
+    path.with_extension("unreadable")
 }
 
 /// As much as there is.

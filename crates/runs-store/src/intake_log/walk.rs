@@ -5,7 +5,7 @@ use std::io;
 use bytes::Bytes;
 
 use super::record::{ALIGNMENT, HEADER_BYTES, Header, Imprint, MAGIC};
-use super::segment::{END, Segment, read_at};
+use super::segment::{END, FIRST_RECORD, Segment, SegmentHeader, read_at};
 
 /// How much is read at a time.
 const CHUNK_BYTES: u64 = 256 * 1024;
@@ -14,6 +14,8 @@ const CHUNK_BYTES: u64 = 256 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stretch {
     pub(super) imprint: Imprint,
+    /// What is to be added to the numbers of its records.
+    pub(super) shift: u64,
     /// Where the first record begins.
     pub(super) from: u64,
     /// Where the last one ends at the latest.
@@ -22,6 +24,20 @@ pub(super) struct Stretch {
     pub(super) first: u64,
     /// The number from which on the next segment has them.
     pub(super) next_segment: u64,
+}
+
+impl Stretch {
+    /// All of a segment.
+    pub(super) fn whole(header: SegmentHeader, limit: u64) -> Self {
+        Self {
+            imprint: header.imprint(),
+            shift: header.shift(),
+            from: FIRST_RECORD,
+            to: limit,
+            first: header.first,
+            next_segment: u64::MAX,
+        }
+    }
 }
 
 /// What comes next.
@@ -44,6 +60,7 @@ pub(super) enum Step {
 enum Place {
     Whole {
         header: Header,
+        number: u64,
         payload: Bytes,
     },
     /// The header is right, and so tells how long the record is that is damaged.
@@ -80,14 +97,17 @@ impl<'a> Walk<'a> {
 
     pub(super) fn step(&mut self) -> io::Result<Step> {
         let from = match self.place(self.at)? {
-            Place::Whole { header, payload } => {
-                if header.number >= self.stretch.next_segment {
+            Place::Whole {
+                header,
+                number,
+                payload,
+            } => {
+                if number >= self.stretch.next_segment {
                     // Written, but never answered for: the next segment has it.
                     return Ok(Step::End { torn_bytes: 0 });
                 }
                 self.at += header.room();
-                self.stretch.first = header.number + 1;
-                let number = header.number;
+                self.stretch.first = number + 1;
                 return Ok(Step::Record { number, payload });
             }
             Place::Broken { header } => self.at + header.room(),
@@ -110,14 +130,21 @@ impl<'a> Walk<'a> {
             return Ok(Place::Other);
         };
         let header = Header::read(&bytes, self.stretch.imprint)
-            .filter(|header| header.generation == self.stretch.imprint.generation)
-            .filter(|header| header.number >= self.stretch.first);
+            .filter(|header| header.generation == self.stretch.imprint.generation);
         let Some(header) = header else {
             return Ok(Place::Other);
         };
+        let number = header.number.wrapping_add(self.stretch.shift);
+        if number < self.stretch.first {
+            return Ok(Place::Other);
+        }
         let payload = self.bytes(at + HEADER_BYTES as u64, header.length)?;
         Ok(match payload.filter(|payload| header.is_of(payload)) {
-            Some(payload) => Place::Whole { header, payload },
+            Some(payload) => Place::Whole {
+                header,
+                number,
+                payload,
+            },
             None => Place::Broken { header },
         })
     }
@@ -130,11 +157,11 @@ impl<'a> Walk<'a> {
             let Some(bytes) = self.bytes(at, usize::try_from(length).unwrap_or(usize::MAX))? else {
                 break;
             };
-            for (number, word) in bytes.chunks(ALIGNMENT).enumerate() {
-                let place = at + (number * ALIGNMENT) as u64;
+            for (word_number, word) in bytes.chunks(ALIGNMENT).enumerate() {
+                let place = at + (word_number * ALIGNMENT) as u64;
                 if word.starts_with(&MAGIC)
-                    && let Place::Whole { header, .. } = self.place(place)?
-                    && header.number < self.stretch.next_segment
+                    && let Place::Whole { number, .. } = self.place(place)?
+                    && number < self.stretch.next_segment
                 {
                     return Ok(Some(place));
                 }
