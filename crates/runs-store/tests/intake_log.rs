@@ -229,3 +229,251 @@ async fn what_is_looked_at_from_outside_is_what_is_in_it() {
     let found: Vec<_> = found.map(|(_, found)| found.head.run.unwrap().to_string()).collect();
     assert_eq!(found, ["b", "c"]);
 }
+
+/// The file that has records.
+fn segment_in_use(folder: &Path) -> PathBuf {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files = files.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+    files
+        .find(|path| fs::read(path).unwrap()[4096..].starts_with(b"RUNl"))
+        .unwrap()
+}
+
+fn end_of_records(segment: &[u8]) -> usize {
+    let records = &segment[..segment.len() - 4096];
+    (1 + records.iter().rposition(|byte| *byte != 0).unwrap()).next_multiple_of(8)
+}
+
+/// A copy of a folder whose segment in use is this.
+fn copy_with(folder: &Path, segment: &[u8]) -> TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    let file = segment_in_use(folder);
+    fs::write(copy.path().join(file.file_name().unwrap()), segment).unwrap();
+    copy
+}
+
+#[tokio::test]
+async fn at_every_length_of_its_tail_what_is_whole_is_kept() {
+    let folder = with(&["a", "b", "c"]).await;
+    let whole = fs::read(segment_in_use(folder.path())).unwrap();
+    let end = end_of_records(&whole);
+    let mut seen = Vec::new();
+    for length in (4096..=end + 8).rev().step_by(5) {
+        // Half of the times the file ends there; otherwise the rest was never written.
+        let mut torn = whole[..length].to_vec();
+        if length % 2 == 0 {
+            torn.resize(whole.len() - 4096, 0);
+            torn.extend_from_slice(&whole[whole.len() - 4096..]);
+        }
+        let copy = copy_with(folder.path(), &torn);
+        let log = open(copy.path());
+        let names = runs(&log).await;
+        assert_eq!(names, ["a", "b", "c"][..names.len()]);
+        seen.push(names.len());
+        // And it goes on: what comes next is kept behind what was whole.
+        let position = log.append(notification("d", b"d")).await.unwrap();
+        assert!(position > Position::new(3) || log.damage().places == 0);
+        log.close().await;
+        let log = open(copy.path());
+        assert_eq!(runs(&log).await, [&names[..], &["d".to_owned()]].concat());
+    }
+    assert!(seen.is_sorted_by(|before, after| before >= after), "{seen:?}");
+    assert_eq!((seen.first(), seen.last()), (Some(&3), Some(&0)));
+}
+
+#[tokio::test]
+async fn a_flipped_byte_costs_one_record_and_no_other() {
+    let folder = with(&["a", "b", "c"]).await;
+    let whole = fs::read(segment_in_use(folder.path())).unwrap();
+    let end = end_of_records(&whole);
+    let headers = (0..100).chain(whole.len() - 4096..whole.len() - 3996);
+    let mut lost = 0;
+    for position in headers.step_by(9).chain((4096..end).step_by(2)) {
+        let mut flipped = whole.clone();
+        flipped[position] ^= 0x5a;
+        let copy = copy_with(folder.path(), &flipped);
+        let log = open(copy.path());
+        let names = runs(&log).await;
+        let damage = log.damage();
+        match names.len() {
+            3 => assert_eq!(damage.places, 0, "byte {position}"),
+            2 => {
+                lost += 1;
+                assert_eq!(damage.places, 1, "byte {position}");
+                assert_eq!(fs::read(&damage.kept_at[0]).unwrap(), flipped);
+            }
+            left => panic!("byte {position} left {left} records"),
+        }
+        assert!(names.iter().is_sorted());
+        // The number of a record that cannot be read is not given out again.
+        let position = log.append(notification("d", b"d")).await.unwrap();
+        assert!(position > Position::new(3));
+    }
+    assert!(lost > 150, "{lost}");
+}
+
+#[tokio::test]
+async fn damage_is_put_aside_once() {
+    let folder = with(&["a", "b", "c"]).await;
+    let file = segment_in_use(folder.path());
+    let mut bytes = fs::read(&file).unwrap();
+    let end = end_of_records(&bytes);
+    // One record in the middle, and a torn end.
+    bytes[4096 + (end - 4096) / 2] ^= 0x5a;
+    bytes[end..end + 50].fill(b'?');
+    fs::write(&file, &bytes).unwrap();
+    let mut places = Vec::new();
+    for _ in 0..4 {
+        let log = open(folder.path());
+        places.push(log.damage().places);
+        for _ in 0..2 {
+            assert_eq!(runs(&log).await, ["a", "c"]);
+        }
+        assert_eq!(
+            log.damage().places,
+            2,
+            "each place counts once, however often it is read"
+        );
+        log.close().await;
+    }
+    assert_eq!(
+        places,
+        [2, 0, 0, 0],
+        "the end is torn no more, and the rest is read when it is wanted"
+    );
+    let copies = fs::read_dir(folder.path()).unwrap();
+    let copies = copies.filter(|entry| entry.as_ref().unwrap().path().to_string_lossy().contains("damaged"));
+    assert_eq!(copies.count(), 1);
+}
+
+#[tokio::test]
+async fn damage_in_an_older_segment_is_found_when_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path());
+    for number in 0..6 {
+        log.append(notification(&number.to_string(), &[b'x'; 3000]))
+            .await
+            .unwrap();
+    }
+    log.close().await;
+    let mut first = None;
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        // The first record's number is 1.
+        if bytes.get(4096 + 16) == Some(&1) {
+            first = Some((path, bytes));
+        }
+    }
+    let (path, mut bytes) = first.unwrap();
+    bytes[5000] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let log = open(folder.path());
+    assert_eq!(log.damage().places, 0, "it was not read yet");
+    assert_eq!(runs(&log).await, ["1", "2", "3", "4", "5"]);
+    assert_eq!(log.damage().places, 1);
+    assert_eq!(log.append(notification("6", b"")).await.unwrap(), Position::new(7));
+}
+
+#[tokio::test]
+async fn the_next_folder_is_used_while_the_first_takes_no_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    // A file is in the way.
+    fs::write(&first, "").unwrap();
+    let log = IntakeLog::open(settings(&[&first, &second])).unwrap();
+    log.append(notification("a", b"")).await.unwrap();
+    fs::remove_file(&first).unwrap();
+    log.append(notification("b", b"")).await.unwrap();
+    assert_eq!(runs(&log).await, ["a", "b"], "in order, over both folders");
+    log.close().await;
+    assert!(segment_in_use(&first).exists() && segment_in_use(&second).exists());
+    let log = IntakeLog::open(settings(&[&first, &second])).unwrap();
+    assert_eq!(runs(&log).await, ["a", "b"]);
+    assert_eq!(log.append(notification("c", b"")).await.unwrap(), Position::new(3));
+}
+
+#[tokio::test]
+async fn what_is_in_a_folder_that_was_away_is_read_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second, away) = (
+        folder.path().join("first"),
+        folder.path().join("second"),
+        folder.path().join("away"),
+    );
+    let both = settings(&[&first, &second]);
+    let log = IntakeLog::open(both.clone()).unwrap();
+    let id = log.id();
+    log.append(notification("a", b"")).await.unwrap();
+    log.append(notification("b", b"")).await.unwrap();
+    log.close().await;
+    fs::rename(&first, &away).unwrap();
+    fs::write(&first, "").unwrap();
+
+    let log = IntakeLog::open(both.clone()).unwrap();
+    let position = log.append(notification("c", b"")).await.unwrap();
+    assert!(position > Position::new(2), "no number is given out twice");
+    let read_up_to = log.read(Position::START, 10, 10_000).await.unwrap().through;
+    assert_eq!((log.id(), read_up_to), (id, position));
+    log.release(position).await.unwrap();
+    log.close().await;
+    fs::remove_file(&first).unwrap();
+    fs::rename(&away, &first).unwrap();
+
+    for _ in 0..2 {
+        let log = IntakeLog::open(both.clone()).unwrap();
+        assert_eq!(read(&log, position).await.0, ["a", "b"], "after what was read already");
+        log.close().await;
+    }
+    let log = IntakeLog::open(both).unwrap();
+    log.append(notification("d", b"")).await.unwrap();
+    assert_eq!(read(&log, position).await.0, ["a", "b", "d"]);
+    assert_eq!(inspect(&[first, second]).unwrap().unwrap().records, 4);
+}
+
+#[tokio::test]
+async fn what_was_released_beyond_the_end_is_not_given_out_again() {
+    let folder = with(&["a"]).await;
+    let log = open(folder.path());
+    log.release(Position::new(100)).await.unwrap();
+    assert_eq!(log.append(notification("b", b"")).await.unwrap(), Position::new(101));
+    assert_eq!(read(&log, Position::new(100)).await.0, ["b"]);
+    log.close().await;
+    let log = open(folder.path());
+    assert_eq!(log.append(notification("c", b"")).await.unwrap(), Position::new(102));
+    assert_eq!(read(&log, Position::new(100)).await.0, ["b", "c"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reading_and_letting_go_beside_appending_sees_everything_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(open(folder.path()));
+    let writing = {
+        let log = Arc::clone(&log);
+        tokio::spawn(async move {
+            for number in 0..500 {
+                let body = vec![b'x'; 17 * (number % 100)];
+                log.append(notification(&number.to_string(), &body)).await.unwrap();
+            }
+        })
+    };
+    let (mut found, mut after, mut appended) = (Vec::new(), Position::START, log.appended());
+    while found.len() < 500 {
+        let batch = log.read(after, 64, 100_000).await.unwrap();
+        found.extend(
+            batch
+                .records
+                .into_iter()
+                .map(|(_, found)| found.head.run.unwrap().to_string()),
+        );
+        after = batch.through;
+        log.release(after).await.unwrap();
+        if after.get() >= *appended.borrow_and_update() && found.len() < 500 {
+            appended.changed().await.unwrap();
+        }
+    }
+    writing.await.unwrap();
+    let all: Vec<_> = (0..500).map(|number| number.to_string()).collect();
+    assert_eq!(found, all);
+    assert_eq!((log.damage().places, log.segments(), log.waiting_bytes()), (0, 1, 0));
+}

@@ -48,6 +48,14 @@ pub(super) struct Appender {
 }
 
 impl Appender {
+    /// Begins a new segment if the newest cannot be gone on with, so that a torn end is found once.
+    pub(super) fn leave_what_is_damaged(&mut self) {
+        if self.current.is_none() && self.shared.index().segments() > 0 {
+            // Whoever appends first is told if no folder takes it.
+            drop(self.begin_segment(0, self.shared.folders.len()));
+        }
+    }
+
     pub(super) fn serve(&mut self, batch: Vec<Append>) {
         let mut batch = batch.into_iter().peekable();
         while let Some(next) = batch.peek() {

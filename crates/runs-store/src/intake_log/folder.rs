@@ -19,15 +19,6 @@ const SUFFIX: &str = ".log";
 const UNFINISHED: &str = ".new";
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
-/// How a new file gets its room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Room {
-    /// The file system is asked for it, which takes no time.
-    Asked,
-    /// Zeros are written, so that later writes change no more than the zeros: no metadata has to be written with them.
-    Written,
-}
-
 /// A folder.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -152,16 +143,18 @@ impl Folder {
         };
         match waiting {
             Some(segment) => Ok(segment),
-            None => self.create(log, length, Room::Asked).map(Arc::new),
+            None => self.create(log, length).map(Arc::new),
         }
     }
 
-    /// Makes a file, and its name as durable as what is in it.
-    pub(super) fn create(&self, log: LogId, length: u64, room: Room) -> io::Result<Segment> {
+    /// Makes a file, and its name as durable as what is in it. Zeros are written to all of it: a later write changes no
+    /// more than these, where a write to room that was only asked for makes the file system write metadata, too, each
+    /// time. Batches of such writes take ten times as long.
+    pub(super) fn create(&self, log: LogId, length: u64) -> io::Result<Segment> {
         let name = format!("{PREFIX}{}{SUFFIX}", Uuid::now_v7().simple());
         let path = self.path.join(&name);
         let unfinished = self.path.join(format!("{name}{UNFINISHED}"));
-        let made = self.make(&unfinished, log, length, room).and_then(|file| {
+        let made = self.make(&unfinished, log, length).and_then(|file| {
             fs::rename(&unfinished, &path)?;
             self.sync()?;
             Segment::new(file, path, self.number)
@@ -179,7 +172,7 @@ impl Folder {
         }
     }
 
-    fn make(&self, path: &Path, log: LogId, length: u64, room: Room) -> io::Result<File> {
+    fn make(&self, path: &Path, log: LogId, length: u64) -> io::Result<File> {
         let mut options = OpenOptions::new();
         let mut file = options.read(true).write(true).create_new(true).mode(0o600).open(path)?;
         file.set_permissions(fs::Permissions::from_mode(0o600))?;
@@ -188,13 +181,11 @@ impl Folder {
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => file.set_len(length)?,
             done => done?,
         }
-        if room == Room::Written {
-            let mut left = length;
-            while left > 0 {
-                let some = usize::try_from(left).unwrap_or(ZEROS.len()).min(ZEROS.len());
-                file.write_all(&ZEROS[..some])?;
-                left -= some as u64;
-            }
+        let mut left = length;
+        while left > 0 {
+            let some = usize::try_from(left).unwrap_or(ZEROS.len()).min(ZEROS.len());
+            file.write_all(&ZEROS[..some])?;
+            left -= some as u64;
         }
         let segment = Segment::new(file, path.to_owned(), self.number)?;
         segment.write_headers(SegmentHeader::new(log, SPARE, 0, 0))?;

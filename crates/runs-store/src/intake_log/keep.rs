@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::folder::{Folder, Room};
+use super::folder::Folder;
 use super::index::Live;
 use super::segment::{SPARE, Segment, SegmentHeader, unreadable_name};
 use super::{IntakeLogError, Shared};
@@ -80,7 +80,7 @@ impl Keeper {
             && folder.spares() < self.wanted()
             && !folder.is_resting(self.shared.settings.retry_folder_after)
         {
-            match folder.create(self.shared.id, self.shared.segment_length, Room::Written) {
+            match folder.create(self.shared.id, self.shared.segment_length) {
                 Ok(segment) => folder.keep(Arc::new(segment)),
                 Err(error) => {
                     tracing::warn!(folder = %folder.path.display(), %error, "no room can be reserved for the intake log");

@@ -207,7 +207,7 @@ impl IntakeLog {
         let keeper = Arc::new(keeper);
         let reader = Reader::new(Arc::clone(&shared));
         let reader = ConnectionThread::start("intake-log-reader", reader, Reader::serve, drop).map_err(failed)?;
-        let appender = Appender {
+        let mut appender = Appender {
             shared: Arc::clone(&shared),
             keeper: Arc::clone(&keeper),
             current,
@@ -215,6 +215,7 @@ impl IntakeLog {
             next_number,
             buffer: Vec::new(),
         };
+        appender.leave_what_is_damaged();
         let appender = ConnectionThread::start("intake-log", appender, Appender::serve, drop).map_err(failed)?;
         keeper.try_request(Chore::Tidy);
         Ok(Self {

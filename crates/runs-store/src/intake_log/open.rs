@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::append::Current;
@@ -14,9 +15,12 @@ use super::segment::{FIRST_RECORD, Identity, SPARE, Segment, SegmentHeader};
 use super::walk::{Step, Stretch, Walk};
 use super::{IntakeLogError, IntakeLogSettings, LogId};
 
-/// By how much the numbers leap when it is not certain which ones were given out: more than any log gives out between
-/// two starts, and so little that a number of 63 bits lasts.
-const LEAP: u64 = 1 << 36;
+/// The number to go on with when nobody knows which ones were given out: the microseconds since 1970. A number that was
+/// given out after an earlier leap is lower, because a log gives out fewer than a million in a second.
+fn leap(next: u64) -> u64 {
+    let now = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default();
+    next.max(now)
+}
 
 /// The log as it was found.
 pub(super) struct Found {
@@ -67,7 +71,7 @@ pub(super) fn find(settings: &IntakeLogSettings, segment_length: u64) -> Result<
     };
     if found.damage.places > 0 {
         // A segment of which nobody knows how far it went.
-        found.next_number += LEAP;
+        found.next_number = leap(found.next_number);
     }
     let (present, late) = found.sort_out(told, segment_length);
     let mut live = found.take_present(present);
@@ -170,7 +174,7 @@ impl Found {
                 let tail = self.read_tail(&segment, header, told.limit);
                 self.next_number = self.next_number.max(tail.last + 1);
                 if tail.is_torn {
-                    self.next_number += LEAP;
+                    self.next_number = leap(self.next_number + segment.most_records());
                 }
                 end = tail.end;
                 let is_as_written = told.limit == segment.capacity() && header.records.generation == header.generation;
@@ -192,8 +196,8 @@ impl Found {
     /// over.
     fn begin_era(&mut self, live: &mut [Live]) {
         self.current = None;
-        self.next_number += LEAP;
-        self.next_generation += LEAP;
+        self.next_number = leap(self.next_number);
+        self.next_generation = leap(self.next_generation);
         self.era = self.next_generation;
         for live in live {
             live.header.era = self.era;
