@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -476,4 +478,77 @@ async fn reading_and_letting_go_beside_appending_sees_everything_once() {
     let all: Vec<_> = (0..500).map(|number| number.to_string()).collect();
     assert_eq!(found, all);
     assert_eq!((log.damage().places, log.segments(), log.waiting_bytes()), (0, 1, 0));
+}
+
+/// A small disk, unmounted in the end.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// None where this user may not mount anything.
+    #[expect(clippy::print_stderr, reason = "what is skipped is told aloud")]
+    fn mount(at: &Path) -> Option<Self> {
+        fs::create_dir_all(at).unwrap();
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(at).output();
+        if mounted.as_ref().is_ok_and(|mounted| mounted.status.success()) {
+            return Some(Self(at.to_owned()));
+        }
+        let is_root = rustix::process::geteuid().is_root();
+        assert!(std::env::var_os("CI").is_none() || !is_root, "no tmpfs: {mounted:?}");
+        eprintln!("SKIPPED: no small disk can be mounted: {mounted:?}");
+        None
+    }
+
+    fn fill(&self) -> PathBuf {
+        let filler = self.0.join("filler");
+        let mut file = fs::File::create(&filler).unwrap();
+        while file.write_all(&[0; 4096]).is_ok() {}
+        filler
+    }
+
+    /// How many segments on it have records.
+    fn segments(&self) -> usize {
+        let files = fs::read_dir(&self.0)
+            .unwrap()
+            .map(|entry| fs::read(entry.unwrap().path()).unwrap());
+        files
+            .filter(|file| file.get(4096..).is_some_and(|records| records.starts_with(b"RUNl")))
+            .count()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[tokio::test]
+async fn on_a_full_disk_the_room_that_was_reserved_is_used_and_then_the_next_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+    let Some(disk) = SmallDisk::mount(&first) else { return };
+    let mut settings = settings(&[&first, &second]);
+    settings.reserve_bytes = 3 * SEGMENT;
+    let log = IntakeLog::open(settings.clone()).unwrap();
+    // The room is reserved when this comes back for the second time.
+    for _ in 0..2 {
+        log.release(Position::START).await.unwrap();
+    }
+    let filler = disk.fill();
+    let mut names = Vec::new();
+    for number in 0..12 {
+        names.push(number.to_string());
+        log.append(notification(&names[number], &[b'x'; 3000])).await.unwrap();
+    }
+    assert_eq!((disk.segments(), log.segments()), (3, 6), "two in each segment");
+    fs::remove_file(filler).unwrap();
+    names.push("12".to_owned());
+    log.append(notification("12", b"")).await.unwrap();
+    assert_eq!(disk.segments(), 4, "the first folder is preferred");
+    assert_eq!(runs(&log).await, names);
+    log.close().await;
+    let log = IntakeLog::open(settings).unwrap();
+    assert_eq!(runs(&log).await, names);
+    log.close().await;
 }

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::folder::Folder;
 use super::index::Live;
 use super::keep::Chore;
+use super::open::Start;
 use super::record::Imprint;
 use super::segment::{END, FIRST_RECORD, Segment, SegmentHeader, length_for};
 use super::{IntakeLogError, Position, Shared};
@@ -39,15 +40,35 @@ impl Current {
 
 /// What the thread owns.
 pub(super) struct Appender {
-    pub(super) shared: Arc<Shared>,
-    pub(super) keeper: Arc<ConnectionThread<Chore>>,
-    pub(super) current: Option<Current>,
-    pub(super) next_generation: u64,
-    pub(super) next_number: u64,
-    pub(super) buffer: Vec<u8>,
+    shared: Arc<Shared>,
+    keeper: Arc<ConnectionThread<Chore>>,
+    current: Option<Current>,
+    next_generation: u64,
+    next_number: u64,
+    buffer: Vec<u8>,
 }
 
 impl Appender {
+    pub(super) fn new(shared: Arc<Shared>, keeper: Arc<ConnectionThread<Chore>>, start: Start) -> Self {
+        let Start {
+            current,
+            next_generation,
+            next_number,
+        } = start;
+        Self {
+            shared,
+            keeper,
+            current,
+            next_generation,
+            next_number,
+            buffer: Vec::new(),
+        }
+    }
+
+    pub(super) fn start(self) -> io::Result<ConnectionThread<Append>> {
+        ConnectionThread::start("intake-log", self, Self::serve, drop)
+    }
+
     /// Begins a new segment if the newest cannot be gone on with, so that a torn end is found once.
     pub(super) fn leave_what_is_damaged(&mut self) {
         if self.current.is_none() && self.shared.index().segments() > 0 {
@@ -56,7 +77,7 @@ impl Appender {
         }
     }
 
-    pub(super) fn serve(&mut self, batch: Vec<Append>) {
+    fn serve(&mut self, batch: Vec<Append>) {
         let mut batch = batch.into_iter().peekable();
         while let Some(next) = batch.peek() {
             self.skip_what_was_released();
@@ -237,4 +258,104 @@ fn write(segment: &Segment, bytes: &[u8], at: u64) -> io::Result<()> {
     segment.file.sync_data()?;
     torture::point("log.synced");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::path::Path;
+
+    use super::super::keep::Keeper;
+    use super::super::{IntakeLogSettings, open};
+    use super::*;
+
+    const LENGTH: u64 = 16 * 1024;
+
+    fn appender(folders: &[&Path]) -> Appender {
+        let folders = folders.iter().map(|folder| folder.to_path_buf()).collect();
+        let mut settings = IntakeLogSettings::new(folders);
+        (settings.segment_bytes, settings.reserve_bytes) = (LENGTH, 0);
+        let (shared, start) = open::find(settings).unwrap();
+        let shared = Arc::new(shared);
+        let keeper = Keeper::new(Arc::clone(&shared)).start().unwrap();
+        Appender::new(shared, Arc::new(keeper), start)
+    }
+
+    /// Appends that many records at once, and gives the positions that their callers were told.
+    fn append(appender: &mut Appender, number: usize) -> Vec<u64> {
+        let (mut batch, mut answers) = (Vec::new(), Vec::new());
+        for _ in 0..number {
+            let (caller, answer) = oneshot::channel();
+            let record = vec![0; 64];
+            batch.push(Append { record, caller });
+            answers.push(answer);
+        }
+        appender.serve(batch);
+        let answers = answers
+            .into_iter()
+            .map(|mut answer| answer.try_recv().unwrap().unwrap().0);
+        answers.collect()
+    }
+
+    /// What is written to the current segment fails from now on.
+    fn break_segment(appender: &mut Appender) -> Arc<Segment> {
+        let current = appender.current.as_mut().unwrap();
+        let Segment { path, folder, .. } = &*current.segment;
+        let unwritable = Segment::new(File::open(path).unwrap(), path.clone(), *folder).unwrap();
+        current.segment = Arc::new(unwritable);
+        Arc::clone(&current.segment)
+    }
+
+    #[test]
+    fn after_a_failed_write_what_was_not_answered_goes_to_another_segment() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut appender = appender(&[folder.path()]);
+        assert_eq!(append(&mut appender, 2), [1, 2]);
+        let broken = break_segment(&mut appender);
+        assert_eq!(append(&mut appender, 3), [3, 4, 5]);
+        assert!(broken.is_distrusted());
+        let index = appender.shared.index();
+        let views = [index.view_after(0).unwrap(), index.view_after(2).unwrap()];
+        assert_eq!(
+            views[0].stretch.to,
+            FIRST_RECORD + 2 * 64,
+            "it ends with what is on the disk"
+        );
+        assert_eq!((views[0].last, views[1].stretch.first), (2, 3));
+    }
+
+    #[test]
+    fn after_a_failed_write_the_next_folder_is_tried_first() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut appender = appender(&[first.path(), second.path()]);
+        for (number, folder) in [(1, 0), (2, 1), (3, 1)] {
+            assert_eq!(append(&mut appender, 1), [number]);
+            assert_eq!(appender.current.as_ref().unwrap().segment.folder, folder);
+            if number == 1 {
+                break_segment(&mut appender);
+            }
+        }
+    }
+
+    #[test]
+    fn where_no_segment_can_be_written_the_callers_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let mut appender = appender(&[&path]);
+        append(&mut appender, 1);
+        break_segment(&mut appender);
+        appender.keeper.try_request(Chore::Tidy);
+        std::fs::remove_dir_all(&path).unwrap();
+        while appender.shared.folders[0].spares() > 0 {
+            drop(appender.shared.folders[0].segment(appender.shared.id, LENGTH));
+        }
+        let (caller, mut answer) = oneshot::channel();
+        let record = vec![0; 64];
+        appender.serve(vec![Append { record, caller }]);
+        let refused = answer.try_recv().unwrap();
+        assert!(
+            matches!(refused, Err(IntakeLogError::Unavailable { .. })),
+            "{refused:?}"
+        );
+    }
 }

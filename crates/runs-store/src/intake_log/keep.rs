@@ -10,6 +10,7 @@ use super::folder::Folder;
 use super::index::Live;
 use super::segment::{SPARE, Segment, SegmentHeader, unreadable_name};
 use super::{IntakeLogError, Shared};
+use crate::thread::ConnectionThread;
 use crate::torture;
 
 /// What is asked of it.
@@ -22,11 +23,19 @@ pub(super) enum Chore {
 
 /// What the thread owns.
 pub(super) struct Keeper {
-    pub(super) shared: Arc<Shared>,
+    shared: Arc<Shared>,
 }
 
 impl Keeper {
-    pub(super) fn serve(&mut self, chores: Vec<Chore>) {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    pub(super) fn start(self) -> io::Result<ConnectionThread<Chore>> {
+        ConnectionThread::start("intake-log-keeper", self, Self::serve, drop)
+    }
+
+    fn serve(&mut self, chores: Vec<Chore>) {
         let mut callers = Vec::new();
         for chore in chores {
             if let Chore::Release(through, caller) = chore {

@@ -56,7 +56,6 @@ use append::{Append, Appender};
 use folder::Folder;
 use index::Index;
 use keep::{Chore, Keeper};
-use open::Found;
 use read::{Read, Reader};
 
 /// Where the log is, and how large.
@@ -175,48 +174,16 @@ impl IntakeLog {
     /// # Errors
     /// [`IntakeLogError`]. Damage is none: see [`damage`](Self::damage).
     pub fn open(settings: IntakeLogSettings) -> Result<Self, IntakeLogError> {
-        let segment_length = segment::length_of(settings.segment_bytes);
-        let found = open::find(&settings, segment_length)?;
-        let Found {
-            id,
-            folders,
-            index,
-            current,
-            next_generation,
-            next_number,
-            era,
-            damage,
-        } = found;
-        let path = settings.folders.first().cloned().unwrap_or_default();
-        let (appended, _) = watch::channel(next_number - 1);
-        let shared = Arc::new(Shared {
-            id,
-            era,
-            settings,
-            segment_length,
-            folders,
-            index: Mutex::new(index),
-            damage: Mutex::new(damage),
-            appended,
-        });
+        let (shared, start) = open::find(settings)?;
+        let shared = Arc::new(shared);
+        let path = shared.settings.folders.first().cloned().unwrap_or_default();
         let failed = |error: io::Error| IntakeLogError::unavailable(&path, &error);
-        let keeper = Keeper {
-            shared: Arc::clone(&shared),
-        };
-        let keeper = ConnectionThread::start("intake-log-keeper", keeper, Keeper::serve, drop).map_err(failed)?;
+        let keeper = Keeper::new(Arc::clone(&shared)).start().map_err(failed)?;
         let keeper = Arc::new(keeper);
-        let reader = Reader::new(Arc::clone(&shared));
-        let reader = ConnectionThread::start("intake-log-reader", reader, Reader::serve, drop).map_err(failed)?;
-        let mut appender = Appender {
-            shared: Arc::clone(&shared),
-            keeper: Arc::clone(&keeper),
-            current,
-            next_generation,
-            next_number,
-            buffer: Vec::new(),
-        };
+        let reader = Reader::new(Arc::clone(&shared)).start().map_err(failed)?;
+        let mut appender = Appender::new(Arc::clone(&shared), Arc::clone(&keeper), start);
         appender.leave_what_is_damaged();
-        let appender = ConnectionThread::start("intake-log", appender, Appender::serve, drop).map_err(failed)?;
+        let appender = appender.start().map_err(failed)?;
         keeper.try_request(Chore::Tidy);
         Ok(Self {
             appender,

@@ -2,36 +2,41 @@
 
 use std::fs;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::append::Current;
 use super::damage::{Gap, LogDamage};
 use super::folder::Folder;
 use super::index::{Index, Live};
-use super::segment::{FIRST_RECORD, Identity, SPARE, Segment, SegmentHeader};
+use super::segment::{FIRST_RECORD, Identity, SPARE, Segment, SegmentHeader, length_of};
 use super::walk::{Step, Stretch, Walk};
-use super::{IntakeLogError, IntakeLogSettings, LogId};
+use super::{IntakeLogError, IntakeLogSettings, LogId, Shared};
 
-/// The number to go on with when nobody knows which ones were given out: the microseconds since 1970. A number that was
+/// The number to go on with when it is not known which ones were given out: the microseconds since 1970. A number that was
 /// given out after an earlier leap is lower, because a log gives out fewer than a million in a second.
 fn leap(next: u64) -> u64 {
     let now = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default();
     next.max(now)
 }
 
-/// The log as it was found.
-pub(super) struct Found {
-    pub(super) id: LogId,
-    pub(super) folders: Vec<Folder>,
-    pub(super) index: Index,
+/// Where to go on.
+pub(super) struct Start {
     pub(super) current: Option<Current>,
     pub(super) next_generation: u64,
     pub(super) next_number: u64,
-    pub(super) era: u64,
-    pub(super) damage: LogDamage,
+}
+
+/// The log as it is found.
+struct Found {
+    id: LogId,
+    folders: Vec<Folder>,
+    era: u64,
+    damage: LogDamage,
+    start: Start,
 }
 
 /// A segment, and what it says about itself.
@@ -53,34 +58,31 @@ struct Contents {
 }
 
 /// Takes the folders and finds what is in them.
-pub(super) fn find(settings: &IntakeLogSettings, segment_length: u64) -> Result<Found, IntakeLogError> {
-    let (folders, contents) = take_folders(settings)?;
+pub(super) fn find(settings: IntakeLogSettings) -> Result<(Shared, Start), IntakeLogError> {
+    let segment_length = length_of(settings.segment_bytes);
+    let (folders, contents) = take_folders(&settings)?;
     let Contents { told, damage, is_away } = contents;
     let in_use = told.iter().find(|told| told.header.generation != SPARE);
     let id = in_use.or(told.first()).map(|told| told.header.log);
-    let highest = |of: fn(&SegmentHeader) -> u64| told.iter().map(|told| of(&told.header)).max().unwrap_or_default();
-    let mut found = Found {
-        id: id.unwrap_or_else(|| LogId(Uuid::now_v7())),
-        next_generation: highest(|header| header.generation) + 1,
-        next_number: highest(|header| header.first).max(1),
-        era: highest(|header| header.era),
-        folders,
-        index: Index::default(),
-        current: None,
-        damage,
-    };
-    if found.damage.places > 0 {
-        // A segment of which nobody knows how far it went.
-        found.next_number = leap(found.next_number);
-    }
+    let mut found = Found::of(id, folders, damage, &told);
     let (present, late) = found.sort_out(told, segment_length);
     let mut live = found.take_present(present);
     if is_away && id.is_some() {
         found.begin_era(&mut live);
     }
     found.adopt(late, &mut live);
-    found.index = Index::new(live, found.next_number - 1);
-    Ok(found)
+    let last = found.start.next_number - 1;
+    let shared = Shared {
+        id: found.id,
+        era: found.era,
+        settings,
+        segment_length,
+        folders: found.folders,
+        index: Mutex::new(Index::new(live, last)),
+        damage: Mutex::new(found.damage),
+        appended: watch::channel(last).0,
+    };
+    Ok((shared, found.start))
 }
 
 fn take_folders(settings: &IntakeLogSettings) -> Result<(Vec<Folder>, Contents), IntakeLogError> {
@@ -144,6 +146,27 @@ impl Contents {
 }
 
 impl Found {
+    fn of(id: Option<LogId>, folders: Vec<Folder>, damage: LogDamage, told: &[Told]) -> Self {
+        let highest = |of: fn(&SegmentHeader) -> u64| told.iter().map(|told| of(&told.header)).max();
+        let mut next_number = highest(|header| header.first).unwrap_or_default().max(1);
+        if damage.places > 0 {
+            // A segment of which nobody knows how far it went.
+            next_number = leap(next_number);
+        }
+        Self {
+            id: id.unwrap_or_else(|| LogId(Uuid::now_v7())),
+            folders,
+            era: highest(|header| header.era).unwrap_or_default(),
+            damage,
+            start: Start {
+                current: None,
+                // A generation that was lost in a crash may have left records.
+                next_generation: leap(highest(|header| header.generation).unwrap_or(SPARE) + 1),
+                next_number,
+            },
+        }
+    }
+
     /// The segments of this log, and those that were away or are of another one, each in their order. Files that wait to
     /// be used go to their folders.
     fn sort_out(&self, told: Vec<Told>, segment_length: u64) -> (Vec<Told>, Vec<Told>) {
@@ -172,15 +195,15 @@ impl Found {
             let (segment, header, mut end) = (Arc::new(told.segment), told.header, told.limit);
             if Some(header.generation) == newest {
                 let tail = self.read_tail(&segment, header, told.limit);
-                self.next_number = self.next_number.max(tail.last + 1);
+                self.start.next_number = self.start.next_number.max(tail.last + 1);
                 if tail.is_torn {
-                    self.next_number = leap(self.next_number + segment.most_records());
+                    self.start.next_number = leap(self.start.next_number + segment.most_records());
                 }
                 end = tail.end;
                 let is_as_written = told.limit == segment.capacity() && header.records.generation == header.generation;
                 let can_go_on = tail.is_clean && is_as_written && header.log == header.records.log;
                 if can_go_on && (told.is_certain || segment.mark(header).is_ok()) {
-                    self.current = Some(Current {
+                    self.start.current = Some(Current {
                         segment: Arc::clone(&segment),
                         imprint: header.imprint(),
                         end,
@@ -195,10 +218,9 @@ impl Found {
     /// Marks what is there, so that what is not is known for it when it is back. Its numbers and generations are leapt
     /// over.
     fn begin_era(&mut self, live: &mut [Live]) {
-        self.current = None;
-        self.next_number = leap(self.next_number);
-        self.next_generation = leap(self.next_generation);
-        self.era = self.next_generation;
+        self.start.current = None;
+        self.start.next_number = leap(self.start.next_number);
+        self.era = self.start.next_generation;
         for live in live {
             live.header.era = self.era;
             if let Err(error) = live.segment.mark(live.header) {
@@ -213,14 +235,14 @@ impl Found {
         for told in late {
             let header = SegmentHeader {
                 log: self.id,
-                generation: self.next_generation,
-                first: self.next_number,
+                generation: self.start.next_generation,
+                first: self.start.next_number,
                 era: self.era,
                 records: told.header.records,
             };
-            self.current = None;
-            self.next_generation += 1;
-            self.next_number += told.segment.most_records() + 1;
+            self.start.current = None;
+            self.start.next_generation += 1;
+            self.start.next_number += told.segment.most_records() + 1;
             let path = told.segment.path.display();
             match told.segment.mark(header) {
                 Ok(()) => {

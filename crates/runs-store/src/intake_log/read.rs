@@ -13,6 +13,7 @@ use super::segment::unreadable_name;
 use super::walk::{Step, Walk};
 use super::{IntakeLogError, Position, Shared};
 use crate::desks::NewNotification;
+use crate::thread::ConnectionThread;
 
 /// Notifications in the order of their positions.
 #[derive(Clone, Debug)]
@@ -51,7 +52,11 @@ impl Reader {
         Self { shared, cursor: None }
     }
 
-    pub(super) fn serve(&mut self, reads: Vec<Read>) {
+    pub(super) fn start(self) -> io::Result<ConnectionThread<Read>> {
+        ConnectionThread::start("intake-log-reader", self, Self::serve, drop)
+    }
+
+    fn serve(&mut self, reads: Vec<Read>) {
         for read in reads {
             let batch = self.read(&read);
             // The caller may have gone.
