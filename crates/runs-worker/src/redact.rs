@@ -7,10 +7,11 @@
 use async_trait::async_trait;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+use tallyfy_model::REDACTED;
+use tallyfy_model::json_text::tokens;
 use tallyfy_transport::{HttpTransport, Request, Response, TransportError};
 
-/// What stands in the place of a secret.
-const REDACTED: &str = "[redacted]";
 /// A shorter secret could be a word; it is a secret only where a path of ours leads to it.
 const UNMISTAKABLE: usize = 16;
 /// The path before the secret, as JSON may have it.
@@ -67,6 +68,14 @@ fn spellings(secret: &str) -> Vec<SecretString> {
 
 /// The text without the secrets; `None` if there are none.
 fn redact(text: &str, secrets: &[SecretString]) -> Option<String> {
+    let plain = replace(text, secrets);
+    let text = plain.as_deref().unwrap_or(text);
+    let escaped = text.contains('\\').then(|| replace_escaped(text, secrets)).flatten();
+    escaped.or(plain)
+}
+
+/// Replaces the secrets as they are written.
+fn replace(text: &str, secrets: &[SecretString]) -> Option<String> {
     let mut redacted: Option<String> = None;
     for secret in secrets.iter().map(SecretString::expose_secret) {
         let text = redacted.as_deref().unwrap_or(text);
@@ -76,6 +85,24 @@ fn redact(text: &str, secrets: &[SecretString]) -> Option<String> {
         }
     }
     redacted
+}
+
+/// Replaces the secrets that JSON strings hold in escapes: PHP writes a slash with a backslash, and may write any letter by
+/// its number.
+fn replace_escaped(text: &str, secrets: &[SecretString]) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut is_changed = false;
+    for token in tokens(text) {
+        let says = token.to_text().filter(|_| token.text.contains('\\'));
+        match says.and_then(|text| replace(&text, secrets)) {
+            Some(redacted) => {
+                is_changed = true;
+                out.push_str(&Value::String(redacted).to_string());
+            }
+            None => out.push_str(token.text),
+        }
+    }
+    is_changed.then_some(out)
 }
 
 #[cfg(test)]
@@ -107,5 +134,13 @@ mod tests {
         let text = r#"{"webhook":"https://t.example/webhooks/correct%20horse%20battery%21"}"#;
         let expected = r#"{"webhook":"https://t.example/webhooks/[redacted]"}"#;
         assert_eq!(without(text, "correct horse battery!").as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn escapes_hide_no_secret() {
+        let text =
+            r#"{"n":1.50,"webhook":"https:\/\/t.example\/webhooks\/\u0063orrect\/horse+battery","other":"a\/b"}"#;
+        let expected = r#"{"n":1.50,"webhook":"https://t.example/webhooks/[redacted]","other":"a\/b"}"#;
+        assert_eq!(without(text, "correct/horse+battery").as_deref(), Some(expected));
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{REDACTED, salvage};
+use crate::{REDACTED, json_text};
 
 /// The longest message that is repeated.
 const MAX_MESSAGE_CHARS: usize = 300;
@@ -25,7 +25,7 @@ pub struct ApiError {
 impl ApiError {
     /// Reads the body of an error response; an HTML page, or anything else that is no JSON object, says nothing.
     pub fn parse(body: &[u8]) -> Self {
-        let Ok(Value::Object(body)) = salvage::from_slice(body) else {
+        let Ok(Value::Object(body)) = json_text::from_slice(body) else {
             return Self::default();
         };
         // `true`, a word, or an object with the same members.

@@ -26,15 +26,14 @@ mod checklist;
 mod folder;
 mod form;
 mod id;
+pub mod json_text;
 mod kickoff;
 mod lenient;
 mod open_enum;
 mod owners;
 mod pagination;
-mod raw;
 mod record;
 mod run;
-mod salvage;
 mod step;
 mod tag;
 mod task;
@@ -58,6 +57,7 @@ pub use form::{FieldDetails, FieldOption, FieldOptionDetails, FormField};
 pub use id::{
     AssetId, ChecklistId, FieldId, FolderId, GroupId, OptionId, OrgId, RunId, StepId, TagId, TaskId, ThreadId, UserId,
 };
+pub use json_text::{REDACTED, indented, minified, without_guest_links};
 pub use kickoff::KickoffFields;
 pub use lenient::{Field, Item, Json, List, Map, Shape};
 pub use open_enum::{
@@ -65,7 +65,7 @@ pub use open_enum::{
 };
 pub use owners::{GroupDetails, GroupRef, Member, MemberDetails, Owners};
 pub use pagination::{Links, Meta, Pagination};
-pub use raw::{REDACTED, indented, minified, without_guest_links};
+
 pub use record::Surprise;
 pub use run::{Counted, NotARun, Progress, Run, RunFields};
 pub use step::{Delay, LinkedTemplate, Step, StepDetails};

@@ -6,9 +6,9 @@ use serde::ser::{self, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
+use crate::json_text;
 use crate::lenient::{Field, Item, Json, List, Map, Shape};
 use crate::record::{Inspect, Surprise, record};
-use crate::salvage;
 use crate::{
     ApiTime, Asset, Checklist, ChecklistId, FieldId, Folder, FormField, GroupRef, KickoffFields, Member, OrgId,
     PrerunStatus, RunId, RunStatus, RunType, Tag, Task, UserId,
@@ -57,7 +57,7 @@ impl Run {
     }
 
     fn read(raw: Box<str>) -> Result<Self, NotARun> {
-        let fields = match salvage::from_str(&raw).map_err(NotARun::Json)? {
+        let fields = match json_text::from_str(&raw).map_err(NotARun::Json)? {
             Field::Value(fields) => fields,
             Field::Absent | Field::Empty | Field::Unexpected(_) => return Err(NotARun::NotAnObject),
         };
@@ -80,7 +80,7 @@ impl Run {
     /// what is nested more than 127 levels deep is `null`; [`raw`](Self::raw) is exact always.
     pub fn to_value(&self) -> Value {
         // The same text was decoded before.
-        salvage::from_str(&self.raw).unwrap_or(Value::Null)
+        json_text::from_str(&self.raw).unwrap_or(Value::Null)
     }
 
     /// The members that came in a form that nobody foresaw.

@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
+use tallyfy_model::json_text::depth;
 use tallyfy_model::{Field, Item, Json, List, Member, Meta, NotARun, Pagination, Run, RunId, Shape, Task, TaskId};
 
 use crate::error::Mismatch;
+
+/// The deepest nesting of a run that is handed on. The server's own writer of JSON goes no deeper by default, and many of
+/// the readers that events go to would fail, or crash, far above what could be sent otherwise.
+const MAX_DEPTH: usize = 512;
 
 /// The run in the body of a 2xx answer, its JSON byte for byte as it came.
 pub(crate) fn run(body: &[u8], asked: &RunId) -> Result<Run, Mismatch> {
@@ -20,6 +25,9 @@ pub(crate) fn run(body: &[u8], asked: &RunId) -> Result<Run, Mismatch> {
         NotARun::NoId => unexpected("a run", "an object without an id"),
         _ => unexpected("a run", "an object that cannot be read"),
     })?;
+    if depth(run.raw()) > MAX_DEPTH {
+        return Err(unexpected("a run", "one that is nested more than 512 levels deep"));
+    }
     // Ids are hexadecimal, whichever case somebody typed them in.
     if !run.id().as_str().eq_ignore_ascii_case(asked.as_str()) {
         return Err(Mismatch::AnotherRun {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use runs_worker::config::{Flags, load};
+use tallyfy_model::json_text::depth;
 use tallyfy_model::{OrgId, Run, RunId, TaskId, Webhook, indented, minified};
 use tallyfy_runs::changes;
 
@@ -133,21 +134,4 @@ pub fn config(bytes: &[u8]) {
 
 fn decoded(bytes: &[u8]) -> Option<Run> {
     Run::from_json(std::str::from_utf8(bytes).ok()?).ok()
-}
-
-fn depth(json: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut is_escaped) = (false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => depth += 1,
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Field, Shape};
-use crate::{minified, salvage};
+use crate::{json_text, minified};
 
 /// JSON of any type, as the text that came; in a [`Field`] never `null`, which is [`Field::Empty`]: an answer, whose form depends on the type of its form field, or
 /// a member whose form is not documented.
@@ -27,7 +27,7 @@ impl Json {
     /// The text as a tree. As exact as [`Run::to_value`](crate::Run::to_value).
     pub fn to_value(&self) -> Value {
         // The same text was checked before.
-        salvage::from_str(self.raw()).unwrap_or(Value::Null)
+        json_text::from_str(self.raw()).unwrap_or(Value::Null)
     }
 
     /// Whether it is one of the forms in which Tallyfy writes "no value" (API reference, section c.7).
@@ -50,7 +50,7 @@ impl Json {
     /// # Ok::<(), tallyfy_model::NotARun>(())
     /// ```
     pub fn read<T: Shape>(&self) -> Field<T> {
-        salvage::from_str(self.raw()).unwrap_or(Field::Empty)
+        json_text::from_str(self.raw()).unwrap_or(Field::Empty)
     }
 }
 

@@ -5,8 +5,8 @@ mod read;
 
 use std::fmt;
 
+use crate::json_text;
 use crate::lenient::Field;
-use crate::salvage;
 use crate::{Announced, ApiTime, OrgId, RunId, TaskId};
 
 use body::Body;
@@ -114,7 +114,7 @@ impl Webhook {
     /// [`UnreadableWebhook`] if it is none of the three shapes. Keep such a body: it will not be sent again.
     pub fn parse(body: &[u8]) -> Result<Self, UnreadableWebhook> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let body: Field<Body> = salvage::from_slice(body).map_err(UnreadableWebhook::Json)?;
+        let body: Field<Body> = json_text::from_slice(body).map_err(UnreadableWebhook::Json)?;
         let body = body.into_value().ok_or(UnreadableWebhook::NotAnObject)?;
         Layer::open(body).read().ok_or(UnreadableWebhook::NamesNothing)
     }

@@ -163,14 +163,19 @@ async fn a_long_id_of_another_run_does_not_flood_a_log() {
 }
 
 #[tokio::test]
-async fn nesting_without_end_is_an_error_and_nothing_worse() {
+async fn a_run_that_is_nested_without_end_is_an_error_that_says_so() {
     for (open, close) in [("[", "]"), ("{\"data\":", "}")] {
-        let deep = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
-        let known = get_r1(Ok(answer(200, format!(r#"{{"data":{{"id":"r1","tasks":{deep}}}}}"#)))).await;
-        assert!(matches!(known, Ok(_) | Err(Error::NotTheExpectedJson { .. })));
-        // What is not decoded is kept as it is.
-        let unknown = get_r1(Ok(answer(200, format!(r#"{{"data":{{"id":"r1","x":{deep}}}}}"#)))).await;
-        assert!(unknown.unwrap().raw().contains(&deep));
+        for member in ["tasks", "x"] {
+            let nested = |levels: usize| {
+                let deep = format!("{}1{}", open.repeat(levels), close.repeat(levels));
+                answer(200, format!(r#"{{"data":{{"id":"r1","{member}":{deep}}}}}"#))
+            };
+            let error = get_r1(Ok(nested(500_000))).await.unwrap_err().to_string();
+            assert!(error.contains("nested more than 512 levels deep"), "{error}");
+            // With the run itself, that is as deep as it may be.
+            assert!(get_r1(Ok(nested(511))).await.is_ok());
+            assert!(get_r1(Ok(nested(512))).await.is_err());
+        }
     }
 }
 

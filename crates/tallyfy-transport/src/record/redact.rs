@@ -1,10 +1,11 @@
 //! Finding secrets in what is recorded.
 
-use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+use tallyfy_model::REDACTED;
+use tallyfy_model::json_text::{Kind, Token, plain_name, redacted};
 
 use crate::Request;
-
-const REDACTED: &str = "[redacted]";
 
 /// What the name of a secret has in it. Names are compared without case, hyphens and underscores.
 const TELLING: [&str; 8] = [
@@ -21,13 +22,9 @@ const TELLING: [&str; 8] = [
 /// Names that are secret only as a whole.
 const EXACT: [&str; 5] = ["link", "publiclink", "taskurls", "code", "signature"];
 
+/// Whether a plain name is that of a secret.
 fn is_secret(name: &str) -> bool {
-    let name: String = name
-        .chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect();
-    EXACT.contains(&name.as_str()) || TELLING.iter().any(|part| name.contains(part))
+    EXACT.contains(&name) || TELLING.iter().any(|part| name.contains(part))
 }
 
 /// The path and the query of a request, in which the values of secrets are replaced.
@@ -35,99 +32,20 @@ pub(super) fn path_and_query(request: &Request) -> String {
     let mut shown = request.path().to_owned();
     for (index, (name, value)) in request.query_pairs().enumerate() {
         shown.push(if index == 0 { '?' } else { '&' });
-        let value = if is_secret(name) { REDACTED } else { value };
+        let value = if is_secret(&plain_name(name)) { REDACTED } else { value };
         shown.extend([name, "=", value]);
     }
     shown
 }
 
-/// An object or an array that is being read.
-struct Level {
-    is_object: bool,
-    /// Whether the next string is the name of a member.
-    name_is_next: bool,
-    /// Whether all that is in it is secret.
-    secret: bool,
-    /// Whether the member that is being read is.
-    secret_member: bool,
-}
-
 /// JSON text in which the values of secrets are replaced, and everything else is as it was; `None` if it is not JSON.
 pub(super) fn json(text: &str) -> Option<String> {
-    // Checks the syntax, on which the rest relies.
-    serde_json::from_str::<&RawValue>(text).ok()?;
-    let mut out = String::with_capacity(text.len());
-    let mut levels: Vec<Level> = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let (token, after) = rest.split_at(token_len(rest, first));
-        rest = after;
-        let secret = levels.last().is_some_and(|level| level.secret || level.secret_member);
-        match first {
-            '{' | '[' => levels.push(Level {
-                is_object: first == '{',
-                name_is_next: first == '{',
-                secret,
-                secret_member: false,
-            }),
-            '}' | ']' => {
-                levels.pop();
-            }
-            ',' => {
-                if let Some(level) = levels.last_mut().filter(|level| level.is_object) {
-                    level.name_is_next = true;
-                    level.secret_member = false;
-                }
-            }
-            '"' => match levels.last_mut().filter(|level| level.name_is_next) {
-                Some(level) => {
-                    level.name_is_next = false;
-                    level.secret_member = is_secret(&unescaped(token));
-                }
-                None if secret => {
-                    out.extend(["\"", REDACTED, "\""]);
-                    continue;
-                }
-                None => {
-                    out.push_str(&without_queries(token));
-                    continue;
-                }
-            },
-            '-' | '0'..='9' if secret => {
-                out.extend(["\"", REDACTED, "\""]);
-                continue;
-            }
-            _ => {}
-        }
-        out.push_str(token);
-    }
-    Some(out)
-}
-
-fn token_len(text: &str, first: char) -> usize {
-    match first {
-        '"' => string_len(text),
-        '-' | '0'..='9' => text
-            .find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'))
-            .unwrap_or(text.len()),
-        _ => first.len_utf8(),
-    }
-}
-
-/// The length of the string that a text begins with, quotes included.
-fn string_len(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        if byte == b'"' && !escaped {
-            return at + 1;
-        }
-        escaped = byte == b'\\' && !escaped;
-    }
-    text.len()
-}
-
-fn unescaped(token: &str) -> String {
-    serde_json::from_str(token).unwrap_or_else(|_| token.to_owned())
+    let replacement = |value: Token<'_>, is_secret| match value.kind {
+        Kind::String | Kind::Number if is_secret => Some(Cow::Owned(format!("\"{REDACTED}\""))),
+        Kind::String => Some(Cow::Owned(without_queries(value.text))),
+        _ => None,
+    };
+    redacted(text, is_secret, replacement).ok()
 }
 
 /// A string in which the queries of URLs are replaced. PHP writes the slashes with backslashes.

@@ -8,6 +8,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Error, Number};
 
+use super::token::{Kind, Token, tokens};
+
 /// The deepest nesting that `serde_json` reads.
 const MAX_DEPTH: usize = 127;
 
@@ -33,47 +35,23 @@ pub(crate) fn from_slice<T: DeserializeOwned>(json: &[u8]) -> Result<T, Error> {
 fn mended(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let mut depth = 0_usize;
-    let mut rest = json;
-    while let Some(first) = rest.chars().next() {
-        let (token, after) = rest.split_at(match first {
-            '"' => string_len(rest),
-            '-' | '0'..='9' => rest.find(|c| !is_in_number(c)).unwrap_or(rest.len()),
-            _ => first.len_utf8(),
-        });
-        rest = after;
-        if matches!(first, '{' | '[') {
+    for Token { kind, text } in tokens(json) {
+        let opens = matches!(kind, Kind::ObjectStart | Kind::ArrayStart);
+        if opens {
             depth += 1;
         }
-        match first {
-            '{' | '[' if depth == MAX_DEPTH + 1 => out.push_str("null"),
+        match kind {
+            _ if opens && depth == MAX_DEPTH + 1 => out.push_str("null"),
             _ if depth > MAX_DEPTH => {}
-            '"' => push_string(token, &mut out),
-            '-' | '0'..='9' if serde_json::from_str::<Number>(token).is_err() => {
-                out.extend(["\"", token, "\""]);
-            }
-            _ => out.push_str(token),
+            Kind::String => push_string(text, &mut out),
+            Kind::Number if serde_json::from_str::<Number>(text).is_err() => out.extend(["\"", text, "\""]),
+            _ => out.push_str(text),
         }
-        if matches!(first, '}' | ']') {
+        if matches!(kind, Kind::ObjectEnd | Kind::ArrayEnd) {
             depth = depth.saturating_sub(1);
         }
     }
     out
-}
-
-pub(crate) fn is_in_number(c: char) -> bool {
-    matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')
-}
-
-/// The length of the string that a text begins with, quotes included.
-pub(crate) fn string_len(text: &str) -> usize {
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate().skip(1) {
-        if byte == b'"' && !escaped {
-            return at + 1;
-        }
-        escaped = byte == b'\\' && !escaped;
-    }
-    text.len()
 }
 
 fn push_string(token: &str, out: &mut String) {

@@ -1,0 +1,189 @@
+//! JSON text whose secrets are replaced.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::minify::minified;
+use super::token::{Kind, Token, depth, tokens};
+
+/// What stands in the place of a guest link.
+pub const REDACTED: &str = "[redacted]";
+
+/// Members whose text lets whoever has it in without a login (API reference, section g.3), as [`redacted`] names them.
+const GUEST_LINK_MEMBERS: [&str; 3] = ["guestlinks", "guestlink", "linkforguest"];
+
+/// The deepest nesting that is looked into.
+const MAX_DEPTH: usize = 128;
+
+/// Writes JSON text again, minified, with every text inside a guest link member replaced by [`REDACTED`].
+///
+/// Names are compared without case, hyphens and underscores. Text is not searched: a link that somebody wrote into a
+/// comment stays.
+///
+/// # Errors
+/// If the text is not JSON, or nested more than 128 levels deep, which few readers of JSON would take.
+pub fn without_guest_links(json: &str) -> Result<String, serde_json::Error> {
+    let json = minified(json);
+    if depth(&json) > MAX_DEPTH {
+        return Err(serde::de::Error::custom("nested too deeply"));
+    }
+    redacted(
+        &json,
+        |name| GUEST_LINK_MEMBERS.contains(&name),
+        |value, is_secret| {
+            let is_link = is_secret && value.kind == Kind::String;
+            is_link.then(|| Cow::Owned(format!("\"{REDACTED}\"")))
+        },
+    )
+}
+
+/// Writes JSON text again, with some values replaced and everything else as it was, white space included.
+///
+/// `is_secret` is asked for each member, by its [plain name](plain_name). All that is in such a member is secret, however deep. `replacement` gets each string, number and word
+/// that is a value, with whether it is secret, and returns the JSON to write in its place, if any.
+///
+/// ```
+/// use tallyfy_model::json_text::{Kind, redacted};
+///
+/// let shown = redacted(
+///     r#"{ "Access-Token": ["s3cret"], "n": 1.50 }"#,
+///     |name| name == "accesstoken",
+///     |value, is_secret| (is_secret && value.kind == Kind::String).then(|| "\"…\"".into()),
+/// )?;
+/// assert_eq!(shown, r#"{ "Access-Token": ["…"], "n": 1.50 }"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+///
+/// # Errors
+/// If the text is not JSON.
+pub fn redacted<'a>(
+    json: &'a str,
+    is_secret: impl Fn(&str) -> bool,
+    replacement: impl Fn(Token<'a>, bool) -> Option<Cow<'a, str>>,
+) -> Result<String, serde_json::Error> {
+    // Checks the syntax, without recursion; the rest relies on it.
+    serde_json::from_str::<&RawValue>(json)?;
+    let mut out = String::with_capacity(json.len());
+    let mut levels = Levels::default();
+    for token in tokens(json) {
+        let is_value = levels.read(token, &is_secret);
+        let written = is_value.then(|| replacement(token, levels.are_secret())).flatten();
+        out.push_str(written.as_deref().unwrap_or(token.text));
+    }
+    Ok(out)
+}
+
+/// The objects and arrays around what is being read.
+#[derive(Default)]
+struct Levels(Vec<Level>);
+
+struct Level {
+    is_object: bool,
+    /// Whether the next string is the name of a member.
+    name_is_next: bool,
+    /// Whether all that is in it is secret.
+    is_secret: bool,
+    /// Whether the member that is being read is.
+    member_is_secret: bool,
+}
+
+impl Levels {
+    fn are_secret(&self) -> bool {
+        self.0
+            .last()
+            .is_some_and(|level| level.is_secret || level.member_is_secret)
+    }
+
+    /// Takes the next token in, and says whether it is a value.
+    fn read(&mut self, token: Token<'_>, is_secret: impl Fn(&str) -> bool) -> bool {
+        match token.kind {
+            Kind::ObjectStart | Kind::ArrayStart => {
+                let is_object = token.kind == Kind::ObjectStart;
+                self.0.push(Level {
+                    is_object,
+                    name_is_next: is_object,
+                    is_secret: self.are_secret(),
+                    member_is_secret: false,
+                });
+                false
+            }
+            Kind::ObjectEnd | Kind::ArrayEnd => {
+                self.0.pop();
+                false
+            }
+            Kind::Comma => {
+                if let Some(level) = self.0.last_mut().filter(|level| level.is_object) {
+                    level.name_is_next = true;
+                    level.member_is_secret = false;
+                }
+                false
+            }
+            Kind::String => match self.0.last_mut().filter(|level| level.name_is_next) {
+                Some(level) => {
+                    level.name_is_next = false;
+                    let name = token.to_text().unwrap_or(Cow::Borrowed(token.text));
+                    level.member_is_secret = is_secret(&plain_name(&name));
+                    false
+                }
+                None => true,
+            },
+            Kind::Number | Kind::Word => true,
+            Kind::Colon | Kind::Space | Kind::Foreign => false,
+        }
+    }
+}
+
+/// A name without case, hyphens, underscores and what else is neither letter nor digit.
+///
+/// ```
+/// assert_eq!(tallyfy_model::json_text::plain_name("guest-Links"), "guestlinks");
+/// ```
+pub fn plain_name(name: &str) -> String {
+    name.chars()
+        .filter(|character| character.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guest_links_go_and_everything_else_stays_as_it_came() {
+        let body = r#"{"n": 1.50, "big": 12345678901234567890123, "ä\u00e4": [],
+            "guest-links": {"a@b.example": {"link_for_guest": "https://go.tallyfy.com/guest/s3cret", "n": 7}},
+            "deep": [{"link_for_guest": "https://x/s3cret"}]}"#;
+        assert_eq!(
+            without_guest_links(body).unwrap(),
+            concat!(
+                r#"{"n":1.50,"big":12345678901234567890123,"ä\u00e4":[],"#,
+                r#""guest-links":{"a@b.example":{"link_for_guest":"[redacted]","n":7}},"#,
+                r#""deep":[{"link_for_guest":"[redacted]"}]}"#
+            )
+        );
+    }
+
+    #[test]
+    fn an_escaped_key_hides_nothing() {
+        let redacted = without_guest_links(r#"{"\u0067uest-links":"s3cret"}"#).unwrap();
+        assert!(!redacted.contains("s3cret"), "{redacted}");
+    }
+
+    #[test]
+    fn a_key_that_is_no_text_is_passed_on() {
+        let body = r#"{"\ud800":{"guest-links":"s3cret"}}"#;
+        assert_eq!(
+            without_guest_links(body).unwrap(),
+            r#"{"\ud800":{"guest-links":"[redacted]"}}"#
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_looked_through_is_not_let_through() {
+        let deep = format!("{}\"s3cret\"{}", "[".repeat(500), "]".repeat(500));
+        assert!(without_guest_links(&deep).is_err());
+        assert!(without_guest_links("{\"guest-links\":").is_err());
+    }
+}
