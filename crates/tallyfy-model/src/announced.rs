@@ -18,6 +18,9 @@ pub struct Announced {
     /// The run's `completed_at`, from a process payload that has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_completed_at: Option<ApiTime>,
+    /// The run's status says that it is complete, and there is no time of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub run_is_complete: bool,
     /// The run's `archived_at`, from a process payload that has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_archived_at: Option<ApiTime>,
@@ -27,4 +30,7 @@ pub struct Announced {
     /// That task's `completed_at`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_completed_at: Option<ApiTime>,
+    /// That task's status says that it is complete, and there is no time of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub task_is_complete: bool,
 }

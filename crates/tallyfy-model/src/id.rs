@@ -2,7 +2,9 @@
 //!
 //! Run, task, checklist, capture, tag and group ids are 32 lower-case hex digits, user ids are integers that some
 //! endpoints write as strings, organization ids are strings. No maximum length is documented. An id is therefore kept
-//! as the text that came, a number as its digits, so that `1002` and `"1002"` are one id.
+//! as the text that came, a number as its digits, so that `1002` and `"1002"` are one id. The API takes hexadecimal ids in
+//! either case, so those are kept in lower case, and a run is one run whichever way somebody spelled it. Only the id of an
+//! organization, of whose form nothing is documented, stays as it came.
 
 use std::fmt;
 
@@ -16,6 +18,9 @@ use crate::record::Inspect;
 /// The longest id that is taken from an unauthenticated or unsigned body.
 const MAX_PLAUSIBLE_LEN: usize = 128;
 
+/// How many digits a hexadecimal id has.
+const HEXADECIMAL_LEN: usize = 32;
+
 /// Whether a text from an unsigned body may be used as an id: short, and made of letters, digits, `-` and `_` only.
 ///
 /// What the API itself returns is not held to this; it is shown, stored and escaped, whatever it is.
@@ -25,6 +30,19 @@ pub(crate) fn is_plausible(id: &str) -> bool {
         && id
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// An id as it came.
+fn as_it_came(id: String) -> String {
+    id
+}
+
+/// An id of 32 hexadecimal digits in lower case, and any other as it came.
+fn in_lower_case(mut id: String) -> String {
+    if id.len() == HEXADECIMAL_LEN && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        id.make_ascii_lowercase();
+    }
+    id
 }
 
 struct IdText;
@@ -54,7 +72,7 @@ impl Visitor<'_> for IdText {
 }
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+    ($written:path: $($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
@@ -63,7 +81,7 @@ macro_rules! ids {
         impl $name {
             /// Takes any text as an id; whether it names something, only the API can say.
             pub fn new(id: impl Into<String>) -> Self {
-                Self(id.into())
+                Self($written(id.into()))
             }
 
             /// The id as text.
@@ -98,13 +116,13 @@ macro_rules! ids {
 
         impl From<String> for $name {
             fn from(id: String) -> Self {
-                Self(id)
+                Self::new(id)
             }
         }
 
         impl Shape for $name {
             fn from_text(text: &str) -> Field<Self> {
-                if text.is_empty() { Field::Empty } else { Field::Value(Self(text.to_owned())) }
+                if text.is_empty() { Field::Empty } else { Field::Value(Self::new(text)) }
             }
 
             fn from_number(number: Number) -> Field<Self> {
@@ -133,15 +151,20 @@ macro_rules! ids {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any(IdText).map(Self)
+                deserializer.deserialize_any(IdText).map(Self::new)
             }
         }
     )+};
 }
 
 ids! {
+    as_it_came:
     /// An organization: the tenant that owns runs, templates and members.
     OrgId,
+}
+
+ids! {
+    in_lower_case:
     /// A run, which the product's pages call a process.
     RunId,
     /// A task of a run, or a one-off task.
@@ -178,6 +201,19 @@ mod tests {
         let string: UserId = serde_json::from_str("\"1002\"").unwrap();
         assert_eq!(number, string);
         assert_eq!(serde_json::to_string(&number).unwrap(), "\"1002\"");
+    }
+
+    #[test]
+    fn a_hexadecimal_id_is_one_id_in_either_case() {
+        let upper = "0123456789ABCDEF0123456789ABCDEF";
+        let lower = upper.to_lowercase();
+        assert_eq!(RunId::new(upper).as_str(), lower);
+        assert_eq!(RunId::from(upper), RunId::from(upper.to_owned()));
+        assert_eq!(serde_json::from_value::<TaskId>(upper.into()).unwrap().as_str(), lower);
+        for as_it_came in ["R1", "0123456789ABCDEF", "G123456789ABCDEF0123456789ABCDEF"] {
+            assert_eq!(RunId::new(as_it_came).as_str(), as_it_came);
+        }
+        assert_eq!(OrgId::new(upper).as_str(), upper);
     }
 
     #[test]

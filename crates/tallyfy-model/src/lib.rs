@@ -73,4 +73,4 @@ pub use tag::{Tag, TagDetails, TagText};
 pub use task::{Task, TaskDetails, TaskIncludes};
 pub use thread::{Thread, ThreadDetails};
 pub use time::ApiTime;
-pub use webhook::{UnreadableWebhook, Webhook, WebhookKind};
+pub use webhook::{Fingerprint, UnreadableWebhook, Webhook, WebhookKind};

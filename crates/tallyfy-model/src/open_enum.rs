@@ -199,16 +199,19 @@ open_enum! {
     }
 }
 
-fn says_complete(word: &str) -> bool {
-    ["complete", "completed"]
-        .iter()
-        .any(|complete| complete.eq_ignore_ascii_case(word))
+fn says_complete(status: &str) -> bool {
+    status.eq_ignore_ascii_case("complete") || status.eq_ignore_ascii_case("completed")
 }
 
 impl RunStatus {
-    /// Whether the run is done, in either spelling.
+    /// Whether the run is done, in either spelling and any case.
     pub fn is_complete(&self) -> bool {
         says_complete(self.as_str())
+    }
+
+    /// Whether the run is archived, in any case.
+    pub fn is_archived(&self) -> bool {
+        self.as_str().eq_ignore_ascii_case("archived")
     }
 }
 
@@ -220,9 +223,14 @@ impl PrerunStatus {
 }
 
 impl TaskStatus {
-    /// Whether the task is done, in either spelling.
+    /// Whether the task is done, in either spelling and any case.
     pub fn is_complete(&self) -> bool {
         says_complete(self.as_str())
+    }
+
+    /// Whether a rule hides the task, in any case.
+    pub fn is_hidden(&self) -> bool {
+        self.as_str().eq_ignore_ascii_case("auto-skipped")
     }
 }
 
@@ -246,6 +254,8 @@ mod tests {
     fn both_spellings_are_complete() {
         assert!(RunStatus::Complete.is_complete() && RunStatus::Completed.is_complete());
         assert!(TaskStatus::Complete.is_complete() && TaskStatus::Completed.is_complete());
+        assert!(RunStatus::from("Completed").is_complete() && TaskStatus::from("COMPLETE").is_complete());
         assert!(!RunStatus::Archived.is_complete());
+        assert!(RunStatus::from("Archived").is_archived() && TaskStatus::from("Auto-Skipped").is_hidden());
     }
 }

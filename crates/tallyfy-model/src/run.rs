@@ -255,12 +255,12 @@ impl RunFields {
 
     /// Whether the run is done: by its status in either spelling, or because it has a time of completion.
     pub fn is_complete(&self) -> bool {
-        self.completed_at.get().is_some() || self.status.get().is_some_and(RunStatus::is_complete)
+        self.completed_at.as_time().is_some() || self.status.get().is_some_and(RunStatus::is_complete)
     }
 
     /// Whether it is archived: by the time of that, which is the reliable sign, or by its status.
     pub fn is_archived(&self) -> bool {
-        self.archived_at.get().is_some() || self.status.get() == Some(&RunStatus::Archived)
+        self.archived_at.as_time().is_some() || self.status.get().is_some_and(RunStatus::is_archived)
     }
 }
 

@@ -147,12 +147,12 @@ record! {
 impl Task {
     /// Whether it is done: by its status in either spelling, or because it has a time of completion.
     pub fn is_complete(&self) -> bool {
-        self.completed_at.get().is_some() || self.status.get().is_some_and(TaskStatus::is_complete)
+        self.completed_at.as_time().is_some() || self.status.get().is_some_and(TaskStatus::is_complete)
     }
 
     /// Whether it is still to be done: neither done, nor hidden by a rule, nor archived.
     pub fn is_open(&self) -> bool {
-        let is_hidden = self.status.get() == Some(&TaskStatus::AutoSkipped);
-        !self.is_complete() && !is_hidden && self.archived_at.get().is_none()
+        let is_hidden = self.status.get().is_some_and(TaskStatus::is_hidden);
+        !self.is_complete() && !is_hidden && self.archived_at.as_time().is_none()
     }
 }

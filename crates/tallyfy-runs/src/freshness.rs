@@ -42,22 +42,21 @@ impl fmt::Display for Behind {
 /// How a run is older than a webhook announced it, or `None` if it is not, as far as that can be told.
 ///
 /// Reads may be answered by a replica that lags behind (API reference, section e.3). Times that cannot be read are not
-/// compared, and two times are compared as exactly as the coarser of them is written: some are without milliseconds, and
-/// localized ones without seconds.
+/// compared, and two times are compared as exactly as the coarser of them is written ([`ApiTime::is_before`]).
 ///
 /// A run that was updated after the announced time has moved on: a task that is open there again was reopened. Equal
 /// times prove nothing, as the update may be another one of the same second.
 pub fn behind(run: &Run, announced: &Announced) -> Option<Behind> {
     let last_updated = run.last_updated.get();
     if let (Some(wanted), Some(fetched)) = (&announced.run_last_updated, last_updated)
-        && is_earlier(fetched, wanted)
+        && fetched.is_before(wanted)
     {
         return Some(Behind::LastUpdated {
             announced: wanted.clone(),
             fetched: fetched.clone(),
         });
     }
-    let has_moved_on_since = |time: &ApiTime| last_updated.is_some_and(|fetched| is_earlier(time, fetched));
+    let has_moved_on_since = |time: &ApiTime| last_updated.is_some_and(|fetched| time.is_before(fetched));
     if let Some(at) = &announced.run_completed_at
         && !run.is_complete()
         && !has_moved_on_since(at)
@@ -84,38 +83,11 @@ fn task_behind(run: &Run, announced: &Announced, has_moved_on_since: impl Fn(&Ap
     let Some(task) = run.tasks.iter().find(|task| task.id.get() == Some(id)) else {
         return Some(Behind::TaskMissing(id.clone()));
     };
-    let current = match task.completed_at.get() {
-        Some(completed) => !is_earlier(completed, at),
+    let current = match task.completed_at.as_time() {
+        Some(completed) => !completed.is_before(at),
         None => task.is_complete(),
     };
     (!current).then(|| Behind::TaskNotComplete(id.clone()))
-}
-
-/// Whether one time is before another for certain, given how exactly either is written.
-fn is_earlier(time: &ApiTime, than: &ApiTime) -> bool {
-    let (Some(time), Some(than)) = (exact(time), exact(than)) else {
-        return false;
-    };
-    let unit = time.1.max(than.1);
-    time.0.div_euclid(unit) < than.0.div_euclid(unit)
-}
-
-/// A time in nanoseconds, and the length of the unit that it is written to. A date alone names no moment.
-fn exact(time: &ApiTime) -> Option<(i128, i128)> {
-    const MILLISECOND: i128 = 1_000_000;
-    const SECOND: i128 = 1000 * MILLISECOND;
-    let text = time.as_str().trim();
-    if text.len() <= 10 {
-        return None;
-    }
-    let unit = if text.contains('/') {
-        60 * SECOND
-    } else if text.contains('.') {
-        MILLISECOND
-    } else {
-        SECOND
-    };
-    Some((time.timestamp()?.as_nanosecond(), unit))
 }
 
 #[cfg(test)]
@@ -153,6 +125,16 @@ mod tests {
     fn milliseconds_that_one_side_leaves_out_make_nothing_stale() {
         let announced = r#"{"run_last_updated":"2026-01-31T09:00:00.900Z"}"#;
         assert_eq!(told(r#""last_updated":"2026-01-31T09:00:00Z""#, announced), None);
+    }
+
+    #[test]
+    fn microseconds_of_a_webhook_are_no_later_than_the_second_of_the_api() {
+        let announced = r#"{"run_last_updated":"2026-01-31T09:00:05.123456Z","task":"t1",
+                            "task_completed_at":"2026-01-31T09:00:05.123456Z"}"#;
+        let current = r#""last_updated":"2026-01-31T09:00:05.000000Z",
+                         "tasks":[{"id":"t1","completed_at":"2026-01-31T09:00:05.000000Z"}]"#;
+        assert_eq!(told(current, announced), None);
+        assert!(told(r#""last_updated":"2026-01-31T09:00:04.000000Z""#, announced).is_some());
     }
 
     #[test]

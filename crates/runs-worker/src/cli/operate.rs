@@ -295,6 +295,8 @@ pub(super) fn notifications(command: &Notifications, settings: &Settings) -> Exi
 fn state(notification: &NotificationSummary) -> &'static str {
     match (notification.kind.as_str(), notification.covered) {
         ("unrecognized", _) => "unrecognized",
+        // About something else, such as a member: nothing is fetched for it.
+        _ if notification.run.is_none() && notification.task.is_none() => "kept",
         (_, true) => "covered",
         (_, false) => "pending",
     }

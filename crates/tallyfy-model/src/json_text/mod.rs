@@ -14,6 +14,7 @@
 //! assert_eq!(numbers, ["1.50", "12345678901234567890"]);
 //! ```
 
+mod fingerprint;
 mod indent;
 mod mend;
 mod minify;
@@ -25,4 +26,5 @@ pub use minify::minified;
 pub use redact::{REDACTED, plain_name, redacted, without_guest_links};
 pub use token::{Kind, Token, Tokens, depth, tokens};
 
+pub(crate) use fingerprint::fingerprint;
 pub(crate) use mend::{from_slice, from_str};

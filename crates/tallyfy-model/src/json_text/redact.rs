@@ -31,11 +31,26 @@ pub fn without_guest_links(json: &str) -> Result<String, serde_json::Error> {
     redacted(
         &json,
         |name| GUEST_LINK_MEMBERS.contains(&name),
-        |value, is_secret| {
-            let is_link = is_secret && value.kind == Kind::String;
-            is_link.then(|| Cow::Owned(format!("\"{REDACTED}\"")))
+        |value, is_secret| match value.kind {
+            Kind::String if is_secret => Some(Cow::Owned(format!("\"{REDACTED}\""))),
+            Kind::String => without_links_within(value).map(Cow::Owned),
+            _ => None,
         },
     )
+}
+
+/// A string that is itself JSON with guest links, as relays pass a body on, written again without them.
+fn without_links_within(string: Token<'_>) -> Option<String> {
+    // Few strings are JSON, and most of those that hold a link name it so.
+    let inside = string.text.get(1..)?.trim_start_matches(' ');
+    if !inside.starts_with(['{', '[', '\\']) {
+        return None;
+    }
+    let text = string.to_text()?;
+    let redacted = without_guest_links(&text)
+        .ok()
+        .filter(|shown| shown.contains(REDACTED))?;
+    Some(serde_json::Value::String(redacted).to_string())
 }
 
 /// Writes JSON text again, with some values replaced and everything else as it was, white space included.
@@ -169,6 +184,15 @@ mod tests {
     fn an_escaped_key_hides_nothing() {
         let redacted = without_guest_links(r#"{"\u0067uest-links":"s3cret"}"#).unwrap();
         assert!(!redacted.contains("s3cret"), "{redacted}");
+    }
+
+    #[test]
+    fn json_in_a_string_is_looked_through_too() {
+        let body = r#"{"body":"{\"guest-links\": {\"a@b.example\":\"s3cret\"},\"n\":1.50}","other":"{\"n\": 1}"}"#;
+        assert_eq!(
+            without_guest_links(body).unwrap(),
+            r#"{"body":"{\"guest-links\":{\"a@b.example\":\"[redacted]\"},\"n\":1.50}","other":"{\"n\": 1}"}"#
+        );
     }
 
     #[test]

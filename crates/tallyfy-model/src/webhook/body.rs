@@ -1,8 +1,11 @@
 //! The members of webhook bodies that are looked at, whichever shape they belong to.
 
-use crate::lenient::{Field, Item, Json};
-use crate::record::record;
-use crate::{ApiTime, OrgId, RunId, TaskId, ThreadId};
+use serde::de::IgnoredAny;
+use serde::{Deserialize as _, Deserializer};
+
+use crate::lenient::{Field, Item, Json, Shape};
+use crate::record::{Inspect, record};
+use crate::{ApiTime, OrgId, RunId, RunStatus, TaskId, TaskStatus, ThreadId};
 
 /// The longest text that is taken as a time or as the name of an event.
 const MAX_WORD_LEN: usize = 64;
@@ -47,21 +50,31 @@ record! {
         /// The organization, in another spelling.
         org_id: OrgId,
         /// Process payloads: the template; one of the signs that it is one.
-        checklist_id: Json,
+        checklist_id: Sign,
         /// Process payloads: likewise.
-        checklist_title: Json,
+        checklist_title: Sign,
         /// Process payloads: likewise.
-        name: Json,
+        name: Sign,
         /// Process payloads: likewise.
-        progress: Json,
+        progress: Sign,
         /// Process payloads: likewise.
-        prerun: Json,
+        prerun: Sign,
         /// Process payloads: likewise.
-        process_tasks = "process-tasks": Json,
+        process_tasks = "process-tasks": Sign,
         /// Process payloads: likewise.
-        launcher: Json,
-        /// Process payloads: likewise.
-        status: Json,
+        launcher: Sign,
+        /// Process payloads: likewise. Tasks alone have one too.
+        status: RunStatus,
+        /// Tasks alone: the step; one of the signs that it is one.
+        step_id: Sign,
+        /// Tasks alone: likewise.
+        task_type: Sign,
+        /// Tasks alone: likewise.
+        taskdata: Sign,
+        /// Tasks alone: likewise.
+        deadline: Sign,
+        /// Tasks alone: likewise.
+        everyone_must_complete: Sign,
         /// When anything last changed.
         last_updated: ApiTime,
         /// When it was created.
@@ -79,6 +92,18 @@ record! {
     }
 }
 
+/// A member of which only counts that it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sign;
+
+impl Shape for Sign {
+    fn from_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Field<Self>, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Field::Value(Self))
+    }
+}
+
+impl Inspect for Sign {}
+
 record! {
     /// The run in a task payload or an organization event.
     pub(super) struct RunPart or bare id {
@@ -86,6 +111,8 @@ record! {
         id: RunId,
         /// Its organization.
         organization_id: OrgId,
+        /// How it stands.
+        status: RunStatus,
         /// When anything of it last changed.
         last_updated: ApiTime,
         /// When it was completed.
@@ -106,6 +133,8 @@ record! {
         run_id: RunId,
         /// Its run.
         run: Item<RunPart>,
+        /// How it stands.
+        status: TaskStatus,
         /// When it was completed.
         completed_at: ApiTime,
     }
@@ -126,17 +155,29 @@ impl Body {
 
     /// An id alone does not make a run of an object.
     pub(super) fn looks_like_a_run(&self) -> bool {
-        self.id.get().is_some()
-            && [
-                &self.checklist_id,
-                &self.checklist_title,
-                &self.name,
-                &self.progress,
-                &self.prerun,
-                &self.process_tasks,
-                &self.launcher,
-                &self.status,
-            ]
+        let has_sign = [&self.checklist_id, &self.checklist_title, &self.name]
+            .into_iter()
+            .any(|sign| *sign != Field::Absent);
+        let may_be_one = has_sign || self.status != Field::Absent || self.has_what_only_runs_have();
+        self.id.get().is_some() && may_be_one && !self.looks_like_a_task()
+    }
+
+    /// A task that stands alone has a template and a status too, as a run has.
+    pub(super) fn looks_like_a_task(&self) -> bool {
+        let has_sign = [
+            &self.step_id,
+            &self.task_type,
+            &self.taskdata,
+            &self.deadline,
+            &self.everyone_must_complete,
+        ]
+        .into_iter()
+        .any(|sign| *sign != Field::Absent);
+        self.id.get().is_some() && has_sign && !self.has_what_only_runs_have()
+    }
+
+    fn has_what_only_runs_have(&self) -> bool {
+        [&self.progress, &self.prerun, &self.process_tasks, &self.launcher]
             .into_iter()
             .any(|sign| *sign != Field::Absent)
     }
@@ -157,19 +198,25 @@ impl Body {
             .next()
     }
 
+    /// The object itself as a task. An id that is named as that of a task goes before an `id` that may be the event's.
     pub(super) fn as_task(&self) -> TaskPart {
+        let id = self.task_id.get().cloned();
         TaskPart {
-            id: self.id.clone().map(|id| TaskId::from(id.as_str())),
+            id: id.map_or_else(|| self.id.clone().map(|id| TaskId::from(id.as_str())), Field::Value),
             run_id: self.run_id.clone(),
+            status: self.status.clone().map(|status| TaskStatus::from(status.as_str())),
             completed_at: self.completed_at.clone(),
             ..TaskPart::default()
         }
     }
 
+    /// The object itself as a run. An id that is named as that of a run goes before an `id` that may be the event's.
     pub(super) fn as_run(&self) -> RunPart {
+        let id = self.bare_run_id().cloned();
         RunPart {
-            id: self.id.clone(),
+            id: id.map_or_else(|| self.id.clone(), Field::Value),
             organization_id: self.organization_id.clone(),
+            status: self.status.clone(),
             last_updated: self.last_updated.clone(),
             completed_at: self.completed_at.clone(),
             archived_at: self.archived_at.clone(),

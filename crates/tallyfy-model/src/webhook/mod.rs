@@ -1,13 +1,17 @@
 //! Webhook bodies: three shapes, none of which says what it is (API reference, sections g.2 to g.4).
 
 mod body;
+mod fingerprint;
 mod read;
+mod wrapping;
 
 use std::fmt;
 
 use crate::json_text;
 use crate::lenient::Field;
 use crate::{Announced, ApiTime, OrgId, RunId, TaskId};
+
+pub use fingerprint::Fingerprint;
 
 use body::Body;
 use read::Layer;
@@ -24,10 +28,11 @@ pub struct Webhook {
     pub org: Option<OrgId>,
     /// The run, if the body names it.
     pub run: Option<RunId>,
-    /// The task, if the body is about one.
+    /// The task, if the body is about one. An event about something else, such as `member.invited`, names neither a run
+    /// nor a task, and there is nothing to fetch for it.
     pub task: Option<TaskId>,
     /// What happened. Organization events say it; of the other shapes it is inferred: a task payload is
-    /// `task.completed`, a process payload `process.completed` if it has a time of completion, else
+    /// `task.completed`, a process payload `process.completed` if it is complete by its time or its status, else
     /// `process.launched` unless it is archived (API reference, section g.6).
     pub event: Option<String>,
     /// When it happened, as far as the body says. That a task has a time of completion says nothing of when somebody
@@ -36,8 +41,12 @@ pub struct Webhook {
     /// What a fetched run must not be older than.
     pub announced: Announced,
     /// Equal for two bodies about the same thing; made of ids and times. `None` where there is no time to tell two
-    /// occurrences apart. Localized dates have no seconds: what happens twice within a minute has one key then.
+    /// occurrences apart. Localized dates have no seconds: what happens twice within a minute has one key then. Even in
+    /// one second two things can happen: a body whose key is known is a duplicate only if what it
+    /// [`says`](Self::says) is known too.
     pub dedupe_key: Option<String>,
+    /// What the body says, as a number.
+    pub says: Fingerprint,
 }
 
 /// The shapes of webhook bodies.
@@ -46,7 +55,8 @@ pub struct Webhook {
 pub enum WebhookKind {
     /// A run, with keys of its own beside: a template's webhook, at launch and at completion.
     Process,
-    /// A task with its run around it: a template's, a step's or a task's webhook, when the task is completed.
+    /// A task with its run around it: a template's, a step's or a task's webhook, when the task is completed. Also a task
+    /// alone, which is not documented.
     Task,
     /// `{"event": …}`: the webhook of a whole organization.
     Organization,
@@ -110,12 +120,28 @@ impl Webhook {
     /// # Ok::<(), tallyfy_model::UnreadableWebhook>(())
     /// ```
     ///
+    /// A body that came by a detour is read too: as UTF-16, in a list of one, as JSON in a string, in a form, or in the
+    /// member `body` or `payload` of what a relay sends. One such wrapping is opened.
+    ///
     /// # Errors
     /// [`UnreadableWebhook`] if it is none of the three shapes. Keep such a body: it will not be sent again.
     pub fn parse(body: &[u8]) -> Result<Self, UnreadableWebhook> {
-        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let body: Field<Body> = json_text::from_slice(body).map_err(UnreadableWebhook::Json)?;
+        let text = wrapping::text(body);
+        Self::read(&text).or_else(|reason| {
+            let opened = wrapping::opened(&text).map(|inside| Self::read(&inside));
+            match (opened, reason) {
+                (Some(Ok(webhook)), _) => Ok(webhook),
+                // What is in the wrapping says more than the wrapping.
+                (Some(Err(inside @ UnreadableWebhook::NamesNothing)), _) => Err(inside),
+                (_, reason) => Err(reason),
+            }
+        })
+    }
+
+    fn read(json: &str) -> Result<Self, UnreadableWebhook> {
+        let body: Field<Body> = json_text::from_str(json).map_err(UnreadableWebhook::Json)?;
         let body = body.into_value().ok_or(UnreadableWebhook::NotAnObject)?;
-        Layer::open(body).read().ok_or(UnreadableWebhook::NamesNothing)
+        let says = Fingerprint::of(json);
+        Layer::open(body).read(says).ok_or(UnreadableWebhook::NamesNothing)
     }
 }

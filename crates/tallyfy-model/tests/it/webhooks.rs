@@ -286,6 +286,208 @@ fn what_is_no_webhook() {
     insta::assert_snapshot!(shown);
 }
 
+#[test]
+fn what_is_named_goes_before_the_id_of_an_envelope() {
+    let shown = all_shown(&[
+        ("a task alone", r#"{"id":"t1","run_id":"r1","step_id":"s1"}"#),
+        (
+            "a task alone as the API shows it",
+            r#"{"id":"t1","run_id":"r1","checklist_id":"c1","title":"x","status":"completed","taskdata":[],
+                "completed_at":"2025-10-15T09:00:00Z"}"#,
+        ),
+        (
+            "a task alone, done without a time",
+            r#"{"data":{"id":"t1","run_id":"r1","step_id":null,"status":"Complete","completed_at":null}}"#,
+        ),
+        (
+            "a run's id beside another",
+            r#"{"id":"e1","run_id":"r1","status":"completed","completed_at":null}"#,
+        ),
+        (
+            "a process beside another id",
+            r#"{"id":"e1","name":"x","process":{"id":"r1"}}"#,
+        ),
+        (
+            "a task's id beside another",
+            r#"{"id":"e1","task_id":"t1","status":"active"}"#,
+        ),
+        (
+            "a task beside another id",
+            r#"{"id":"e1","name":"x","task":{"id":"t1","run_id":"r1"}}"#,
+        ),
+        ("a run's id alone", r#"{"run_id":"r1"}"#),
+        (
+            "in the data of an event",
+            r#"{"event":"task.completed","id":"e1","data":{"id":"d1","task_id":"t1","run_id":"r1"}}"#,
+        ),
+        (
+            "in the data of an event of a process",
+            r#"{"event":"process.completed","id":"e1","data":{"id":"d1","process_id":"r1","name":"x"}}"#,
+        ),
+        (
+            "beside the data of an event of a process",
+            r#"{"event":"process.completed","data":{"id":"d1"},"process":{"id":"r1"}}"#,
+        ),
+        (
+            "an event that does not say of what",
+            r#"{"event":"completed","data":{"id":"t1","run_id":"r1","step_id":"s1"}}"#,
+        ),
+    ]);
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn an_event_about_neither_a_run_nor_a_task_asks_for_none() {
+    for body in [
+        r#"{"event":"member.invited"}"#,
+        r#"{"event":"member.invited","data":{"id":"m1","name":"Ada","status":"active"}}"#,
+        r#"{"event":"template.updated","id":"c1","name":"x","checklist_id":"c1","prerun":[]}"#,
+        r#"{"event":"template.updated","data":{"id":"c1","title":"x","progress":0}}"#,
+    ] {
+        let webhook = Webhook::parse(body.as_bytes()).unwrap();
+        assert_eq!((webhook.run, webhook.task), (None, None), "{body}");
+        assert_eq!(webhook.kind.as_str(), "organization");
+        assert!(webhook.event.is_some_and(|event| event.contains('.')), "{body}");
+    }
+    // One of these families that names nothing should have named something, and is for a person to look at.
+    for body in [
+        r#"{"event":"task.assigned"}"#,
+        r#"{"event":"process.completed","name":"x"}"#,
+    ] {
+        assert!(Webhook::parse(body.as_bytes()).is_err(), "{body}");
+    }
+    let named = Webhook::parse(br#"{"event":"comment.added","data":{"id":"c1","task_id":"t1"}}"#).unwrap();
+    assert_eq!(named.task.unwrap().as_str(), "t1");
+}
+
+#[test]
+fn a_completion_needs_no_time_and_a_time_that_is_none_completes_nothing() {
+    let event = |status: &str, completed_at: &str| {
+        let body = format!(
+            r#"{{"id":"r1","name":"x","status":"{status}","completed_at":{completed_at},"archived_at":"never",
+                "last_updated":"2025-10-15T09:00:00Z"}}"#
+        );
+        Webhook::parse(body.as_bytes()).unwrap()
+    };
+    let completed = event("Completed", "null");
+    assert_eq!(completed.event.as_deref(), Some("process.completed"));
+    assert!(completed.announced.run_is_complete && completed.announced.run_completed_at.is_none());
+    for none in [
+        "\"0000-00-00 00:00:00\"",
+        "\"-0001-11-30T00:00:00.000000Z\"",
+        "\"never\"",
+        "false",
+    ] {
+        let launched = event("active", none);
+        assert_eq!(launched.event.as_deref(), Some("process.launched"), "{none}");
+        assert_eq!(launched.announced.run_completed_at, None, "{none}");
+        assert_eq!(launched.announced.run_archived_at, None, "{none}");
+        assert!(!launched.announced.run_is_complete, "{none}");
+    }
+    let task = |completed_at: &str| {
+        let body = format!(
+            r#"{{"this_task":{{"id":"t1","status":"completed","completed_at":"{completed_at}"}},"process":{{"id":"r1"}}}}"#
+        );
+        Webhook::parse(body.as_bytes()).unwrap().announced
+    };
+    assert!(task("0000-00-00 00:00:00").task_is_complete);
+    assert_eq!(task("0000-00-00 00:00:00").task_completed_at, None);
+    assert!(task("2025-10-15T09:00:00Z").task_completed_at.is_some());
+}
+
+const PLAIN: &str = r#"{"id":"r1","name":"ä","status":"active","last_updated":"2025-10-15T09:00:00Z"}"#;
+
+#[test]
+fn a_body_in_a_wrapping_says_what_it_says_without() {
+    let plain = Webhook::parse(PLAIN.as_bytes()).unwrap();
+    let as_string = serde_json::to_string(PLAIN).unwrap();
+    let encoded: String = PLAIN.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let utf16 = |order: fn(u16) -> [u8; 2]| PLAIN.encode_utf16().flat_map(order).collect::<Vec<u8>>();
+    for (what, wrapped) in [
+        ("a list of one", format!("[{PLAIN}]").into_bytes()),
+        ("a string", as_string.clone().into_bytes()),
+        ("a form", format!("payload={encoded}").into_bytes()),
+        ("a form with more", format!("a=b&payload={encoded}&c").into_bytes()),
+        (
+            "a relay",
+            format!(r#"{{"body":{PLAIN},"headers":{{"host":"x"}}}}"#).into_bytes(),
+        ),
+        (
+            "a relay with a string",
+            format!(r#"{{"body":{as_string}}}"#).into_bytes(),
+        ),
+        ("UTF-16", utf16(u16::to_le_bytes)),
+        ("UTF-16, big end first", utf16(u16::to_be_bytes)),
+        (
+            "UTF-16 with a mark",
+            [b"\xff\xfe".to_vec(), utf16(u16::to_le_bytes)].concat(),
+        ),
+    ] {
+        assert_eq!(Webhook::parse(&wrapped).ok().as_ref(), Some(&plain), "{what}");
+    }
+    // Only one wrapping is opened.
+    for twice in [
+        format!("[[{PLAIN}]]"),
+        format!("[{as_string}]"),
+        format!("[{PLAIN},{PLAIN}]"),
+    ] {
+        assert!(Webhook::parse(twice.as_bytes()).is_err(), "{twice}");
+    }
+}
+
+#[test]
+fn an_id_in_capitals_is_the_same_id() {
+    let id = "0123456789abcdef0123456789abcdef";
+    let of = |id: &str| {
+        let body = format!(
+            r#"{{"event":"task.assigned","task_id":"{id}","run_id":"{id}","timestamp":"2025-10-15 09:00:00"}}"#
+        );
+        let webhook = Webhook::parse(body.as_bytes()).unwrap();
+        (webhook.run, webhook.task, webhook.dedupe_key)
+    };
+    assert_eq!(of(&id.to_uppercase()), of(id));
+}
+
+#[test]
+fn what_says_something_new_is_told_from_a_duplicate() {
+    let says = |body: &str| {
+        let webhook = Webhook::parse(body.as_bytes()).unwrap();
+        (webhook.dedupe_key.unwrap(), webhook.says)
+    };
+    let assigned = |to: &str| {
+        says(&format!(
+            r#"{{"event":"task.assigned","task":{{"id":"t1","owners":{{"users":[{to}]}}}},"timestamp":"2025-10-15T09:00:00Z"}}"#
+        ))
+    };
+    let (key, to_one) = assigned("7");
+    let (same_key, to_other) = assigned("8");
+    assert_eq!(key, same_key);
+    assert_ne!(to_one, to_other);
+    assert_eq!(assigned(" 7 "), (key, to_one));
+
+    let completed = |rest: &str| {
+        says(&format!(
+            r#"{{"this_task":{{"id":"t1","completed_at":"2025-10-15T09:00:00Z"}},"process":{{"id":"r1"}}{rest}}}"#
+        ))
+        .1
+    };
+    let plain = completed("");
+    for same in [
+        r#","next_task":{"id":"t2"}"#,
+        r#","guest-links":{"a@b.example":{"link_for_guest":"https://x/1"}}"#,
+        r#","summary":null"#,
+    ] {
+        assert_eq!(completed(same), plain, "{same}");
+    }
+    for new in [
+        r#","form-fields":{"a":"b"}"#,
+        r#","last_updated":"2025-10-15T09:00:01Z""#,
+        r#","launcher":{"id":"7"}"#,
+    ] {
+        assert_ne!(completed(new), plain, "{new}");
+    }
+}
+
 fn key(body: &str) -> Option<String> {
     Webhook::parse(body.as_bytes()).unwrap().dedupe_key
 }
