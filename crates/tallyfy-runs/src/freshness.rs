@@ -1,8 +1,10 @@
-//! Whether a fetched run is as new as what was announced.
+//! Whether a fetched run is as new as what was announced, and as what was known before.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use tallyfy_model::{Announced, ApiTime, Field, Run, TaskId};
+use serde::{Deserialize, Serialize};
+use tallyfy_model::{Announced, ApiTime, Field, Run, Task, TaskId};
 
 /// How a fetched run is older than its announcement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,55 +41,293 @@ impl fmt::Display for Behind {
     }
 }
 
-/// How a run is older than a webhook announced it, or `None` if it is not, as far as that can be told.
+/// How a run is older than a webhook announced it, or `None` if it is not, as far as that can be told. The debt of a single
+/// announcement; see [`Owed`].
+pub fn behind(run: &Run, announced: &Announced) -> Option<Behind> {
+    Owed::by(announced).unpaid(run)
+}
+
+/// The newest state of a run that was announced, and that no fetched state has shown yet.
 ///
-/// Reads may be answered by a replica that lags behind (API reference, section e.3). Times that cannot be read are not
-/// compared, and two times are compared as exactly as the coarser of them is written ([`ApiTime::is_before`]).
+/// Reads may be answered by a replica that lags behind (API reference, section e.3), so what a webhook announces is owed.
+/// Each announcement [raises](Self::raise) the debt, in any order, and only a fetched state that shows what is owed
+/// [pays](Self::pay) it. Times that cannot be read are not compared, and two times are compared as exactly as the coarser
+/// of them is written ([`ApiTime::is_before`]).
 ///
 /// A run that was updated after the announced time has moved on: a task that is open there again was reopened. Equal
 /// times prove nothing, as the update may be another one of the same second.
-pub fn behind(run: &Run, announced: &Announced) -> Option<Behind> {
-    let last_updated = run.last_updated.get();
-    if let (Some(wanted), Some(fetched)) = (&announced.run_last_updated, last_updated)
-        && fetched.is_before(wanted)
-    {
-        return Some(Behind::LastUpdated {
-            announced: wanted.clone(),
-            fetched: fetched.clone(),
-        });
-    }
-    let has_moved_on_since = |time: &ApiTime| last_updated.is_some_and(|fetched| time.is_before(fetched));
-    if let Some(at) = &announced.run_completed_at
-        && !run.is_complete()
-        && !has_moved_on_since(at)
-    {
-        return Some(Behind::NotComplete);
-    }
-    if let Some(at) = &announced.run_archived_at
-        && !run.is_archived()
-        && !has_moved_on_since(at)
-    {
-        return Some(Behind::NotArchived);
-    }
-    task_behind(run, announced, has_moved_on_since)
+///
+/// ```
+/// use tallyfy_model::{Run, Webhook};
+/// use tallyfy_runs::Owed;
+///
+/// let task = br#"{"this_task":{"id":"t1","completed_at":"2026-01-31T09:00:00Z"},"process":{"id":"r1"}}"#;
+/// let mut owed = Owed::default();
+/// owed.raise(&Webhook::parse(task)?.announced);
+///
+/// let run = |status: &str| format!(r#"{{"id":"r1","tasks":[{{"id":"t1","status":"{status}"}}]}}"#);
+/// owed.pay(&Run::from_json(&run("active"))?);
+/// assert!(!owed.is_paid());
+/// owed.pay(&Run::from_json(&run("completed"))?);
+/// assert!(owed.is_paid());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Owed {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_updated: Option<ApiTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    completion: Option<Since>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archiving: Option<Since>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tasks: BTreeMap<TaskId, Since>,
 }
 
-fn task_behind(run: &Run, announced: &Announced, has_moved_on_since: impl Fn(&ApiTime) -> bool) -> Option<Behind> {
-    let id = announced.task.as_ref()?;
-    // A task that was not completed may be hidden from the list.
-    let at = announced.task_completed_at.as_ref()?;
-    // Only a list that was asked for and understood says that a task is not there.
-    if matches!(run.tasks, Field::Absent | Field::Unexpected(_)) || has_moved_on_since(at) {
-        return None;
+/// What is known of when something happened that is owed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Since {
+    /// When it happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<ApiTime>,
+    /// A run that was updated after this may have undone it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undone_after: Option<ApiTime>,
+}
+
+impl Owed {
+    /// What one announcement owes.
+    pub fn by(announced: &Announced) -> Self {
+        let mut owed = Self::default();
+        owed.raise(announced);
+        owed
     }
-    let Some(task) = run.tasks.iter().find(|task| task.id.get() == Some(id)) else {
-        return Some(Behind::TaskMissing(id.clone()));
+
+    /// Adds what another announcement owes.
+    pub fn raise(&mut self, announced: &Announced) {
+        let updated = announced.run_last_updated.as_ref();
+        raise_time(&mut self.last_updated, updated);
+        let of_run = |at: Option<&ApiTime>| Since::new(at, updated);
+        if announced.run_completed_at.is_some() || announced.run_is_complete {
+            raise_since(&mut self.completion, &of_run(announced.run_completed_at.as_ref()));
+        }
+        if announced.run_archived_at.is_some() {
+            raise_since(&mut self.archiving, &of_run(announced.run_archived_at.as_ref()));
+        }
+        // A task that was not completed may be hidden from the list.
+        if let Some(task) = &announced.task
+            && (announced.task_completed_at.is_some() || announced.task_is_complete)
+        {
+            let since = of_run(announced.task_completed_at.as_ref());
+            self.tasks.entry(task.clone()).or_default().raise(&since);
+        }
+    }
+
+    /// Adds what is owed elsewhere.
+    pub fn merge(&mut self, other: &Self) {
+        raise_time(&mut self.last_updated, other.last_updated.as_ref());
+        for (known, more) in [
+            (&mut self.completion, &other.completion),
+            (&mut self.archiving, &other.archiving),
+        ] {
+            if let Some(more) = more {
+                raise_since(known, more);
+            }
+        }
+        for (task, since) in &other.tasks {
+            self.tasks.entry(task.clone()).or_default().raise(since);
+        }
+    }
+
+    /// Takes off what a fetched state shows.
+    pub fn pay(&mut self, run: &Run) {
+        if self
+            .last_updated
+            .as_ref()
+            .is_some_and(|owed| !is_updated_before(run, owed))
+        {
+            self.last_updated = None;
+        }
+        if self
+            .completion
+            .as_ref()
+            .is_some_and(|since| since.shows_completion(run))
+        {
+            self.completion = None;
+        }
+        if self.archiving.as_ref().is_some_and(|since| since.shows_archiving(run)) {
+            self.archiving = None;
+        }
+        self.tasks.retain(|task, since| since.lacks_task(run, task).is_some());
+    }
+
+    /// Whether nothing is owed.
+    pub fn is_paid(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The first of what is owed that a fetched state does not show.
+    pub fn unpaid(&self, run: &Run) -> Option<Behind> {
+        if let (Some(owed), Some(fetched)) = (&self.last_updated, run.last_updated.get())
+            && fetched.is_before(owed)
+        {
+            return Some(Behind::LastUpdated {
+                announced: owed.clone(),
+                fetched: fetched.clone(),
+            });
+        }
+        if self
+            .completion
+            .as_ref()
+            .is_some_and(|since| !since.shows_completion(run))
+        {
+            return Some(Behind::NotComplete);
+        }
+        if self.archiving.as_ref().is_some_and(|since| !since.shows_archiving(run)) {
+            return Some(Behind::NotArchived);
+        }
+        self.tasks.iter().find_map(|(task, since)| since.lacks_task(run, task))
+    }
+}
+
+impl Since {
+    fn new(at: Option<&ApiTime>, updated: Option<&ApiTime>) -> Self {
+        let readable = |time: Option<&ApiTime>| time.filter(|time| time.timestamp().is_some()).cloned();
+        let at = readable(at);
+        let undone_after = at.clone().or_else(|| readable(updated));
+        Self { at, undone_after }
+    }
+
+    fn raise(&mut self, other: &Self) {
+        raise_time(&mut self.at, other.at.as_ref());
+        raise_time(&mut self.undone_after, other.undone_after.as_ref());
+    }
+
+    /// Whether a run has been updated since, so that what it does not show was undone.
+    fn is_past(&self, run: &Run) -> bool {
+        let updated = run.last_updated.get();
+        self.undone_after
+            .as_ref()
+            .is_some_and(|since| updated.is_some_and(|updated| since.is_before(updated)))
+    }
+
+    /// Whether a time of completion is the one that is owed, or a later one.
+    fn is_reached(&self, time: &Field<ApiTime>) -> bool {
+        let (Some(at), Some(time)) = (&self.at, time.as_time()) else {
+            return true;
+        };
+        !time.is_before(at)
+    }
+
+    fn shows_completion(&self, run: &Run) -> bool {
+        (run.is_complete() && self.is_reached(&run.completed_at)) || self.is_past(run)
+    }
+
+    fn shows_archiving(&self, run: &Run) -> bool {
+        (run.is_archived() && self.is_reached(&run.archived_at)) || self.is_past(run)
+    }
+
+    fn lacks_task(&self, run: &Run, id: &TaskId) -> Option<Behind> {
+        // Only a list that was asked for and understood says that a task is not there.
+        if matches!(run.tasks, Field::Absent | Field::Unexpected(_)) || self.is_past(run) {
+            return None;
+        }
+        let Some(task) = run.tasks.iter().find(|task| task.id.get() == Some(id)) else {
+            return Some(Behind::TaskMissing(id.clone()));
+        };
+        let is_current = task.is_complete() && self.is_reached(&task.completed_at);
+        (!is_current).then(|| Behind::TaskNotComplete(id.clone()))
+    }
+}
+
+fn is_updated_before(run: &Run, time: &ApiTime) -> bool {
+    run.last_updated.get().is_some_and(|updated| updated.is_before(time))
+}
+
+/// Keeps the later of two times; one that cannot be read is not kept.
+fn raise_time(known: &mut Option<ApiTime>, time: Option<&ApiTime>) {
+    let Some(time) = time.filter(|time| time.timestamp().is_some()) else {
+        return;
     };
-    let current = match task.completed_at.as_time() {
-        Some(completed) => !completed.is_before(at),
-        None => task.is_complete(),
-    };
-    (!current).then(|| Behind::TaskNotComplete(id.clone()))
+    // By their text too, so that the order in which they come makes no difference.
+    let rank = |time: &ApiTime| (time.timestamp(), time.as_str().to_owned());
+    if known.as_ref().is_none_or(|known| rank(known) < rank(time)) {
+        *known = Some(time.clone());
+    }
+}
+
+fn raise_since(known: &mut Option<Since>, since: &Since) {
+    known.get_or_insert_default().raise(since);
+}
+
+/// How a fetched run is older than the last known state of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Older {
+    /// Its `last_updated` is earlier.
+    LastUpdated {
+        /// As known.
+        known: ApiTime,
+        /// As fetched.
+        fetched: ApiTime,
+    },
+    /// The run was complete, is not, and was not updated since.
+    LacksCompletion,
+    /// The run was archived, is not, and was not updated since.
+    LacksArchiving,
+    /// A task was complete, is not, and the run was not updated since.
+    LacksTaskCompletion(TaskId),
+}
+
+impl fmt::Display for Older {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LastUpdated { known, fetched } => {
+                write!(formatter, "last updated {fetched:?}, known from {known:?}")
+            }
+            Self::LacksCompletion => formatter.write_str("not complete, but known to be"),
+            Self::LacksArchiving => formatter.write_str("not archived, but known to be"),
+            Self::LacksTaskCompletion(task) => write!(formatter, "task {task} not complete, but known to be"),
+        }
+    }
+}
+
+/// How a fetched run is older than the last known state of it, or `None` if it is not, as far as that can be told.
+///
+/// By `last_updated`; where that is the same, as exactly as it is written, by what the fetched run lacks. A person may
+/// really have reopened something within that second: an answer that stands for a while is to be believed.
+pub fn older_than(fetched: &Run, known: &Run) -> Option<Older> {
+    if let (Some(before), Some(now)) = (known.last_updated.get(), fetched.last_updated.get()) {
+        if now.is_before(before) {
+            return Some(Older::LastUpdated {
+                known: before.clone(),
+                fetched: now.clone(),
+            });
+        }
+        if before.is_before(now) {
+            return None;
+        }
+    }
+    if known.is_complete() && !fetched.is_complete() {
+        return Some(Older::LacksCompletion);
+    }
+    if known.is_archived() && !fetched.is_archived() {
+        return Some(Older::LacksArchiving);
+    }
+    let is_open = |task: &&Task| !task.is_complete();
+    let open: BTreeSet<&TaskId> = fetched
+        .tasks
+        .iter()
+        .filter(is_open)
+        .filter_map(|task| task.id.get())
+        .collect();
+    let complete = known.tasks.iter().filter(|task| task.is_complete());
+    complete
+        .filter_map(|task| task.id.get())
+        .find(|id| open.contains(id))
+        .map(|id| Older::LacksTaskCompletion(id.clone()))
 }
 
 #[cfg(test)]

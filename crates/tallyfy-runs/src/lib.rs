@@ -37,10 +37,12 @@ mod pages;
 
 #[cfg(feature = "reqwest")]
 pub use builder::ClientBuilder;
-pub use changes::{Change, FieldChange, OwnerRef, TagRef, TaskRef, changes};
+pub use changes::{
+    Carried, Change, Comparison, Doubt, FieldChange, OwnerRef, TagRef, TaskRef, carry_forward, changes, compare,
+};
 pub use client::Client;
 pub use error::{Answer, Error, Mismatch};
-pub use freshness::{Behind, behind};
+pub use freshness::{Behind, Older, Owed, behind, older_than};
 pub use get_run::GetRunOptions;
 pub use include::{Include, InvalidInclude, OtherInclude, TaskInclude};
 pub use list_runs::{Archived, ListRunsOptions, RunOrder};

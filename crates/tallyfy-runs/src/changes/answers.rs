@@ -13,21 +13,79 @@ use super::list::{Keyed, Pair, pair};
 /// Members of a form field that say which it is, or what its answer is.
 const TOLD_OTHERWISE: [&str; 5] = ["id", "timeline_id", "field_value", "value", "last_updated"];
 
-/// Where an answer was found.
+/// An answer, as far as one view of the run has it.
 #[derive(Default)]
 struct Answer<'a> {
-    task: Option<String>,
     label: Option<String>,
     value: Option<Json<'a>>,
 }
 
-type Answers<'a> = BTreeMap<String, Answer<'a>>;
+impl<'a> Answer<'a> {
+    /// Adds what another place tells of it. What was found first counts.
+    fn add(&mut self, found: Self) {
+        self.label = self.label.take().or(found.label);
+        self.value = self.value.or(found.value);
+    }
+}
+
+/// The form that a field belongs to: the kick-off form, or a task's.
+type Form = Option<String>;
+
+/// Answers by their form field and the form that it is in: one step may have been made into several tasks.
+#[derive(Default)]
+struct Answers<'a> {
+    in_forms: BTreeMap<(String, Form), Answer<'a>>,
+    /// What the run lists, which does not say whose form it is.
+    listed: BTreeMap<String, Answer<'a>>,
+}
+
+impl Answers<'_> {
+    fn give_listed(&mut self, field: &str, forms: &BTreeSet<Form>, with_value: bool) {
+        let Some(listed) = self.listed.remove(field) else {
+            return;
+        };
+        for form in forms {
+            self.in_forms
+                .entry((field.to_owned(), form.clone()))
+                .or_default()
+                .add(Answer {
+                    label: listed.label.clone(),
+                    value: listed.value.filter(|_| with_value),
+                });
+        }
+    }
+}
+
+/// The form fields whose answers are reported, with their forms.
+#[derive(Default)]
+pub(super) struct Answered(BTreeSet<(String, Form)>);
+
+impl Answered {
+    /// Whether the answer to a field in the form of this task is reported.
+    pub(super) fn has(&self, task: Option<&str>, field: &str) -> bool {
+        self.0.contains(&(field.to_owned(), task.map(str::to_owned)))
+    }
+
+    /// Whether an answer to this field is reported, in any form.
+    pub(super) fn has_field(&self, field: &str) -> bool {
+        let from = (field.to_owned(), None);
+        self.0.range(from..).next().is_some_and(|(found, _)| found == field)
+    }
+}
+
+/// A task in which there may be answers, and what the other view knows of it.
+struct Place<'a, 'b> {
+    task: &'b str,
+    members: &'b Members<'a>,
+    has_form_fields: bool,
+    has_data: bool,
+}
 
 /// Where answers are, in one of two views: only the places that both views have. What one of them has no place for was
 /// not asked for there.
 struct Places<'a, 'b> {
     prerun: Option<Json<'a>>,
-    tasks: Vec<(&'b str, &'b Members<'a>)>,
+    tasks: Vec<Place<'a, 'b>>,
     form_fields: Vec<Json<'a>>,
 }
 
@@ -37,21 +95,24 @@ impl<'a, 'b> Places<'a, 'b> {
         let is_odd_in_one = |key: &str, a: &Members<'_>, b: &Members<'_>| {
             is_odd(key, a.get(key).copied()) || is_odd(key, b.get(key).copied())
         };
-        let nothing = Members::new();
+        let tasks = tasks.into_iter().flat_map(|(tasks, others)| {
+            tasks.by_id.iter().map(|(id, task)| {
+                let (members, other) = (&task.members, others.by_id.get(id).map(|other| &other.members));
+                let is_told = |members: &Members<'_>| members.get("form_fields").is_some_and(|json| !json.is_untold());
+                Place {
+                    task: id,
+                    members,
+                    has_form_fields: is_told(members) && other.is_none_or(is_told),
+                    has_data: other.is_none_or(|other| {
+                        // One of them may be nothing but the id.
+                        other.contains_key("taskdata") && !is_odd_in_one("taskdata", members, other)
+                    }) && !is_odd("taskdata", members.get("taskdata").copied()),
+                }
+            })
+        });
         Self {
             prerun: in_both("prerun").filter(|_| !is_odd_in_one("prerun", run, other)),
-            tasks: tasks
-                .into_iter()
-                .flat_map(|(tasks, others)| tasks.by_id.iter().map(|(id, task)| (id, task, others.by_id.get(id))))
-                .filter(|(_, task, other)| {
-                    !is_odd_in_one(
-                        "taskdata",
-                        &task.members,
-                        other.map_or(&nothing, |other| &other.members),
-                    )
-                })
-                .map(|(id, task, _)| (id.as_str(), &task.members))
-                .collect(),
+            tasks: tasks.collect(),
             form_fields: ["form_fields", "ko_form_fields"]
                 .into_iter()
                 .filter_map(in_both)
@@ -60,31 +121,30 @@ impl<'a, 'b> Places<'a, 'b> {
     }
 
     fn collect(&self) -> Answers<'a> {
-        let mut answers = Answers::new();
+        let mut answers = Answers::default();
         if let Some(prerun) = self.prerun {
             from_map(prerun, None, &mut answers);
         }
-        for (id, task) in &self.tasks {
-            if let Some(data) = task.get("taskdata") {
-                from_map(*data, Some(id), &mut answers);
+        for place in &self.tasks {
+            let form = Some(place.task.to_owned());
+            if let Some(data) = place.members.get("taskdata").filter(|_| place.has_data) {
+                from_map(*data, form.as_ref(), &mut answers);
             }
-            if let Some(fields) = task.get("form_fields") {
-                from_fields(*fields, Some(id), &mut answers);
+            if let Some(fields) = place.members.get("form_fields").filter(|_| place.has_form_fields) {
+                from_fields(*fields, |id, found| {
+                    answers.in_forms.entry((id, form.clone())).or_default().add(found);
+                });
             }
         }
         for fields in &self.form_fields {
-            from_fields(*fields, None, &mut answers);
+            from_fields(*fields, |id, found| answers.listed.entry(id).or_default().add(found));
         }
         answers
     }
 }
 
 /// The answers that are different, and the form fields that they belong to.
-pub(super) fn compare(
-    old: &Members<'_>,
-    new: &Members<'_>,
-    tasks: Option<&Pair<'_, '_>>,
-) -> (Vec<Change>, BTreeSet<String>) {
+pub(super) fn compare(old: &Members<'_>, new: &Members<'_>, tasks: Option<&Pair<'_, '_>>) -> (Vec<Change>, Answered) {
     let mut before = Places::of(old, new, tasks.map(|tasks| (&tasks.old, &tasks.new)));
     let mut after = Places::of(new, old, tasks.map(|tasks| (&tasks.new, &tasks.old)));
     let (found, changed) = compare_places(&before, &after);
@@ -92,7 +152,7 @@ pub(super) fn compare(
     let concerned: Vec<(String, Members<'_>)> = tasks
         .into_iter()
         .flat_map(|tasks| &tasks.in_both)
-        .filter(|task| changed.iter().any(|field| task.contains(field.as_str())))
+        .filter(|task| changed.0.iter().any(|(field, _)| task.contains(field.as_str())))
         .filter_map(|task| {
             let members = Json::new(task).members();
             Some((members.get("id")?.as_id()?, members))
@@ -101,38 +161,80 @@ pub(super) fn compare(
     if concerned.is_empty() {
         return (found, changed);
     }
-    for (id, task) in &concerned {
-        before.tasks.push((id, task));
-        after.tasks.push((id, task));
+    for (task, members) in &concerned {
+        let place = || Place {
+            task,
+            members,
+            has_form_fields: true,
+            has_data: true,
+        };
+        before.tasks.push(place());
+        after.tasks.push(place());
     }
     compare_places(&before, &after)
 }
 
-fn compare_places(old: &Places<'_, '_>, new: &Places<'_, '_>) -> (Vec<Change>, BTreeSet<String>) {
-    let (old, new) = (old.collect(), new.collect());
+fn compare_places(old: &Places<'_, '_>, new: &Places<'_, '_>) -> (Vec<Change>, Answered) {
+    let (mut old, mut new) = (old.collect(), new.collect());
+    give_listed_to_forms(&mut old, &mut new);
     let mut found = Vec::new();
-    let mut changed = BTreeSet::new();
-    for field in old.keys().chain(new.keys()).collect::<BTreeSet<_>>() {
-        let (before, after) = (old.get(field), new.get(field));
-        let unchanged = match (value_of(before), value_of(after)) {
-            (Some(a), Some(b)) => same_answer(a, b),
-            (None, None) => true,
-            _ => false,
-        };
-        if unchanged {
+    let mut changed = Answered::default();
+    let places: BTreeSet<&(String, Form)> = old.in_forms.keys().chain(new.in_forms.keys()).collect();
+    for place in places {
+        let (before, after) = (old.in_forms.get(place), new.in_forms.get(place));
+        if same_answers(value_of(before), value_of(after)) {
             continue;
         }
-        let either = |text: fn(&Answer<'_>) -> Option<String>| after.and_then(text).or_else(|| before.and_then(text));
-        changed.insert(field.clone());
+        let label = |answer: Option<&Answer<'_>>| answer.and_then(|answer| answer.label.clone());
+        let (field, form) = place;
+        changed.0.insert(place.clone());
         found.push(Change::Answer {
             field: field.clone(),
-            task: either(|answer| answer.task.clone()),
-            label: either(|answer| answer.label.clone()),
+            task: form.clone(),
+            label: label(after).or_else(|| label(before)),
             from: value_of(before).map(Json::to_raw),
             to: value_of(after).map(Json::to_raw),
         });
     }
     (found, changed)
+}
+
+/// What the run lists belongs to the one form that has the field; to the kick-off form, or none that is known, if no task
+/// has it. Where several have it, the list repeats one of them, and tells what it is called.
+fn give_listed_to_forms(old: &mut Answers<'_>, new: &mut Answers<'_>) {
+    let fields: BTreeSet<String> = old.listed.keys().chain(new.listed.keys()).cloned().collect();
+    for field in fields {
+        let forms: BTreeSet<Form> = [&old.in_forms, &new.in_forms]
+            .into_iter()
+            .flat_map(|answers| answers.range((field.clone(), None)..))
+            .map(|(place, _)| place)
+            .take_while(|(found, _)| *found == field)
+            .map(|(_, form)| form.clone())
+            .collect();
+        let has_value = |answers: &Answers<'_>, form: &Form| {
+            let answer = answers.in_forms.get(&(field.clone(), form.clone()));
+            value_of(answer).is_some()
+        };
+        let is_only = forms.len() == 1;
+        let is_silent = !forms.iter().any(|form| has_value(old, form) || has_value(new, form));
+        // Where none of several forms says what the answer is, only the list does.
+        let forms = if is_silent && !is_only {
+            BTreeSet::from([None])
+        } else {
+            forms
+        };
+        let is_value_theirs = is_only || is_silent;
+        old.give_listed(&field, &forms, is_value_theirs);
+        new.give_listed(&field, &forms, is_value_theirs);
+    }
+}
+
+fn same_answers(before: Option<Json<'_>>, after: Option<Json<'_>>) -> bool {
+    match (before, after) {
+        (Some(a), Some(b)) => same_answer(a, b),
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 fn value_of<'a>(answer: Option<&Answer<'a>>) -> Option<Json<'a>> {
@@ -170,29 +272,26 @@ fn is_answered(value: Json<'_>) -> bool {
 }
 
 /// Answers keyed by form field.
-fn from_map<'a>(map: Json<'a>, task: Option<&str>, answers: &mut Answers<'a>) {
+fn from_map<'a>(map: Json<'a>, form: Option<&String>, answers: &mut Answers<'a>) {
     for (field, value) in map.members() {
-        let answer = answers.entry(field.into_owned()).or_default();
-        answer.task = answer.task.take().or_else(|| task.map(str::to_owned));
+        let answer = answers.in_forms.entry((field.into_owned(), form.cloned())).or_default();
         answer.value = answer.value.or(Some(value).filter(|value| is_answered(*value)));
     }
 }
 
 /// Form fields with their answers in them.
-fn from_fields<'a>(fields: Json<'a>, task: Option<&str>, answers: &mut Answers<'a>) {
+fn from_fields<'a>(fields: Json<'a>, mut tell: impl FnMut(String, Answer<'a>)) {
     for field in fields.elements().into_iter().flatten() {
         let members = field.members();
         let Some(id) = Json::id_under(&members, &["id", "timeline_id"]) else {
             continue;
         };
-        let answer = answers.entry(id).or_default();
-        answer.task = answer.task.take().or_else(|| task.map(str::to_owned));
-        answer.label = answer.label.take().or_else(|| members.get("label")?.as_id());
         let value = ["field_value", "value"]
             .iter()
             .filter_map(|key| members.get(*key).copied())
             .find(|value| is_answered(*value));
-        answer.value = answer.value.or(value);
+        let label = members.get("label").and_then(|label| label.as_id());
+        tell(id, Answer { label, value });
     }
 }
 
@@ -202,7 +301,7 @@ pub(super) fn compare_form_fields(
     key: &str,
     old: Json<'_>,
     new: Json<'_>,
-    answered: &BTreeSet<String>,
+    is_answered: impl Fn(&str) -> bool,
     found: &mut Vec<FieldChange>,
 ) {
     if old.text() == new.text() {
@@ -214,7 +313,7 @@ pub(super) fn compare_form_fields(
     let pointer = fields::below("", key);
     for id in old.by_id.keys().chain(new.by_id.keys()).collect::<BTreeSet<_>>() {
         let (a, b) = (old.by_id.get(id), new.by_id.get(id));
-        if answered.contains(id) {
+        if is_answered(id) {
             continue;
         }
         let Some(position) = b.or(a).map(|field| field.position.to_string()) else {

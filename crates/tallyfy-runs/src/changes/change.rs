@@ -102,6 +102,9 @@ pub enum Change {
         task: TaskRef,
         /// When, as the API says it.
         at: Option<String>,
+        /// Who did it: the id of a member, or what the API calls a guest; none if the task does not say.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// A task is no longer complete.
     #[serde(rename = "task.reopened")]
@@ -109,7 +112,7 @@ pub enum Change {
         /// The task.
         task: TaskRef,
     },
-    /// Something else of a task is another.
+    /// Something else of the task's own is another: not what it repeats of its run or its template.
     #[serde(rename = "task.changed")]
     TaskChanged {
         /// The task.

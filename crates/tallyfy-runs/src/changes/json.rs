@@ -160,7 +160,25 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// Whether an include says nothing: `null`, `false` or another cleared scalar, where a list or an object belongs. That
+    /// is not the same as an empty one.
+    pub(super) fn is_untold(self) -> bool {
+        !self.0.starts_with(['[', '{']) && self.is_no_value()
+    }
+
+    /// Whether it stands for a time, readable or not.
+    pub(super) fn is_a_time(self) -> bool {
+        match self.shape() {
+            Shape::Text(text) => ApiTime::new(text).is_a_time(),
+            _ => !self.is_no_value(),
+        }
+    }
+
     /// Whether it says no more than if it were not there: `null`, or a list or a map with nothing in it.
+    pub(super) fn is_empty(self) -> bool {
+        self.is_nothing(MAX_DEPTH)
+    }
+
     fn is_nothing(self, depth: usize) -> bool {
         match self.shape() {
             Shape::Null => true,
@@ -201,7 +219,7 @@ fn same_within(key: &str, a: Option<Json<'_>>, b: Option<Json<'_>>, depth: usize
         return false;
     }
     if PEOPLE.contains(&key)
-        && let (Some(a), Some(b)) = (people(a), people(b))
+        && let (Some(a), Some(b)) = (people(key, a), people(key, b))
     {
         return a.keys().eq(b.keys());
     }
@@ -213,7 +231,7 @@ fn same_within(key: &str, a: Option<Json<'_>>, b: Option<Json<'_>>, depth: usize
         (Shape::Text(a), Shape::Text(b)) => {
             let is_status = key == "status" || key.ends_with("_status");
             a == b
-                || (is_status && is_complete(&a) && is_complete(&b))
+                || (is_status && (a.eq_ignore_ascii_case(&b) || (is_complete(&a) && is_complete(&b))))
                 || (!WRITTEN_BY_PEOPLE.contains(&key) && same_instant(&a, &b))
         }
         (Shape::List(a), Shape::List(b)) if a.len() == b.len() => a
@@ -230,16 +248,22 @@ fn same_within(key: &str, a: Option<Json<'_>>, b: Option<Json<'_>>, depth: usize
     }
 }
 
-/// People or groups by their ids, with their names where they have one, if every element has an id.
-pub(super) fn people(list: Json<'_>) -> Option<BTreeMap<String, Option<String>>> {
+/// People or groups by their ids, with their names where they have one, if every element has an id. A guest is known by
+/// the e-mail address, alone or among other members.
+pub(super) fn people(key: &str, list: Json<'_>) -> Option<BTreeMap<String, Option<String>>> {
+    let ids: &[&str] = match key {
+        "guests" => &["email", "guest_id", "id"],
+        _ => &["id", "user_id", "group_id", "email"],
+    };
     if list.is_nothing(1) {
         return Some(BTreeMap::new());
     }
     list.elements()?
         .into_iter()
         .map(|element| match element.shape() {
-            Shape::Object(members) => Json::id_under(&members, &["id", "user_id", "group_id", "email"])
-                .map(|id| (id, Json::id_under(&members, &["full_name", "name"]))),
+            Shape::Object(members) => {
+                Json::id_under(&members, ids).map(|id| (id, Json::id_under(&members, &["full_name", "name"])))
+            }
             _ => element.as_id().map(|id| (id, None)),
         })
         .collect()
@@ -247,7 +271,7 @@ pub(super) fn people(list: Json<'_>) -> Option<BTreeMap<String, Option<String>>>
 
 /// Whether a status says that something is done, in either spelling (API reference, section d).
 pub(super) fn is_complete(status: &str) -> bool {
-    status == "complete" || status == "completed"
+    status.eq_ignore_ascii_case("complete") || status.eq_ignore_ascii_case("completed")
 }
 
 fn same_instant(a: &str, b: &str) -> bool {
@@ -255,8 +279,8 @@ fn same_instant(a: &str, b: &str) -> bool {
     if !dated(a) || !dated(b) {
         return false;
     }
-    let instant = |text: &str| ApiTime::new(text).timestamp();
-    instant(a).is_some_and(|a| instant(b) == Some(a))
+    let (a, b) = (ApiTime::new(a), ApiTime::new(b));
+    a.may_equal(&b) || a.timestamp().is_some_and(|a| b.timestamp() == Some(a))
 }
 
 fn is_number(text: &str) -> bool {
@@ -317,6 +341,12 @@ mod tests {
             ("\"2026-01-31T09:00:00Z\"", "\"2026-01-31T09:00:00.000Z\""),
             ("\"2026-01-31 09:00:00\"", "\"2026-01-31T09:00:00Z\""),
             ("\"\\u00e4\"", "\"ä\""),
+            ("\"Active\"", "\"active\""),
+            ("\"2026-01-31T09:00:00.123456Z\"", "\"2026-01-31T09:00:00.000000Z\""),
+            (
+                r#"{"guests":["a@b.example"]}"#,
+                r#"{"guests":[{"id":7,"email":"a@b.example"}]}"#,
+            ),
         ] {
             assert!(same("status", Some(Json::new(a)), Some(Json::new(b))), "{a} and {b}");
             assert!(same("status", Some(Json::new(b)), Some(Json::new(a))), "{b} and {a}");

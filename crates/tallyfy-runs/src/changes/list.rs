@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tallyfy_model::ApiTime;
+
 use super::change::FieldChange;
 use super::fields;
 use super::json::{Json, Members};
@@ -9,7 +11,7 @@ use super::json::{Json, Members};
 /// The elements of a list by id, those left out whose text is in the other list as well.
 pub(super) struct Keyed<'a> {
     pub(super) by_id: BTreeMap<String, Element<'a>>,
-    /// What has no id, or one that another element has as well.
+    /// What has no id, or, unless it is a task, one that another element has as well.
     without: Vec<(usize, Json<'a>)>,
 }
 
@@ -22,7 +24,7 @@ pub(super) struct Element<'a> {
 }
 
 impl<'a> Keyed<'a> {
-    fn new(elements: &[Json<'a>], left_out: &BTreeSet<&str>, id_keys: &[&str]) -> Self {
+    fn new(elements: &[Json<'a>], left_out: &BTreeSet<&str>, id_keys: &[&str], are_tasks: bool) -> Self {
         let mut keyed = Self {
             by_id: BTreeMap::new(),
             without: Vec::new(),
@@ -37,15 +39,32 @@ impl<'a> Keyed<'a> {
             } else {
                 Json::id_under(&element.members, id_keys)
             };
-            let displaced = match id {
-                Some(id) => keyed.by_id.insert(id, element),
-                None => Some(element),
-            };
-            if let Some(element) = displaced {
-                keyed.without.push((element.position, element.json));
+            match id {
+                Some(id) if are_tasks => keyed.insert(id, element),
+                Some(id) => keyed
+                    .without
+                    .extend(keyed.by_id.insert(id, element).map(Element::place)),
+                None => keyed.without.push(element.place()),
             }
         }
         keyed
+    }
+
+    fn insert_listed(&mut self, id: &str, elements: &[Json<'a>], text: &str) {
+        let listed = elements.iter().enumerate().rfind(|(_, json)| json.text() == text);
+        if let Some((position, json)) = listed {
+            self.insert(id.to_owned(), Element::new(position, *json));
+        }
+    }
+
+    /// Of two elements with one id, the newer counts, by `last_updated`, or else the later in the list.
+    fn insert(&mut self, id: String, element: Element<'a>) {
+        let stays = self.by_id.get(&id).is_some_and(|known| {
+            element.is_older_than(known) || (!known.is_older_than(&element) && element.position < known.position)
+        });
+        if !stays {
+            self.by_id.insert(id, element);
+        }
     }
 }
 
@@ -57,6 +76,17 @@ impl<'a> Element<'a> {
             members: json.members(),
         }
     }
+
+    fn place(self) -> (usize, Json<'a>) {
+        (self.position, self.json)
+    }
+
+    fn is_older_than(&self, other: &Element<'_>) -> bool {
+        let updated = |element: &Element<'_>| element.members.get("last_updated")?.as_id().map(ApiTime::new);
+        updated(self)
+            .zip(updated(other))
+            .is_some_and(|(this, that)| this.is_before(&that))
+    }
 }
 
 /// Two lists, taken apart to be compared.
@@ -65,6 +95,22 @@ pub(super) struct Pair<'a, 'b> {
     pub(super) new: Keyed<'b>,
     /// What both have, to the letter.
     pub(super) in_both: BTreeSet<&'a str>,
+}
+
+impl<'a, 'b> Pair<'a, 'b> {
+    /// What is listed twice in a view may have one of its listings in both, to the letter. That one takes part too.
+    fn settle_doubles(&mut self, id_keys: &[&str], old: &[Json<'a>], new: &[Json<'b>]) {
+        let ids: BTreeSet<String> = self.old.by_id.keys().chain(self.new.by_id.keys()).cloned().collect();
+        for id in ids {
+            let is_it = |text: &&&str| {
+                text.contains(id.as_str()) && Json::id_under(&Json::new(text).members(), id_keys).as_ref() == Some(&id)
+            };
+            if let Some(double) = self.in_both.iter().find(is_it) {
+                self.old.insert_listed(&id, old, double);
+                self.new.insert_listed(&id, new, double);
+            }
+        }
+    }
 }
 
 /// Two lists, to be compared by the ids that their elements have under the first of these keys; an element that is
@@ -92,6 +138,7 @@ pub(super) fn pair_elements<'a, 'b>(
     new_elements: &[Json<'b>],
     found: &mut Vec<FieldChange>,
 ) -> Pair<'a, 'b> {
+    let are_tasks = key == "tasks";
     // Most of a long list is the same text as before. That is found out without taking it apart.
     let texts: BTreeSet<&str> = new_elements.iter().map(|element| element.text()).collect();
     let in_both: BTreeSet<&'a str> = old_elements
@@ -99,11 +146,14 @@ pub(super) fn pair_elements<'a, 'b>(
         .map(|element| element.text())
         .filter(|text| texts.contains(text))
         .collect();
-    let pair = Pair {
-        old: Keyed::new(old_elements, &in_both, id_keys),
-        new: Keyed::new(new_elements, &in_both, id_keys),
+    let mut pair = Pair {
+        old: Keyed::new(old_elements, &in_both, id_keys, are_tasks),
+        new: Keyed::new(new_elements, &in_both, id_keys, are_tasks),
         in_both,
     };
+    if are_tasks {
+        pair.settle_doubles(id_keys, old_elements, new_elements);
+    }
     let pointer = fields::below("", key);
     let (old, new) = (&pair.old.without, &pair.new.without);
     for index in 0..old.len().max(new.len()) {

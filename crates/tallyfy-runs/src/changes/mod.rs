@@ -3,20 +3,26 @@
 //! The two views are compared as JSON text, so that numbers keep every digit and nothing unknown is lost.
 
 mod answers;
+mod carry;
 mod change;
+mod doubt;
+mod echo;
 mod fields;
 mod json;
 mod list;
 mod scan;
+mod state;
 mod tasks;
 
 use std::collections::BTreeMap;
 
-use tallyfy_model::{Progress, Run, RunStatus};
+use tallyfy_model::Run;
 
+pub use carry::{Carried, carry_forward};
 pub use change::{Change, FieldChange, OwnerRef, TagRef, TaskRef};
+pub use doubt::Doubt;
 
-use json::{Json, Members, people, same};
+use json::{Json, Members, people};
 use list::Pair;
 
 /// Members that are there only when they were asked for (API reference, section b.1).
@@ -59,18 +65,20 @@ const TYPED: [&str; 16] = [
 /// Members of the template that change with every other run of it, and say nothing of this one.
 const OF_ALL_RUNS: [&str; 2] = ["/checklist/started_processes", "/checklist/last_updated"];
 
-/// Dates that are reported as such.
-const DATES: [&str; 3] = ["created_at", "started_at", "due_date"];
-
 /// What is different in `after`, the run's own state first, then its tasks, answers and tags, then everything else.
 ///
 /// What means the same is no difference: another order of keys, of tasks or of tags; an include wrapped or bare; `[]` for
 /// an empty map; a member that is `null`, an empty list or an empty map, or left out; an id as a number or as a string;
-/// people as ids or as objects with these ids; another spelling of an instant, or of "complete"; an answer cleared in any
-/// of the ways in which the API writes that (API reference, section c.7). `last_updated` alone says nothing. An include
-/// that only one of the views has was not asked for in the other, and says nothing either.
+/// people as ids or as objects with these ids; another spelling of an instant, or of a status; an answer cleared in any
+/// of the ways in which the API writes that (API reference, section c.7); a task that is listed twice. `last_updated`
+/// alone says nothing. An include that is missing, `null` or `false` in one of the views was not told there, and says
+/// nothing either; see [`carry_forward`].
 ///
-/// Whatever else is different is reported, if not by a kind of its own then by where it is.
+/// What merely repeats another change is told by that change alone: a task's copy of the run's status, the member
+/// `whole_progress` beside `progress`, who completed a task, the next task, the counts of tasks.
+///
+/// Whatever else is different is reported, if not by a kind of its own then by where it is. `after` is taken at its word:
+/// [`compare`] says what of it is doubtful.
 ///
 /// ```
 /// use tallyfy_model::Run;
@@ -85,20 +93,63 @@ pub fn changes(before: &Run, after: &Run) -> Vec<Change> {
     if before.raw() == after.raw() {
         return Vec::new();
     }
-    // A run whose only member is `data` has no id, so no envelope is taken off here.
-    let (old, new) = match (View::with_tasks(before), View::with_tasks(after)) {
-        (Some(old), Some(new)) => (old, new),
-        _ => (View::whole(before), View::whole(after)),
-    };
+    let (old, new) = View::both(before, after);
+    changes_of(before, after, &old, &new)
+}
+
+/// What is different in `after`, and what of it is doubtful.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// What is different, without what is doubtful.
+    pub changes: Vec<Change>,
+    /// What is to be confirmed by another look. If it stands, [`changes`] tells it.
+    pub doubts: Vec<Doubt>,
+}
+
+/// As [`changes`], but what may be half an answer is not told as a change: where there were tasks, tags, answers or other
+/// includes and there are none at all now, that is a [`Doubt`].
+///
+/// ```
+/// use tallyfy_model::Run;
+/// use tallyfy_runs::compare;
+///
+/// let before = Run::from_json(r#"{"id":"r1","status":"active","tasks":[{"id":"t1"}]}"#)?;
+/// let after = Run::from_json(r#"{"id":"r1","status":"delayed","tasks":[]}"#)?;
+/// let comparison = compare(&before, &after);
+/// assert_eq!(comparison.changes.len(), 1);
+/// assert_eq!(comparison.doubts[0].member, "tasks");
+/// # Ok::<(), tallyfy_model::NotARun>(())
+/// ```
+pub fn compare(before: &Run, after: &Run) -> Comparison {
+    let (mut old, mut new) = View::both(before, after);
+    let doubts = doubt::doubts(&old, &new);
+    for doubt in &doubts {
+        old.leave_out(doubt.member);
+        new.leave_out(doubt.member);
+    }
+    Comparison {
+        changes: changes_of(before, after, &old, &new),
+        doubts,
+    }
+}
+
+fn changes_of(before: &Run, after: &Run, old: &View<'_>, new: &View<'_>) -> Vec<Change> {
     let mut found = Vec::new();
     let mut others = Vec::new();
-    state(before, after, &old.members, &new.members, &mut found, &mut others);
+    state::compare(before, after, &old.members, &new.members, &mut found, &mut others);
     for (key, what) in [("users", "member"), ("groups", "group")] {
         owners(key, what, &old.members, &new.members, &mut found, &mut others);
     }
-    forms(&old, &new, &mut found, &mut others);
+    forms(old, new, &mut found, &mut others);
     tags(&old.members, &new.members, &mut found, &mut others);
     everything_else(&old.members, &new.members, &mut others);
+    echo::fold(
+        &new.members,
+        new.has_tasks() && old.has_tasks(),
+        &mut found,
+        &mut others,
+    );
     found.extend(others.into_iter().map(Change::Other));
     found
 }
@@ -111,142 +162,49 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    /// Two views, taken apart in the same way, without the includes that say nothing.
+    fn both<'b>(before: &'a Run, after: &'b Run) -> (Self, View<'b>) {
+        // A run whose only member is `data` has no id, so no envelope is taken off here.
+        match (View::with_tasks(before), View::with_tasks(after)) {
+            (Some(old), Some(new)) => (old, new),
+            _ => (View::whole(before), View::whole(after)),
+        }
+    }
+
     /// With the tasks taken apart too; `None` where they are in no usual form.
     fn with_tasks(run: &'a Run) -> Option<Self> {
         let (members, tasks) = scan::run_and_tasks(run.raw())?;
         let tasks = tasks.map(|tasks| tasks.into_iter().map(|task| Json::new(task.get())).collect());
         let members = members.into_iter().map(|(key, value)| (key, Json::new(value.get())));
         Some(Self {
-            members: members.collect(),
+            members: told(members.collect()),
             tasks,
         })
     }
 
     fn whole(run: &'a Run) -> Self {
         Self {
-            members: Json::new(run.raw()).members(),
+            members: told(Json::new(run.raw()).members()),
             tasks: None,
         }
     }
-}
 
-fn state(
-    before: &Run,
-    after: &Run,
-    old: &Members<'_>,
-    new: &Members<'_>,
-    found: &mut Vec<Change>,
-    others: &mut Vec<FieldChange>,
-) {
-    // What the typed changes cannot tell, because the form is one that nobody foresaw, is told by where it is.
-    let mut differs = |key: &str| {
-        let (a, b) = (old.get(key).copied(), new.get(key).copied());
-        if fields::is_odd(key, a) || fields::is_odd(key, b) {
-            fields::compare("", key, a, b, others);
-            return false;
-        }
-        let value = |json: Option<Json<'_>>| json.is_some_and(|json| !json.is_no_value());
-        (value(a) || value(b)) && !same(key, a, b)
-    };
-    if differs("status") {
-        let text = |run: &Run| run.status.get().map(ToString::to_string);
-        found.push(Change::Status {
-            from: text(before),
-            to: text(after),
-        });
+    fn has_tasks(&self) -> bool {
+        self.tasks.is_some() || self.members.contains_key("tasks")
     }
-    let (completed_otherwise, archived_otherwise) = (differs("completed_at"), differs("archived_at"));
-    let has = |members: &Members<'_>, key: &str| members.get(key).is_some_and(|json| !json.is_no_value());
-    let is_complete = |run: &Run, members: &Members<'_>| {
-        has(members, "completed_at") || run.status.get().is_some_and(RunStatus::is_complete)
-    };
-    match (is_complete(before, old), is_complete(after, new)) {
-        (false, true) => found.push(Change::Completed {
-            at: after.completed_at.get().map(ToString::to_string),
-        }),
-        (true, false) => found.push(Change::Reopened),
-        _ if completed_otherwise => found.push(date("completed_at", before, after)),
-        _ => {}
-    }
-    let is_archived = |run: &Run, members: &Members<'_>| {
-        has(members, "archived_at") || run.status.get() == Some(&RunStatus::Archived)
-    };
-    match (is_archived(before, old), is_archived(after, new)) {
-        (false, true) => found.push(Change::Archived {
-            at: after.archived_at.get().map(ToString::to_string),
-        }),
-        (true, false) => found.push(Change::Reactivated),
-        _ if archived_otherwise => found.push(date("archived_at", before, after)),
-        _ => {}
-    }
-    if differs("name") {
-        let text = |run: &Run| run.name.as_str().map(str::to_owned);
-        found.push(Change::Name {
-            from: text(before),
-            to: text(after),
-        });
-    }
-    if differs("owner_id") {
-        let text = |run: &Run| run.owner_id.get().map(ToString::to_string);
-        found.push(Change::Owner {
-            from: text(before),
-            to: text(after),
-        });
-    }
-    for field in DATES {
-        if differs(field) {
-            found.push(date(field, before, after));
+
+    fn leave_out(&mut self, member: &str) {
+        self.members.remove(member);
+        if member == "tasks" {
+            self.tasks = None;
         }
     }
-    let percents = |run: &Run| [&run.progress, &run.whole_progress].map(|it| it.get().and_then(Progress::percent));
-    let ([from, whole_from], [to, whole_to]) = (percents(before), percents(after));
-    if progress("progress", from == to, old, new, others) {
-        found.push(Change::Progress { from, to });
-    }
-    if progress("whole_progress", whole_from == whole_to, old, new, others) {
-        fields::compare(
-            "",
-            "whole_progress",
-            old.get("whole_progress").copied(),
-            new.get("whole_progress").copied(),
-            others,
-        );
-    }
 }
 
-/// Whether the share that is done is another. Where it is not, but is counted in other numbers, these are reported.
-fn progress(
-    key: &str,
-    same_percent: bool,
-    old: &Members<'_>,
-    new: &Members<'_>,
-    others: &mut Vec<FieldChange>,
-) -> bool {
-    let (a, b) = (old.get(key).copied(), new.get(key).copied());
-    let is_odd = fields::is_odd(key, a) || fields::is_odd(key, b);
-    let is_counted = |json: Option<Json<'_>>| json.is_some_and(|json| !json.members().is_empty());
-    if is_odd || (same_percent && is_counted(a) && is_counted(b)) {
-        fields::compare("", key, a, b, others);
-    }
-    !is_odd && !same_percent
-}
-
-fn date(field: &str, before: &Run, after: &Run) -> Change {
-    let text = |run: &Run| {
-        let time = match field {
-            "created_at" => &run.created_at,
-            "started_at" => &run.started_at,
-            "due_date" => &run.due_date,
-            "completed_at" => &run.completed_at,
-            _ => &run.archived_at,
-        };
-        time.get().map(ToString::to_string)
-    };
-    Change::Date {
-        field: field.to_owned(),
-        from: text(before),
-        to: text(after),
-    }
+/// Members without those includes that say nothing.
+fn told(mut members: Members<'_>) -> Members<'_> {
+    members.retain(|key, json| !(INCLUDES.contains(&key.as_ref()) && json.is_untold()));
+    members
 }
 
 fn owners(
@@ -258,7 +216,7 @@ fn owners(
     others: &mut Vec<FieldChange>,
 ) {
     let (a, b) = (old.get(key).copied(), new.get(key).copied());
-    let by_id = |list: Option<Json<'_>>| list.map_or_else(|| Some(BTreeMap::new()), people);
+    let by_id = |list: Option<Json<'_>>| list.map_or_else(|| Some(BTreeMap::new()), |list| people(key, list));
     let (Some(before), Some(after)) = (by_id(a), by_id(b)) else {
         fields::compare("", key, a, b, others);
         return;
@@ -288,7 +246,7 @@ fn forms(old: &View<'_>, new: &View<'_>, found: &mut Vec<Change>, others: &mut V
     let (old, new) = (&old.members, &new.members);
     let (answers, answered) = answers::compare(old, new, tasks.as_ref());
     if let Some(tasks) = &tasks {
-        tasks::compare(&tasks.old, &tasks.new, &answered, found);
+        tasks::compare(tasks, &answered, found, others);
     }
     found.extend(answers);
     if fields::is_odd("prerun", old.get("prerun").copied()) || fields::is_odd("prerun", new.get("prerun").copied()) {
@@ -307,7 +265,7 @@ fn forms(old: &View<'_>, new: &View<'_>, found: &mut Vec<Change>, others: &mut V
             if repeats(a) && repeats(b) && old.contains_key("prerun") && new.contains_key("prerun") {
                 continue;
             }
-            answers::compare_form_fields(key, *a, *b, &answered, others);
+            answers::compare_form_fields(key, *a, *b, |field| answered.has_field(field), others);
         }
     }
 }
@@ -359,7 +317,7 @@ fn everything_else(old: &Members<'_>, new: &Members<'_>, others: &mut Vec<FieldC
     for key in fields::union(old, new) {
         let (a, b) = (old.get(key).copied(), new.get(key).copied());
         let one_sided_include = (a.is_none() || b.is_none()) && INCLUDES.contains(&key);
-        if one_sided_include || TYPED.contains(&key) || DATES.contains(&key) {
+        if one_sided_include || TYPED.contains(&key) || state::DATES.contains(&key) {
             continue;
         }
         if key == "next_task" {

@@ -1,7 +1,7 @@
 //! What is reported as different between two views of a run, as the JSON that events carry.
 
 use tallyfy_model::Run;
-use tallyfy_runs::changes;
+use tallyfy_runs::{Doubt, Include, carry_forward, changes, compare};
 
 /// A run with these members.
 fn run(members: &str) -> Run {
@@ -496,4 +496,293 @@ fn the_next_task_may_be_alone_or_in_a_list() {
 fn another_spelling_of_the_id_is_not_another_run() {
     let run = |id: &str| Run::from_json(&format!(r#"{{"id":{id}}}"#)).unwrap();
     assert!(changes(&run("7"), &run("\"7\"")).is_empty());
+}
+
+/// A run of so many tasks, each with its copy of the run's status, whose last task is open or done.
+fn nearly_done(tasks: usize, is_done: bool) -> String {
+    let status = if is_done { "completed" } else { "active" };
+    let task = |number: usize| {
+        let is_open = number == tasks && !is_done;
+        let (own_status, completed_at, completer) = match is_open {
+            true => ("active", "null".to_owned(), "null"),
+            false => ("completed", format!("\"2026-01-31T09:00:{number:02}Z\""), "7"),
+        };
+        format!(
+            r#"{{"id":"t{number}","title":"Task {number}","status":"{own_status}","status_label":"{own_status}",
+                "completed_at":{completed_at},"completer_id":{completer},"is_completable":{is_open},
+                "run_status":"{status}","last_updated":"2026-01-31T09:00:{number:02}Z","taskdata":[]}}"#
+        )
+    };
+    let (done, percent) = if is_done { (tasks, 100) } else { (tasks - 1, 66) };
+    let list: Vec<String> = (1..=tasks).map(task).collect();
+    format!(
+        r#""status":"{status}","completed_at":{completed_at},"late_tasks":{late},"has_open_issue":false,
+           "progress":{{"complete":{done},"total":{tasks},"percent":{percent}}},
+           "whole_progress":{{"complete":{done},"total":{tasks},"percent":{percent}}},
+           "next_task":{next},"tasks":{{"data":[{list}]}}"#,
+        completed_at = if is_done { "\"2026-01-31T09:01:00Z\"" } else { "null" },
+        late = u8::from(!is_done),
+        next = if is_done {
+            "[]".to_owned()
+        } else {
+            format!(r#"{{"data":[{}]}}"#, task(tasks))
+        },
+        list = list.join(","),
+    )
+}
+
+#[test]
+fn completing_the_last_task_is_told_without_echoes() {
+    let told = |tasks: usize| {
+        format!(
+            concat!(
+                r#"    {{"kind":"status","from":"active","to":"completed"}}"#,
+                "\n",
+                r#"    {{"kind":"completed","at":"2026-01-31T09:01:00Z"}}"#,
+                "\n",
+                r#"    {{"kind":"progress","from":66.0,"to":100.0}}"#,
+                "\n",
+                r#"    {{"kind":"task.completed","task":{{"id":"t{0}","title":"Task {0}","status":"completed"}},"#,
+                r#""at":"2026-01-31T09:00:{0:02}Z","by":"7"}}"#,
+            ),
+            tasks
+        )
+    };
+    for tasks in [3, 40] {
+        assert_eq!(
+            reported(&nearly_done(tasks, false), &nearly_done(tasks, true)),
+            told(tasks)
+        );
+    }
+    let reopened = reported(&nearly_done(3, true), &nearly_done(3, false));
+    let kinds: Vec<&str> = reported_kinds(&reopened);
+    assert_eq!(kinds, ["status", "reopened", "progress", "task.reopened"], "{reopened}");
+}
+
+fn reported_kinds(reported: &str) -> Vec<&str> {
+    let kind = |line: &'_ str| line.find("\"kind\":\"").map(|at| at + 8);
+    reported
+        .lines()
+        .filter_map(|line| line.get(kind(line)?..)?.split('"').next())
+        .collect()
+}
+
+#[test]
+fn an_echo_of_nothing_is_told() {
+    let task = |rest: &str| format!(r#""status":"active","tasks":[{{"id":"t1","status":"active",{rest}}}]"#);
+    insta::assert_snapshot!(
+        "echoes_of_nothing",
+        table([
+            // The run itself says something else.
+            (
+                task(r#""run_status":"active""#).as_str(),
+                task(r#""run_status":"problem""#).as_str()
+            ),
+            (
+                task(r#""completer_id":7"#).as_str(),
+                task(r#""completer_id":8"#).as_str()
+            ),
+            (
+                task(r#""is_completable":true"#).as_str(),
+                task(r#""is_completable":false"#).as_str()
+            ),
+            (
+                task(r#""archived_at":null"#).as_str(),
+                task(r#""archived_at":"2026-01-31T09:00:00Z""#).as_str()
+            ),
+            (r#""late_tasks":1"#, r#""late_tasks":2"#),
+            (r#""whole_progress":50"#, r#""whole_progress":75"#),
+            (r#""due_soon":false"#, r#""due_soon":true"#),
+        ])
+    );
+}
+
+#[test]
+fn archiving_a_run_archives_its_tasks_and_is_told_once() {
+    let state = |at: &str| {
+        let task = |id: &str| {
+            format!(r#"{{"id":"{id}","archived_at":{at},"run":{{"data":{{"id":"r1","archived_at":{at}}}}}}}"#)
+        };
+        format!(r#""archived_at":{at},"tasks":[{},{}]"#, task("t1"), task("t2"))
+    };
+    let (alive, archived) = (state("null"), state("\"2026-01-31T09:00:00Z\""));
+    assert_eq!(
+        reported(&alive, &archived),
+        r#"    {"kind":"archived","at":"2026-01-31T09:00:00Z"}"#
+    );
+    assert_eq!(reported(&archived, &alive), r#"    {"kind":"reactivated"}"#);
+}
+
+#[test]
+fn a_time_that_is_none_completes_and_archives_nothing_and_is_told_as_what_it_is() {
+    let task = |at: &str| format!(r#""tasks":[{{"id":"t1","status":"active","completed_at":{at}}}]"#);
+    insta::assert_snapshot!(
+        "times_that_are_none",
+        table([
+            (r#""completed_at":null"#, r#""completed_at":"0000-00-00 00:00:00""#),
+            (
+                r#""archived_at":null"#,
+                r#""archived_at":"-0001-11-30T00:00:00.000000Z""#
+            ),
+            (r#""completed_at":"never""#, r#""completed_at":"2026-01-31T09:00:00Z""#),
+            (task("null").as_str(), task("\"never\"").as_str()),
+            (
+                task("\"0000-00-00\"").as_str(),
+                task("\"2026-01-31T09:00:00Z\"").as_str()
+            ),
+        ])
+    );
+}
+
+#[test]
+fn an_include_that_is_not_told_says_nothing() {
+    let known = r#""tasks":[{"id":"t1","taskdata":{"f":"red"},"form_fields":[{"id":"f","value":"red"}]}],"tags":["vip"],
+                   "form_fields":[{"id":"f","value":"red"}],"assets":[{"id":"a1"}]"#;
+    for untold in ["null", r#"{"data":null}"#, "false", "0", "\"\""] {
+        let half = ["tasks", "tags", "form_fields", "assets"]
+            .map(|include| format!(r#""{include}":{untold}"#))
+            .join(",");
+        assert_eq!(reported(known, &half), "    nothing", "{untold}");
+        assert_eq!(reported(&half, known), "    nothing", "{untold}");
+        let of_the_task = known.replace(
+            r#""form_fields":[{"id":"f","value":"red"}]}"#,
+            &format!(r#""form_fields":{untold}}}"#),
+        );
+        assert_eq!(reported(known, &of_the_task), "    nothing", "{untold}");
+    }
+    assert_eq!(reported(known, ""), "    nothing");
+}
+
+#[test]
+fn nothing_where_there_was_something_is_doubtful() {
+    let known = r#""name":"a","tasks":[{"id":"t1"}],"tags":["vip"],"prerun":{"f":"red"},"next_task":[{"id":"t1"}]"#;
+    let doubts = |after: &str| {
+        let comparison = compare(&run(known), &run(after));
+        let doubts: Vec<&str> = comparison.doubts.iter().map(|doubt| doubt.member).collect();
+        (comparison.changes.len(), doubts)
+    };
+    let rest = r#""tags":["vip"],"prerun":{"f":"red"}"#;
+    for (after, expected) in [
+        (format!(r#""name":"b","tasks":[],{rest}"#), (1, vec!["tasks"])),
+        (
+            format!(r#""name":"a","tasks":{{"data":[]}},{rest}"#),
+            (0, vec!["tasks"]),
+        ),
+        (
+            r#""name":"a","tasks":{},"tags":[],"prerun":[],"next_task":[]"#.to_owned(),
+            (0, vec!["tasks", "tags", "prerun"]),
+        ),
+        // One of several is gone, or another has come: that is a change.
+        (format!(r#""name":"a","tasks":[{{"id":"t2"}}],{rest}"#), (2, vec![])),
+        (format!(r#""name":"a","tasks":null,{rest}"#), (0, vec![])),
+    ] {
+        let (changes, members) = doubts(&after);
+        let changes = changes - usize::from(after.contains("next_task"));
+        assert_eq!((changes, members), expected, "{after}");
+    }
+    // Confirmed by another look, it is taken at its word.
+    let kinds = reported(known, r#""name":"a","tasks":[],"tags":[],"prerun":{}"#);
+    assert_eq!(
+        reported_kinds(&kinds),
+        ["task.removed", "answer", "tag.removed"],
+        "{kinds}"
+    );
+}
+
+#[test]
+fn what_is_not_told_stands_as_it_was_known() {
+    let known = run(r#""tasks":{"data":[{"id":"t1","n":1.50}]},"tags":["vip"],"assets":[]"#);
+    let carried = |fetched: &str, asked: &[Include], doubts: &[Doubt]| {
+        let carried = carry_forward(&known, run(fetched), asked, doubts);
+        (carried.run.raw().to_owned(), carried.members)
+    };
+    let asked = [Include::Tasks, Include::Tags, Include::Assets, Include::NextTask];
+    for untold in [r#","tasks":null"#, r#","tasks":{"data":null}"#, r#","tasks":false"#, ""] {
+        let fetched = format!(r#""big":12345678901234567890{untold},"tags":[]"#);
+        assert_eq!(
+            carried(&fetched, &asked, &[]),
+            (
+                r#"{"id":"r1","big":12345678901234567890,"tags":[],"tasks":{"data":[{"id":"t1","n":1.50}]},"assets":[]}"#
+                    .to_owned(),
+                vec!["tasks", "assets"]
+            ),
+            "{untold}"
+        );
+    }
+    // Not asked for any more.
+    let fetched = r#""name":"x""#;
+    assert_eq!(carried(fetched, &[], &[]), (run(fetched).raw().to_owned(), vec![]));
+    let doubts = compare(&known, &run(r#""tasks":[],"tags":["vip"]"#)).doubts;
+    assert_eq!(
+        carried(r#""tasks":[],"tags":["vip"],"assets":[]"#, &asked, &doubts).1,
+        ["tasks"]
+    );
+}
+
+#[test]
+fn one_field_in_two_tasks_loses_no_answer() {
+    let state = |one: &str, two: &str, listed: &str| {
+        format!(
+            r#""tasks":[{{"id":"t1","taskdata":{{"f":{one}}}}},{{"id":"t2","taskdata":{{"f":{two}}}}}],
+               "form_fields":[{{"id":"f","label":"Colour","value":{listed}}}]"#
+        )
+    };
+    let answer = |task: &str, from: &str, to: &str| {
+        format!(r#"    {{"kind":"answer","field":"f","task":"{task}","label":"Colour","from":{from},"to":{to}}}"#)
+    };
+    let (red, blue, none) = ("\"red\"", "\"blue\"", "null");
+    for (before, after, expected) in [
+        (state(red, red, red), state(red, blue, red), answer("t2", red, blue)),
+        (state(red, none, red), state(red, blue, blue), answer("t2", none, blue)),
+        (
+            state(none, none, none),
+            state(red, blue, red),
+            [answer("t1", none, red), answer("t2", none, blue)].join("\n"),
+        ),
+    ] {
+        assert_eq!(reported(&before, &after), expected, "{before} and {after}");
+    }
+    // Where neither task says it, the list does.
+    let told = reported(&state(none, none, red), &state(none, none, blue));
+    assert_eq!(told, answer("t", red, blue).replace("\"t\"", "null"));
+}
+
+#[test]
+fn spellings_listings_and_templates_change_no_task() {
+    let owners = |guests: &str| format!(r#""tasks":[{{"id":"t1","owners":{{"users":[],"guests":{guests}}}}}]"#);
+    let listed = |tasks: &[&str]| format!(r#""tasks":[{}]"#, tasks.join(","));
+    let (old, new) = (
+        r#"{"id":"t1","title":"Call","last_updated":"2026-01-31T09:00:00Z"}"#,
+        r#"{"id":"t1","title":"Call back","last_updated":"2026-01-31T09:00:01Z"}"#,
+    );
+    for (before, after) in [
+        (r#""status":"active""#.to_owned(), r#""status":"Active""#.to_owned()),
+        (
+            owners(r#"["a@b.example"]"#),
+            owners(r#"[{"id":5,"email":"a@b.example","link":"x"}]"#),
+        ),
+        (listed(&[new]), listed(&[new, new])),
+        (listed(&[new]), listed(&[old, new])),
+        (listed(&[new]), listed(&[new, old])),
+        (listed(&[new, old]), listed(&[old, new])),
+    ] {
+        assert_eq!(reported(&before, &after), "    nothing", "{before} and {after}");
+        assert_eq!(reported(&after, &before), "    nothing", "{after} and {before}");
+    }
+    let changed = reported(&listed(&[old]), &listed(&[old, new]));
+    assert_eq!(reported_kinds(&changed), ["task.changed"], "{changed}");
+    // An edit of the template is told as one.
+    let step = |title: &str, place: u8| {
+        format!(
+            r#""tasks":[{{"id":"t1","title":"Call","blueprint_position":{place},"step":{{"data":{{"title":"{title}"}}}}}}]"#
+        )
+    };
+    assert_eq!(
+        reported(&step("Call", 1), &step("Phone", 2)),
+        concat!(
+            r#"    {"kind":"other","pointer":"/tasks/0/blueprint_position","from":1,"to":2}"#,
+            "\n",
+            r#"    {"kind":"other","pointer":"/tasks/0/step/title","from":"Call","to":"Phone"}"#
+        )
+    );
 }

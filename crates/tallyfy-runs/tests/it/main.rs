@@ -5,6 +5,7 @@ mod accounting;
 mod answering;
 mod changes;
 mod errors;
+mod freshness;
 mod get_run;
 mod get_task;
 mod lists;

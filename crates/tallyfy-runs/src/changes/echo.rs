@@ -1,0 +1,98 @@
+//! Folds what merely repeats another change into that change.
+//!
+//! A difference is an echo only if another change of the same comparison tells it; where none does, it is told itself.
+
+use super::change::{Change, FieldChange};
+use super::json::{Json, Members, same};
+
+/// Figures that follow from how the tasks stand.
+const COUNTS_OF_TASKS: [&str; 2] = ["late_tasks", "tasks_meta"];
+
+/// Takes the echoes out. `has_tasks` says whether both views have the tasks.
+pub(super) fn fold(new: &Members<'_>, has_tasks: bool, found: &mut Vec<Change>, others: &mut Vec<FieldChange>) {
+    let told = Told::of(found, has_tasks);
+    for change in found.iter_mut() {
+        if let Change::TaskChanged { fields, .. } = change {
+            fields.retain(|field| !told.repeats_the_run(field, new));
+        }
+    }
+    found.retain(|change| !matches!(change, Change::TaskChanged { fields, .. } if fields.is_empty()));
+    let told = Told::of(found, has_tasks);
+    others.retain(|field| !told.repeats_a_change(field));
+}
+
+/// What the changes tell, as far as something may repeat it.
+#[derive(Default)]
+struct Told {
+    progress: bool,
+    completion: bool,
+    archiving: bool,
+    reactivation: bool,
+    due_date: bool,
+    issue: bool,
+    /// Anything of a task, where both views have the tasks.
+    tasks: bool,
+    deadlines: bool,
+    /// Tasks came or went.
+    number_of_tasks: bool,
+}
+
+impl Told {
+    fn of(found: &[Change], has_tasks: bool) -> Self {
+        let mut told = Self::default();
+        for change in found {
+            match change {
+                Change::Progress { .. } => told.progress = true,
+                Change::Completed { .. } | Change::Reopened => told.completion = true,
+                Change::Archived { .. } => told.archiving = true,
+                Change::Reactivated => told.reactivation = true,
+                Change::Date { field, .. } => told.due_date |= field == "due_date",
+                Change::Status { from, to } => {
+                    let is_issue = |status: &Option<String>| status.as_deref() == Some("issue");
+                    told.issue = is_issue(from) != is_issue(to);
+                }
+                Change::TaskAdded { .. } | Change::TaskRemoved { .. } => {
+                    told.tasks = true;
+                    told.number_of_tasks = true;
+                }
+                Change::TaskCompleted { .. } | Change::TaskReopened { .. } => told.tasks = true,
+                Change::TaskChanged { fields, .. } => {
+                    told.tasks = true;
+                    told.deadlines |= fields.iter().any(|field| field.pointer == "/deadline");
+                }
+                Change::Answer { task, .. } => told.tasks |= task.is_some(),
+                _ => {}
+            }
+        }
+        told.tasks &= has_tasks;
+        told
+    }
+
+    /// Whether what is different in a task is what the run says too, or follows from what is told of the run.
+    fn repeats_the_run(&self, field: &FieldChange, run: &Members<'_>) -> bool {
+        let to = field.to.as_deref().map(|json| Json::new(json.get()));
+        let is_time = to.is_some_and(Json::is_a_time);
+        match field.pointer.as_str() {
+            "/run_status" => same("status", to, run.get("status").copied()),
+            "/archived_at" => (self.archiving && is_time) || (self.reactivation && !is_time),
+            "/is_completable" => self.completion || self.archiving || self.reactivation,
+            pointer => pointer.strip_prefix("/run/").is_some_and(|member| {
+                let of_the_run = run.get(member).copied();
+                of_the_run.is_some() && same(member, to, of_the_run)
+            }),
+        }
+    }
+
+    /// Whether what is different in the run besides its typed members follows from a change that is told.
+    fn repeats_a_change(&self, field: &FieldChange) -> bool {
+        let member = field.pointer.split('/').nth(1).unwrap_or_default();
+        match member {
+            "whole_progress" => self.progress,
+            "next_task" => self.tasks,
+            "due_soon" | "due_date_passed" => self.due_date || self.completion,
+            "max_task_deadline" => self.tasks && (self.deadlines || self.number_of_tasks),
+            "has_open_issue" => self.issue,
+            _ => self.tasks && COUNTS_OF_TASKS.contains(&member),
+        }
+    }
+}
