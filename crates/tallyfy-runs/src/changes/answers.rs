@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::change::{Change, FieldChange};
 use super::fields::{self, is_odd};
 use super::json::{Json, Members, Shape, same};
-use super::list::{Keyed, Pair, pair};
+use super::list::{Ids, Keyed, Pair, pair};
 
 /// Members of a form field that say which it is, or what its answer is.
-const TOLD_OTHERWISE: [&str; 5] = ["id", "timeline_id", "field_value", "value", "last_updated"];
+const TOLD_OTHERWISE: [&str; 6] = ["id", "timeline_id", "task_id", "field_value", "value", "last_updated"];
 
 /// An answer, as far as one view of the run has it.
 #[derive(Default)]
@@ -131,13 +131,16 @@ impl<'a, 'b> Places<'a, 'b> {
                 from_map(*data, form.as_ref(), &mut answers);
             }
             if let Some(fields) = place.members.get("form_fields").filter(|_| place.has_form_fields) {
-                from_fields(*fields, |id, found| {
+                from_fields(*fields, |id, _, found| {
                     answers.in_forms.entry((id, form.clone())).or_default().add(found);
                 });
             }
         }
         for fields in &self.form_fields {
-            from_fields(*fields, |id, found| answers.listed.entry(id).or_default().add(found));
+            from_fields(*fields, |id, form, found| match form {
+                Some(_) => answers.in_forms.entry((id, form)).or_default().add(found),
+                None => answers.listed.entry(id).or_default().add(found),
+            });
         }
         answers
     }
@@ -280,7 +283,7 @@ fn from_map<'a>(map: Json<'a>, form: Option<&String>, answers: &mut Answers<'a>)
 }
 
 /// Form fields with their answers in them.
-fn from_fields<'a>(fields: Json<'a>, mut tell: impl FnMut(String, Answer<'a>)) {
+fn from_fields<'a>(fields: Json<'a>, mut tell: impl FnMut(String, Form, Answer<'a>)) {
     for field in fields.elements().into_iter().flatten() {
         let members = field.members();
         let Some(id) = Json::id_under(&members, &["id", "timeline_id"]) else {
@@ -291,7 +294,8 @@ fn from_fields<'a>(fields: Json<'a>, mut tell: impl FnMut(String, Answer<'a>)) {
             .filter_map(|key| members.get(*key).copied())
             .find(|value| is_answered(*value));
         let label = members.get("label").and_then(|label| label.as_id());
-        tell(id, Answer { label, value });
+        let form = Json::id_under(&members, &["task_id"]);
+        tell(id, form, Answer { label, value });
     }
 }
 
@@ -301,19 +305,23 @@ pub(super) fn compare_form_fields(
     key: &str,
     old: Json<'_>,
     new: Json<'_>,
-    is_answered: impl Fn(&str) -> bool,
+    is_answered: impl Fn(&str, Option<&str>) -> bool,
     found: &mut Vec<FieldChange>,
 ) {
     if old.text() == new.text() {
         return;
     }
-    let Some(Pair { old, new, .. }) = pair(key, &["id", "timeline_id"], old, new, found) else {
+    let Some(Pair { old, new, .. }) = pair(key, Ids::FormField, old, new, found) else {
         return;
     };
     let pointer = fields::below("", key);
     for id in old.by_id.keys().chain(new.by_id.keys()).collect::<BTreeSet<_>>() {
         let (a, b) = (old.by_id.get(id), new.by_id.get(id));
-        if is_answered(id) {
+        let members = b.or(a).map(|field| &field.members);
+        let under = |keys: &[&str]| members.and_then(|members| Json::id_under(members, keys));
+        // What is nothing but an id has no members.
+        let field = under(&["id", "timeline_id"]).unwrap_or_else(|| id.clone());
+        if is_answered(&field, under(&["task_id"]).as_deref()) {
             continue;
         }
         let Some(position) = b.or(a).map(|field| field.position.to_string()) else {

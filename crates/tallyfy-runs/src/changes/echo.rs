@@ -2,8 +2,12 @@
 //!
 //! A difference is an echo only if another change of the same comparison tells it; where none does, it is told itself.
 
+use std::collections::BTreeSet;
+
+use serde_json::value::RawValue;
+
 use super::change::{Change, FieldChange};
-use super::json::{Json, Members, same};
+use super::json::{Json, Members, people, same};
 
 /// Figures that follow from how the tasks stand.
 const COUNTS_OF_TASKS: [&str; 2] = ["late_tasks", "tasks_meta"];
@@ -35,6 +39,10 @@ struct Told {
     deadlines: bool,
     /// Tasks came or went.
     number_of_tasks: bool,
+    /// Whoever did a task does not count as having done it any more.
+    reopened_task: bool,
+    /// Members who own the run or a task, or do not any more, or who completed a task.
+    members: BTreeSet<String>,
 }
 
 impl Told {
@@ -55,9 +63,22 @@ impl Told {
                     told.tasks = true;
                     told.number_of_tasks = true;
                 }
-                Change::TaskCompleted { .. } | Change::TaskReopened { .. } => told.tasks = true,
+                Change::TaskCompleted { by, .. } => {
+                    told.tasks = true;
+                    told.members.extend(by.clone());
+                }
+                Change::TaskReopened { .. } => {
+                    told.tasks = true;
+                    told.reopened_task = true;
+                }
+                Change::Owner { from, to } => told.members.extend(from.iter().chain(to).cloned()),
+                Change::OwnerAdded { owner } | Change::OwnerRemoved { owner } => {
+                    told.members.insert(owner.id.clone());
+                }
                 Change::TaskChanged { fields, .. } => {
                     told.tasks = true;
+                    let of_owners = fields.iter().filter(|field| field.pointer.starts_with("/owners"));
+                    told.members.extend(of_owners.flat_map(ids_in));
                     told.deadlines |= fields.iter().any(|field| field.pointer == "/deadline");
                 }
                 Change::Answer { task, .. } => told.tasks |= task.is_some(),
@@ -92,7 +113,34 @@ impl Told {
             "due_soon" | "due_date_passed" => self.due_date || self.completion,
             "max_task_deadline" => self.tasks && (self.deadlines || self.number_of_tasks),
             "has_open_issue" => self.issue,
+            "collaborators" => self.number_of_tasks || self.repeats_members(field),
             _ => self.tasks && COUNTS_OF_TASKS.contains(&member),
         }
     }
+
+    /// Whether whoever came to the collaborators, or left them, is told by another change.
+    fn repeats_members(&self, field: &FieldChange) -> bool {
+        let ids = |json: &Option<Box<RawValue>>| people_in("collaborators", json.as_deref());
+        let (before, after) = (ids(&field.from), ids(&field.to));
+        let is_told = |id: &String| self.members.contains(id);
+        after.difference(&before).all(is_told) && before.difference(&after).all(|id| self.reopened_task || is_told(id))
+    }
+}
+
+/// The ids of the people in a change of a task's owners.
+fn ids_in(field: &FieldChange) -> BTreeSet<String> {
+    let sides = [field.from.as_deref(), field.to.as_deref()].into_iter().flatten();
+    sides
+        .flat_map(|json| {
+            let users = Json::new(json.get()).members().remove("users").map(Json::to_raw);
+            people_in("users", users.as_deref().or(Some(json)))
+        })
+        .collect()
+}
+
+fn people_in(key: &str, json: Option<&RawValue>) -> BTreeSet<String> {
+    json.and_then(|json| people(key, Json::new(json.get())))
+        .unwrap_or_default()
+        .into_keys()
+        .collect()
 }

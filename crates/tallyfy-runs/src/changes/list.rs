@@ -8,6 +8,30 @@ use super::change::FieldChange;
 use super::fields;
 use super::json::{Json, Members};
 
+/// Which ids the elements of a list have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ids {
+    Task,
+    /// The id of an association is not that of the tag (API reference, section c.3).
+    Tag,
+    /// One field may be in the forms of several tasks.
+    FormField,
+}
+
+impl Ids {
+    fn of(self, members: &Members<'_>) -> Option<String> {
+        match self {
+            Self::Task => Json::id_under(members, &["id"]),
+            Self::Tag => Json::id_under(members, &["tag_id", "id"]),
+            Self::FormField => {
+                let field = Json::id_under(members, &["id", "timeline_id"])?;
+                let task = Json::id_under(members, &["task_id"]);
+                Some(task.map_or_else(|| field.clone(), |task| format!("{field} of {task}")))
+            }
+        }
+    }
+}
+
 /// The elements of a list by id, those left out whose text is in the other list as well.
 pub(super) struct Keyed<'a> {
     pub(super) by_id: BTreeMap<String, Element<'a>>,
@@ -24,7 +48,7 @@ pub(super) struct Element<'a> {
 }
 
 impl<'a> Keyed<'a> {
-    fn new(elements: &[Json<'a>], left_out: &BTreeSet<&str>, id_keys: &[&str], are_tasks: bool) -> Self {
+    fn new(elements: &[Json<'a>], left_out: &BTreeSet<&str>, ids: Ids) -> Self {
         let mut keyed = Self {
             by_id: BTreeMap::new(),
             without: Vec::new(),
@@ -37,10 +61,10 @@ impl<'a> Keyed<'a> {
             let id = if element.members.is_empty() {
                 json.as_id()
             } else {
-                Json::id_under(&element.members, id_keys)
+                ids.of(&element.members)
             };
             match id {
-                Some(id) if are_tasks => keyed.insert(id, element),
+                Some(id) if ids == Ids::Task => keyed.insert(id, element),
                 Some(id) => keyed
                     .without
                     .extend(keyed.by_id.insert(id, element).map(Element::place)),
@@ -99,12 +123,11 @@ pub(super) struct Pair<'a, 'b> {
 
 impl<'a, 'b> Pair<'a, 'b> {
     /// What is listed twice in a view may have one of its listings in both, to the letter. That one takes part too.
-    fn settle_doubles(&mut self, id_keys: &[&str], old: &[Json<'a>], new: &[Json<'b>]) {
-        let ids: BTreeSet<String> = self.old.by_id.keys().chain(self.new.by_id.keys()).cloned().collect();
-        for id in ids {
-            let is_it = |text: &&&str| {
-                text.contains(id.as_str()) && Json::id_under(&Json::new(text).members(), id_keys).as_ref() == Some(&id)
-            };
+    fn settle_doubles(&mut self, ids: Ids, old: &[Json<'a>], new: &[Json<'b>]) {
+        let all: BTreeSet<String> = self.old.by_id.keys().chain(self.new.by_id.keys()).cloned().collect();
+        for id in all {
+            let is_it =
+                |text: &&&str| text.contains(id.as_str()) && ids.of(&Json::new(text).members()).as_ref() == Some(&id);
             if let Some(double) = self.in_both.iter().find(is_it) {
                 self.old.insert_listed(&id, old, double);
                 self.new.insert_listed(&id, new, double);
@@ -113,12 +136,11 @@ impl<'a, 'b> Pair<'a, 'b> {
     }
 }
 
-/// Two lists, to be compared by the ids that their elements have under the first of these keys; an element that is
-/// nothing but an id counts as well. Adds what is different in what has no id; where one of the two is no list, that is
+/// Two lists, to be compared by the ids of their elements; an element that is nothing but an id counts as well. Adds what is different in what has no id; where one of the two is no list, that is
 /// all that can be said.
 pub(super) fn pair<'a, 'b>(
     key: &str,
-    id_keys: &[&str],
+    ids: Ids,
     old: Json<'a>,
     new: Json<'b>,
     found: &mut Vec<FieldChange>,
@@ -127,18 +149,17 @@ pub(super) fn pair<'a, 'b>(
         fields::compare("", key, Some(old), Some(new), found);
         return None;
     };
-    Some(pair_elements(key, id_keys, &old_elements, &new_elements, found))
+    Some(pair_elements(key, ids, &old_elements, &new_elements, found))
 }
 
 /// The same where both are known to be lists.
 pub(super) fn pair_elements<'a, 'b>(
     key: &str,
-    id_keys: &[&str],
+    ids: Ids,
     old_elements: &[Json<'a>],
     new_elements: &[Json<'b>],
     found: &mut Vec<FieldChange>,
 ) -> Pair<'a, 'b> {
-    let are_tasks = key == "tasks";
     // Most of a long list is the same text as before. That is found out without taking it apart.
     let texts: BTreeSet<&str> = new_elements.iter().map(|element| element.text()).collect();
     let in_both: BTreeSet<&'a str> = old_elements
@@ -147,12 +168,12 @@ pub(super) fn pair_elements<'a, 'b>(
         .filter(|text| texts.contains(text))
         .collect();
     let mut pair = Pair {
-        old: Keyed::new(old_elements, &in_both, id_keys, are_tasks),
-        new: Keyed::new(new_elements, &in_both, id_keys, are_tasks),
+        old: Keyed::new(old_elements, &in_both, ids),
+        new: Keyed::new(new_elements, &in_both, ids),
         in_both,
     };
-    if are_tasks {
-        pair.settle_doubles(id_keys, old_elements, new_elements);
+    if ids == Ids::Task {
+        pair.settle_doubles(ids, old_elements, new_elements);
     }
     let pointer = fields::below("", key);
     let (old, new) = (&pair.old.without, &pair.new.without);

@@ -23,7 +23,7 @@ pub use change::{Change, FieldChange, OwnerRef, TagRef, TaskRef};
 pub use doubt::Doubt;
 
 use json::{Json, Members, people};
-use list::Pair;
+use list::{Ids, Pair};
 
 /// Members that are there only when they were asked for (API reference, section b.1).
 const INCLUDES: [&str; 13] = [
@@ -236,9 +236,9 @@ fn owners(
 /// Tasks, answers and form fields.
 fn forms(old: &View<'_>, new: &View<'_>, found: &mut Vec<Change>, others: &mut Vec<FieldChange>) {
     let tasks = match (&old.tasks, &new.tasks) {
-        (Some(old), Some(new)) => Some(list::pair_elements("tasks", &["id"], old, new, others)),
+        (Some(old), Some(new)) => Some(list::pair_elements("tasks", Ids::Task, old, new, others)),
         _ => match (old.members.get("tasks"), new.members.get("tasks")) {
-            (Some(old), Some(new)) => list::pair("tasks", &["id"], *old, *new, others),
+            (Some(old), Some(new)) => list::pair("tasks", Ids::Task, *old, *new, others),
             // Not asked for in one of them: nothing can be said.
             _ => None,
         },
@@ -265,7 +265,11 @@ fn forms(old: &View<'_>, new: &View<'_>, found: &mut Vec<Change>, others: &mut V
             if repeats(a) && repeats(b) && old.contains_key("prerun") && new.contains_key("prerun") {
                 continue;
             }
-            answers::compare_form_fields(key, *a, *b, |field| answered.has_field(field), others);
+            let is_answered = |field: &str, task: Option<&str>| match task {
+                Some(_) => answered.has(task, field),
+                None => answered.has_field(field),
+            };
+            answers::compare_form_fields(key, *a, *b, is_answered, others);
         }
     }
 }
@@ -274,8 +278,7 @@ fn tags(old: &Members<'_>, new: &Members<'_>, found: &mut Vec<Change>, others: &
     let (Some(old), Some(new)) = (old.get("tags"), new.get("tags")) else {
         return;
     };
-    // The id of an association is not that of the tag (API reference, section c.3).
-    let Some(Pair { old, new, .. }) = list::pair("tags", &["tag_id", "id"], *old, *new, others) else {
+    let Some(Pair { old, new, .. }) = list::pair("tags", Ids::Tag, *old, *new, others) else {
         return;
     };
     let title = |tag: &Members<'_>| {

@@ -35,23 +35,8 @@ pub(super) fn compare(
             to: text(after),
         });
     }
-    let (completed_otherwise, archived_otherwise) = (differs("completed_at"), differs("archived_at"));
-    match (is_complete(before, old), is_complete(after, new)) {
-        (false, true) => found.push(Change::Completed {
-            at: time(&after.completed_at),
-        }),
-        (true, false) => found.push(Change::Reopened),
-        _ if completed_otherwise => found.push(date("completed_at", before, after)),
-        _ => {}
-    }
-    match (is_archived(before, old), is_archived(after, new)) {
-        (false, true) => found.push(Change::Archived {
-            at: time(&after.archived_at),
-        }),
-        (true, false) => found.push(Change::Reactivated),
-        _ if archived_otherwise => found.push(date("archived_at", before, after)),
-        _ => {}
-    }
+    let otherwise = [differs("completed_at"), differs("archived_at")];
+    turns(before, after, [old, new], otherwise, found);
     if differs("name") {
         let text = |run: &Run| run.name.as_str().map(str::to_owned);
         found.push(Change::Name {
@@ -72,6 +57,32 @@ pub(super) fn compare(
         }
     }
     progress(before, after, old, new, found, others);
+}
+
+/// Completion and archiving, there and back; where neither turned, another time of theirs.
+fn turns(
+    before: &Run,
+    after: &Run,
+    [old, new]: [&Members<'_>; 2],
+    [completed, archived]: [bool; 2],
+    found: &mut Vec<Change>,
+) {
+    match (is_complete(before, old), is_complete(after, new)) {
+        (false, true) => found.push(Change::Completed {
+            at: time(&after.completed_at),
+        }),
+        (true, false) => found.push(Change::Reopened),
+        _ if completed => found.push(date("completed_at", before, after)),
+        _ => {}
+    }
+    match (is_archived(before, old), is_archived(after, new)) {
+        (false, true) => found.push(Change::Archived {
+            at: time(&after.archived_at),
+        }),
+        (true, false) => found.push(Change::Reactivated),
+        _ if archived => found.push(date("archived_at", before, after)),
+        _ => {}
+    }
 }
 
 fn is_complete(run: &Run, members: &Members<'_>) -> bool {

@@ -104,7 +104,8 @@ fn compare_one(
             (include, None, _) | (include, _, None) if INCLUDES.contains(&include) => {}
             (include, a, b) if INCLUDES.contains(&include) && (is_untold(a) || is_untold(b)) => {}
             ("form_fields", Some(a), Some(b)) => {
-                answers::compare_form_fields(key, a, b, |field| answered.has(Some(id), field), &mut differences);
+                let is_answered = |field: &str, _: Option<&str>| answered.has(Some(id), field);
+                answers::compare_form_fields(key, a, b, is_answered, &mut differences);
             }
             _ if OF_THE_TEMPLATE.contains(&key) => {
                 fields::compare(&format!("/tasks/{}", after.position), key, a, b, others);

@@ -598,6 +598,27 @@ fn an_echo_of_nothing_is_told() {
 }
 
 #[test]
+fn who_takes_part_is_told_by_what_they_do() {
+    let state = |collaborators: &str, owners: &str, completer: &str| {
+        let done = if completer == "null" { "active" } else { "completed" };
+        format!(
+            r#""collaborators":{collaborators},"tasks":[{{"id":"t1","status":"{done}","completer_id":{completer},
+               "owners":{{"users":{owners}}}}}]"#
+        )
+    };
+    let kinds = |before: &str, after: &str| {
+        let told = reported(before, after);
+        reported_kinds(&told).join(" ")
+    };
+    let before = state("[7]", "[7]", "null");
+    assert_eq!(kinds(&before, &state("[7,8]", "[7,8]", "null")), "task.changed");
+    assert_eq!(kinds(&before, &state("[7,8]", "[7]", "8")), "task.completed");
+    assert_eq!(kinds(&state("[7,8]", "[7]", "8"), &before), "task.reopened");
+    assert_eq!(kinds(&before, &state("[7,9]", "[7]", "8")), "task.completed other");
+    assert_eq!(kinds(&before, &state("[7,8]", "[7]", "null")), "other");
+}
+
+#[test]
 fn archiving_a_run_archives_its_tasks_and_is_told_once() {
     let state = |at: &str| {
         let task = |id: &str| {
@@ -742,6 +763,17 @@ fn one_field_in_two_tasks_loses_no_answer() {
     ] {
         assert_eq!(reported(&before, &after), expected, "{before} and {after}");
     }
+    // The list may say whose form it is.
+    let listed = |one: &str, two: &str| {
+        let field =
+            |task: &str, value: &str| format!(r#"{{"id":"f","task_id":"{task}","label":"Colour","value":{value}}}"#);
+        format!(r#""form_fields":[{},{}]"#, field("t1", one), field("t2", two))
+    };
+    assert_eq!(reported(&listed(red, red), &listed(blue, red)), answer("t1", red, blue));
+    assert_eq!(
+        reported(&listed(red, none), &listed(red, blue)),
+        answer("t2", none, blue)
+    );
     // Where neither task says it, the list does.
     let told = reported(&state(none, none, red), &state(none, none, blue));
     assert_eq!(told, answer("t", red, blue).replace("\"t\"", "null"));
