@@ -70,7 +70,11 @@ pub fn start_metrics() -> Result<PrometheusHandle, Box<dyn Error + Send + Sync>>
     );
     describe_counter!(
         "runs_worker_connections_evicted_total",
-        "Connections without a request that were closed to make room for others"
+        "Connections without a request, or with a body that kept arriving, that were closed to make room for others"
+    );
+    describe_counter!(
+        "runs_worker_requests_unreadable_total",
+        "Requests that were refused before anything looked at their address, by what they look like"
     );
     describe_counter!(
         "runs_worker_accept_errors_total",

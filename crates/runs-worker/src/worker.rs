@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::config::Loaded;
+use crate::front_door::ListenAddress;
 use crate::shared::late_store::LateStore;
 use crate::start::{WorkerBuilder, stages};
 
@@ -44,10 +45,10 @@ pub struct Worker {
 }
 
 /// Where the worker listens.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Addresses {
-    pub(crate) receive: SocketAddr,
-    pub(crate) admin: SocketAddr,
+    pub(crate) receive: Vec<ListenAddress>,
+    pub(crate) admin: Vec<ListenAddress>,
 }
 
 /// What runs, and what it runs on.
@@ -66,14 +67,19 @@ impl Worker {
         WorkerBuilder::new(loaded)
     }
 
-    /// The address that webhooks are accepted on.
-    pub fn receive_address(&self) -> SocketAddr {
-        self.addresses.receive
+    /// The addresses that webhooks are accepted on.
+    pub fn receive_addresses(&self) -> &[ListenAddress] {
+        &self.addresses.receive
     }
 
-    /// The address of the health checks and metrics.
+    /// The first of them that has a port; `0.0.0.0:0` if all are sockets in the file system.
+    pub fn receive_address(&self) -> SocketAddr {
+        first_port(&self.addresses.receive)
+    }
+
+    /// The address of the health checks and metrics; `0.0.0.0:0` if it is a socket in the file system.
     pub fn admin_address(&self) -> SocketAddr {
-        self.addresses.admin
+        first_port(&self.addresses.admin)
     }
 
     /// The folder of the durable state; none where the store was given.
@@ -99,6 +105,30 @@ impl Worker {
         self.running.end().await;
         info!("stopped");
     }
+}
+
+impl Addresses {
+    pub(crate) fn receive_text(&self) -> String {
+        listed(&self.receive)
+    }
+
+    pub(crate) fn admin_text(&self) -> String {
+        listed(&self.admin)
+    }
+}
+
+fn first_port(addresses: &[ListenAddress]) -> SocketAddr {
+    let port = |address: &ListenAddress| match address {
+        ListenAddress::Tcp(address) => Some(*address),
+        ListenAddress::Unix(_) => None,
+    };
+    let unspecified = || SocketAddr::from(([0, 0, 0, 0], 0));
+    addresses.iter().find_map(port).unwrap_or_else(unspecified)
+}
+
+fn listed(addresses: &[ListenAddress]) -> String {
+    let texts: Vec<_> = addresses.iter().map(ListenAddress::to_string).collect();
+    texts.join(",")
 }
 
 impl Running {

@@ -74,9 +74,12 @@ fn configuration(loaded: &Loaded) -> Verdict {
         .file
         .as_ref()
         .map_or_else(|| "no file".to_owned(), |file| file.display().to_string());
+    let listen: Vec<_> = loaded.config.receive.listen.iter().map(ToString::to_string).collect();
     Verdict::Well(format!(
         "{from}; listening on {} (webhooks) and {} (admin); API at {}",
-        loaded.config.receive.listen, loaded.config.admin.listen, loaded.config.api.base_url
+        listen.join(", "),
+        loaded.config.admin.listen,
+        loaded.config.api.base_url
     ))
 }
 

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Flags, Kept, Loaded};
-use crate::inherited::Inherited;
+use crate::front_door::{HandedOver, ListenAddress};
 use crate::telemetry;
 
 /// Exit status: something went wrong, and the standard error says what.
@@ -54,9 +54,9 @@ struct Settings {
     /// The configuration file (TOML) [env: RUNS_WORKER_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The address for webhooks [env: RUNS_WORKER_LISTEN] [default: 127.0.0.1:8080]
-    #[arg(long, global = true, value_name = "ADDRESS")]
-    listen: Option<SocketAddr>,
+    /// The addresses for webhooks, separated by commas: IP and port, or `unix:/path` [env: RUNS_WORKER_LISTEN] [default: 127.0.0.1:8080]
+    #[arg(long, global = true, value_name = "ADDRESS", value_delimiter = ',')]
+    listen: Vec<ListenAddress>,
     /// The address for health checks and metrics [env: RUNS_WORKER_ADMIN_LISTEN] [default: 127.0.0.1:8081]
     #[arg(long, global = true, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
@@ -121,7 +121,13 @@ impl Settings {
         let texts = [
             (
                 "receive.listen",
-                self.listen.map(|address| address.to_string()),
+                (!self.listen.is_empty()).then(|| {
+                    self.listen
+                        .iter()
+                        .map(ListenAddress::to_string)
+                        .collect::<Vec<_>>()
+                        .join(",")
+                }),
                 "--listen",
             ),
             (
@@ -156,11 +162,11 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Before there are threads.
     let sockets = match &cli.command {
-        None | Some(Command::Serve(_)) => match Inherited::take(cli.settings.listen_fd) {
+        None | Some(Command::Serve(_)) => match HandedOver::take(cli.settings.listen_fd) {
             Ok(sockets) => sockets,
             Err(error) => return fail(MISUSED, &telemetry::chain(&error)),
         },
-        Some(_) => Inherited::default(),
+        Some(_) => HandedOver::default(),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

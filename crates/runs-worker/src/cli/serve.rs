@@ -8,10 +8,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use super::{FAILED, MISUSED, Settings, fail};
-use crate::inherited::Inherited;
+use crate::front_door::{self, HandedOver};
 use crate::start::StartError;
 use crate::worker::Worker;
-use crate::{config::Loaded, descriptors, service_manager, telemetry};
+use crate::{config::Loaded, service_manager, telemetry};
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Serve {
@@ -21,7 +21,7 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) async fn run(self, settings: &Settings, sockets: Inherited) -> ExitCode {
+    pub(super) async fn run(self, settings: &Settings, sockets: HandedOver) -> ExitCode {
         match settings.load(true) {
             Ok(mut loaded) => {
                 loaded.config.reconcile.backfill |= self.backfill;
@@ -32,7 +32,7 @@ impl Serve {
     }
 }
 
-async fn serve(loaded: Loaded, sockets: Inherited) -> ExitCode {
+async fn serve(loaded: Loaded, sockets: HandedOver) -> ExitCode {
     if let Err(error) = telemetry::start_logging(&loaded.config.log) {
         return fail(MISUSED, &format!("configuration: {error}"));
     }
@@ -46,14 +46,8 @@ async fn serve(loaded: Loaded, sockets: Inherited) -> ExitCode {
         (Err(error), _) | (_, Err(error)) => return fail(FAILED, &format!("cannot listen for signals: {error}")),
     };
     log_settings(&loaded);
-    descriptors::raise(loaded.config.receive.max_connections.get());
-    let mut builder = Worker::builder(loaded).metrics(metrics);
-    if let Some(socket) = sockets.receive {
-        builder = builder.receive_socket(socket);
-    }
-    if let Some(socket) = sockets.admin {
-        builder = builder.admin_socket(socket);
-    }
+    front_door::raise_descriptors(loaded.config.receive.max_connections.get());
+    let builder = Worker::builder(loaded).metrics(metrics).sockets(sockets);
     let mut worker = match builder.start().await {
         Ok(worker) => worker,
         Err(error) => {

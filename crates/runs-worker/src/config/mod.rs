@@ -21,6 +21,8 @@ use serde::Deserialize;
 use tallyfy_runs::{GetRunOptions, Include};
 use tallyfy_transport::{BaseUrl, RateLimits};
 
+use crate::front_door::ListenAddress;
+
 pub use filter::FilterTable;
 pub use handlers::HandlerConfig;
 pub(crate) use handlers::HandlerKind;
@@ -101,9 +103,9 @@ impl StoreConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ReceiveConfig {
-    /// The address that webhooks are accepted on.
-    #[serde(deserialize_with = "text::parsed")]
-    pub listen: SocketAddr,
+    /// The addresses that webhooks are accepted on: an IP address with a port, or `unix:/path`.
+    #[serde(deserialize_with = "text::list")]
+    pub listen: Vec<ListenAddress>,
     /// The largest body that is accepted, in bytes.
     pub max_body_bytes: NonZeroUsize,
     /// How long the headers of a request may take to arrive, and how long a connection may be silent.
@@ -132,7 +134,7 @@ pub struct ReceiveConfig {
 impl Default for ReceiveConfig {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            listen: vec![ListenAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))],
             max_body_bytes: const { NonZeroUsize::new(4 * 1024 * 1024).unwrap() },
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),

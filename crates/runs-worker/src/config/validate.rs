@@ -1,6 +1,7 @@
 //! What is wrong with values that are each right alone.
 
 use super::{Config, Problem};
+use crate::front_door::ListenAddress;
 
 impl Config {
     /// What is wrong with the values as they stand together.
@@ -15,7 +16,14 @@ impl Config {
                 ),
             ));
         }
-        if self.admin.listen == self.receive.listen && self.admin.listen.port() != 0 {
+        if self.receive.listen.is_empty() {
+            problems.push(Problem::new(
+                "receive.listen",
+                "is empty: an address for webhooks is needed",
+            ));
+        }
+        let admin = ListenAddress::Tcp(self.admin.listen);
+        if self.receive.listen.contains(&admin) && self.admin.listen.port() != 0 {
             problems.push(Problem::new(
                 "admin.listen",
                 format!("{} is the address for webhooks already", self.admin.listen),

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 
 use super::in_hand::{Arriving, Busy, Held, InHand};
+use crate::front_door::BodyEnd;
 
 /// How much of a body that is too large is read and thrown away, as a multiple of the limit, before it is answered.
 ///
@@ -25,6 +26,16 @@ pub(crate) enum BodyError {
     Broken,
     /// There is no memory for it now.
     Busy,
+}
+
+impl BodyError {
+    fn of(error: axum::Error) -> Self {
+        match error.into_inner().downcast_ref::<BodyEnd>() {
+            Some(BodyEnd::TooSlow) => Self::TooSlow,
+            Some(BodyEnd::MadeRoom) => Self::Busy,
+            Some(BodyEnd::Broken(_)) | None => Self::Broken,
+        }
+    }
 }
 
 impl From<Busy> for BodyError {
@@ -60,7 +71,7 @@ async fn read_all(mut body: Body, limit: usize, drained: usize, arriving: &mut A
     let mut bytes = BytesMut::new();
     let mut seen = 0_usize;
     while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
+        let Ok(data) = frame.map_err(BodyError::of)?.into_data() else {
             continue;
         };
         seen = seen.saturating_add(data.len());

@@ -2,6 +2,7 @@
 //!
 //! The sender tries once. Whatever is authenticated and can be stored is stored: a body that cannot be read too.
 
+mod address;
 mod authenticate;
 mod body;
 mod in_hand;
@@ -13,12 +14,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router, routing};
+use axum::{Json, Router};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use metrics::{counter, gauge};
 use runs_store::{Appended, NewNotification, NotificationHead, Subject, torture};
 use serde_json::json;
@@ -29,7 +30,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::{Organization, ReceiveConfig};
-use crate::listener::KnownSender;
+use crate::front_door::{KnownSender, Seldom};
 use crate::shared::notified::Notified;
 
 use authenticate::{Authenticator, Refusal};
@@ -54,6 +55,7 @@ pub(crate) struct Receiver {
     silence_warning: Duration,
     losses: watch::Sender<u64>,
     in_hand: Arc<InHand>,
+    not_found: Seldom,
 }
 
 impl Receiver {
@@ -71,6 +73,7 @@ impl Receiver {
             silence_warning: config.silence_warning,
             losses: watch::Sender::new(0),
             in_hand: InHand::new(config.max_bytes_in_hand.get(), config.max_waiting.get()),
+            not_found: Seldom::default(),
         }
     }
 
@@ -89,12 +92,18 @@ impl Receiver {
         self.heard.iter().map(silence).collect()
     }
 
-    /// The public routes: one.
+    /// The public routes: one, however its slashes are written.
     pub(crate) fn routes(self) -> Router {
-        Router::new()
-            .route("/webhooks/{secret}", routing::any(webhook))
-            .fallback(|| async { Answer::NotFound })
-            .with_state(Arc::new(self))
+        Router::new().fallback(webhook).with_state(Arc::new(self))
+    }
+
+    /// Says now and then that requests come to an address that leads nowhere, without repeating it.
+    fn note_not_found(&self, path: &str) {
+        if let Some(requests) = self.not_found.cases() {
+            let knows = |secret: &str| self.authenticator.authenticate(secret, None) != Err(Refusal::UnknownSecret);
+            let hint = address::hint(path, knows);
+            warn!(hint, requests, "a request to an unknown address was answered with 404");
+        }
     }
 
     async fn receive(&self, org: &OrgId, body: Bytes) -> Answer {
@@ -133,19 +142,12 @@ impl Receiver {
 
 async fn webhook(
     State(receiver): State<Arc<Receiver>>,
-    secret: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    uri: Uri,
     method: Method,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
-    let answer = answer(
-        &receiver,
-        secret.ok().map(|Path(secret)| secret),
-        &method,
-        &headers,
-        body,
-    )
-    .await;
+    let answer = answer(&receiver, address::secret(uri.path()), &method, &headers, body).await;
     if let Some(reason) = answer.refusal() {
         counter!("runs_worker_webhooks_refused_total", "reason" => reason).increment(1);
         // Whoever knows the secret sends only once, so this webhook is gone. Anybody else is not worth a line.
@@ -154,7 +156,8 @@ async fn webhook(
                 receiver.losses.send_modify(|losses| *losses = losses.wrapping_add(1));
                 warn!(reason, "webhook refused");
             }
-            Answer::NotFound | Answer::WrongMethod => debug!(reason, "webhook refused"),
+            Answer::NotFound => receiver.note_not_found(uri.path()),
+            Answer::WrongMethod => debug!(reason, "webhook refused"),
             _ => warn!(reason, "webhook refused"),
         }
     }

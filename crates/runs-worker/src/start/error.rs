@@ -1,6 +1,5 @@
 //! Why a worker does not start.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use runs_store::intake_log::IntakeLogError;
@@ -18,8 +17,8 @@ pub enum StartError {
     /// An address cannot be listened on.
     #[error("cannot listen on {address}, configured as {key}")]
     Listen {
-        /// The address.
-        address: SocketAddr,
+        /// The address, or what was handed over.
+        address: String,
         /// The key that sets it.
         key: &'static str,
         /// Why.

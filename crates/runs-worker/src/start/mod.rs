@@ -4,14 +4,12 @@ mod error;
 mod open;
 pub(crate) mod stages;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use runs_store::intake_log::{IntakeLog, IntakeLogError};
 use runs_store::{HandlerName, Store, torture};
 use tallyfy_transport::{CircuitBreaker, HttpTransport};
-use tokio::net::TcpListener;
 use tracing::info;
 
 use crate::admin::Admin;
@@ -19,12 +17,11 @@ use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Loaded, Organization};
 use crate::deliver::HandlerHealth;
-use crate::descriptors;
 use crate::fetching::Fetching;
 use crate::filter::EventFilter;
+use crate::front_door::{self, HandedOver, Limits, ListenAddress, Socket, Sockets};
 use crate::handler::{self, Handler, StdoutHandler};
 use crate::import::Progress;
-use crate::listener::{self, Limits};
 use crate::receive::{Receiver, WayIn};
 use crate::shared::late_store::LateStore;
 use crate::worker::{Addresses, Running, Worker};
@@ -42,14 +39,13 @@ pub struct WorkerBuilder {
     transport: Option<Arc<dyn HttpTransport>>,
     clock: Clock,
     metrics: Option<PrometheusHandle>,
-    receive_socket: Option<std::net::TcpListener>,
-    admin_socket: Option<std::net::TcpListener>,
+    sockets: HandedOver,
 }
 
 /// The sockets that the worker accepts on.
 struct Doors {
-    public: TcpListener,
-    admin: TcpListener,
+    public: Sockets,
+    admin: Sockets,
     addresses: Addresses,
 }
 
@@ -63,8 +59,7 @@ impl WorkerBuilder {
             transport: None,
             clock: Clock::system(),
             metrics: None,
-            receive_socket: None,
-            admin_socket: None,
+            sockets: HandedOver::default(),
         }
     }
 
@@ -121,19 +116,25 @@ impl WorkerBuilder {
         self
     }
 
-    /// Accepts webhooks on this socket, which listens already, in the place of `receive.listen`.
+    /// Accepts webhooks on this socket, which listens already, in the place of `receive.listen`. Several are all served.
     ///
     /// Whoever else holds it, systemd for example, keeps its queue over a restart: nobody is refused.
     #[must_use]
     pub fn receive_socket(mut self, socket: std::net::TcpListener) -> Self {
-        self.receive_socket = Some(socket);
+        self.sockets.public.push(Socket::Tcp(socket));
+        self
+    }
+
+    /// The same with everything that was handed over.
+    pub(crate) fn sockets(mut self, sockets: HandedOver) -> Self {
+        self.sockets = sockets;
         self
     }
 
     /// The same for the health checks and metrics, in the place of `admin.listen`.
     #[must_use]
     pub fn admin_socket(mut self, socket: std::net::TcpListener) -> Self {
-        self.admin_socket = Some(socket);
+        self.sockets.admin.push(Socket::Tcp(socket));
         self
     }
 
@@ -192,19 +193,16 @@ impl WorkerBuilder {
         })
     }
 
+    /// Opens the sockets before anything else: while that takes time, senders wait instead of being refused.
     fn bind(&mut self) -> Result<Doors, StartError> {
-        let (receive, admin) = (self.config.receive.listen, self.config.admin.listen);
-        // Bound before anything is opened: while that takes time, senders wait instead of being refused.
-        let public = bind(receive, "receive.listen", self.receive_socket.take())?;
-        let operators = bind(admin, "admin.listen", self.admin_socket.take())?;
-        let addresses = Addresses {
-            receive: local_address(&public, "receive.listen", receive)?,
-            admin: local_address(&operators, "admin.listen", admin)?,
-        };
+        let sockets = std::mem::take(&mut self.sockets);
+        let (public, receive) = listen(&self.config.receive.listen, "receive.listen", sockets.public)?;
+        let operators = [ListenAddress::Tcp(self.config.admin.listen)];
+        let (operators, admin) = listen(&operators, "admin.listen", sockets.admin)?;
         Ok(Doors {
             public,
             admin: operators,
-            addresses,
+            addresses: Addresses { receive, admin },
         })
     }
 
@@ -260,14 +258,14 @@ impl WorkerBuilder {
         })
     }
 
-    fn receive(&self, running: &mut Running, receiver: Receiver, public: TcpListener) {
+    fn receive(&self, running: &mut Running, receiver: Receiver, public: Sockets) {
         for silence in receiver.silences() {
             running
                 .stages
                 .spawn(named("silence", silence.run(running.stop.clone())));
         }
         let routes = receiver.routes();
-        let serving = listener::serve(public, routes, self.limits(), running.stop.clone());
+        let serving = front_door::serve(public, routes, self.limits(), running.stop.clone());
         running.stages.spawn(named("receive", serving));
     }
 
@@ -276,7 +274,7 @@ impl WorkerBuilder {
         running: &mut Running,
         stages: &StoreStages,
         progress: Option<Arc<Progress>>,
-        listener: TcpListener,
+        sockets: Sockets,
     ) {
         let gates = stages.fetchings.iter().map(Fetching::named_gate).collect();
         let health = stages
@@ -294,7 +292,7 @@ impl WorkerBuilder {
             metrics: self.metrics.clone(),
             stop: running.stop.clone(),
         };
-        let serving = listener::serve(listener, admin.routes(), self.limits(), running.stop_admin.clone());
+        let serving = front_door::serve(sockets, admin.routes(), self.limits(), running.stop_admin.clone());
         running.admin = Some(tokio::spawn(serving));
     }
 
@@ -303,7 +301,7 @@ impl WorkerBuilder {
         Limits {
             header_timeout: config.header_timeout,
             write_timeout: config.write_timeout,
-            max_connections: descriptors::connections(config.max_connections.get()),
+            max_connections: front_door::connections_that_fit(config.max_connections.get()),
             grace: GRACE,
         }
     }
@@ -311,8 +309,8 @@ impl WorkerBuilder {
     fn tell(&self, addresses: &Addresses, handlers: &[NamedHandler]) {
         let names = |names: Vec<&str>| names.join(",");
         info!(
-            listen = %addresses.receive,
-            admin = %addresses.admin,
+            listen = addresses.receive_text(),
+            admin = addresses.admin_text(),
             data_dir = self.store.is_none().then(|| self.config.store.folder().display().to_string()),
             base_url = %self.config.api.base_url,
             organizations = names(self.organizations.iter().map(|organization| organization.id.as_str()).collect()),
@@ -362,20 +360,21 @@ impl WorkerBuilder {
     }
 }
 
-fn bind(
-    address: SocketAddr,
+/// Opens or takes over the sockets of one listener, and says where they are.
+fn listen(
+    addresses: &[ListenAddress],
     key: &'static str,
-    inherited: Option<std::net::TcpListener>,
-) -> Result<TcpListener, StartError> {
-    let bound = match inherited {
-        Some(socket) => listener::adopt(socket),
-        None => listener::bind(address),
+    handed_over: Vec<Socket>,
+) -> Result<(Sockets, Vec<ListenAddress>), StartError> {
+    let failed = |(address, source): (Option<ListenAddress>, _)| StartError::Listen {
+        address: address.map_or_else(
+            || "the socket that was handed over".to_owned(),
+            |address| address.to_string(),
+        ),
+        key,
+        source,
     };
-    bound.map_err(|source| StartError::Listen { address, key, source })
-}
-
-fn local_address(listener: &TcpListener, key: &'static str, address: SocketAddr) -> Result<SocketAddr, StartError> {
-    listener
-        .local_addr()
-        .map_err(|source| StartError::Listen { address, key, source })
+    let sockets = Sockets::open(addresses, handed_over).map_err(failed)?;
+    let bound = sockets.addresses().map_err(|source| failed((None, source)))?;
+    Ok((sockets, bound))
 }

@@ -50,7 +50,7 @@ fn three_values_are_enough() {
     assert!(matches!(&organization.token, TokenSetting::Inline(token) if token.expose_secret() == "t0ken"));
     assert_eq!(organization.webhook_secrets[0].expose_secret(), "s3cret");
     assert_eq!(loaded.config.api.base_url.to_string(), "https://go.tallyfy.com/api");
-    assert_eq!(loaded.config.receive.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(loaded.config.receive.listen[0].to_string(), "127.0.0.1:8080");
 }
 
 #[test]
@@ -71,7 +71,10 @@ fn flags_go_before_the_environment_which_goes_before_the_file() {
         ("RUNS_WORKER__REFRESH__INCLUDES", "tasks, new_include"),
     ]);
     let loaded = load(&flags, &environment(&values), true).unwrap();
-    assert_eq!(loaded.config.receive.listen.port(), 5);
+    assert_eq!(
+        loaded.config.receive.listen[0].to_string().rsplit(':').next(),
+        Some("5")
+    );
     assert_eq!(loaded.config.admin.listen.port(), 4);
     assert_eq!(loaded.config.refresh.window, Duration::from_millis(250));
     assert_eq!(loaded.config.refresh.concurrency.get(), 3);

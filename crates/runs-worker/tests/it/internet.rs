@@ -175,8 +175,20 @@ async fn forms_that_proxies_and_servers_read_differently_are_refused_or_end_the_
             head("").replace(" HTTP/1.1", "  HTTP/1.1"),
         ),
         ("an HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned()),
-        ("65 headers", head(&"x-a: b\r\n".repeat(65))),
-        ("a header of 20 KB", head(&format!("x-a: {}\r\n", "b".repeat(20_000)))),
+        (
+            "an encoding before chunked",
+            head("transfer-encoding: gzip, chunked\r\n"),
+        ),
+        (
+            "an encoding in a line before chunked",
+            head("transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n"),
+        ),
+        ("chunked twice", head("transfer-encoding: chunked, chunked\r\n")),
+        ("no host", head("").replace("host: t\r\n", "")),
+        ("two hosts", head("host: t\r\n")),
+        ("two different hosts", head("host: elsewhere\r\n")),
+        ("129 headers", head(&"x-a: b\r\n".repeat(129))),
+        ("a header of 50 KB", head(&format!("x-a: {}\r\n", "b".repeat(50_000)))),
     ];
     for (what, request) in refused {
         let answer = exchange(address, format!("{request}12345{smuggled}").as_bytes()).await;
@@ -234,6 +246,24 @@ async fn odd_but_lawful_requests_are_taken() {
         parts(&exchange(address, twice.as_bytes()).await).0,
         202,
         "the same length twice"
+    );
+    let bare = sized("t8", close).replace("\r\n", "\n");
+    assert_eq!(
+        parts(&exchange(address, bare.as_bytes()).await).0,
+        202,
+        "lines that end without a carriage return, as the standard allows"
+    );
+    let old = sized("t9", "").replace("HTTP/1.1\r\nhost: t", "HTTP/1.0");
+    assert!(
+        exchange(address, old.as_bytes()).await.contains(" 202 "),
+        "HTTP/1.0 needs no host"
+    );
+    let dressed = "x-forwarded-by: a-proxy-on-the-way\r\n".repeat(95) + "cookie: " + &"c".repeat(28_000) + "\r\n";
+    let dressed = sized("t10", &format!("{close}{dressed}"));
+    assert_eq!(
+        parts(&exchange(address, dressed.as_bytes()).await).0,
+        202,
+        "100 headers, 32 KB"
     );
     let chunked = format!(
         "{}5;name=value\r\n{{\"thi\r\n1d\r\ns_task\":{{\"id\":\"t3\"}},\"process\"\r\nd\r\n:{{\"id\":\"r1\"}}}}\r\n0\r\nx-trailer: 1\r\n\r\n",
@@ -341,6 +371,80 @@ async fn strangers_cost_no_body_and_no_log_line_and_keep_their_connection() {
     let small = head("content-length: 2\r\n").replace(SECRET, "guess") + "{}";
     let answers = exchange(address, small.repeat(3).as_bytes()).await;
     assert_eq!(answers.matches("HTTP/1.1 404").count(), 3, "{answers}");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn strangers_who_send_many_requests_at_once_are_cut_short() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = start(&folder, &[]).await;
+    let address = worker.receive_address();
+    let flood = "GET / HTTP/1.1\r\nhost: t\r\n\r\n".repeat(200);
+    let answers = exchange(address, flood.as_bytes()).await;
+    let count = answers.matches("HTTP/1.1 404").count();
+    assert!((1..=20).contains(&count), "{count} of 200 were answered");
+    assert!(answers.contains("connection: close"), "{answers}");
+
+    // Who knows a secret may.
+    let body = |number: u32| task_completed("r1", &format!("t{number}"), "2026-01-31T09:00:00Z");
+    let sized =
+        |more: &str, body: &str| format!("{}{body}", head(&format!("{more}content-length: {}\r\n", body.len())));
+    let mut many: String = (0..50).map(|number| sized("", &body(number))).collect();
+    many += &sized("connection: close\r\n", &body(50));
+    let answers = exchange(address, many.as_bytes()).await;
+    assert_eq!(answers.matches("HTTP/1.1 202").count(), 51);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn the_address_is_taken_with_slashes_as_people_and_proxies_write_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let worker = start(&folder, &[]).await;
+    let address = worker.receive_address();
+    for (number, path) in [
+        format!("/webhooks/{SECRET}/"),
+        format!("//webhooks/{SECRET}"),
+        format!("/webhooks//{SECRET}"),
+        format!("//webhooks//{SECRET}//"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let body = task_completed("r1", &format!("t{number}"), "2026-01-31T09:00:00Z");
+        let (status, answer) = post(address, path, &[HEADER], body.as_bytes()).await;
+        assert_eq!(status, 202, "{path}: {answer}");
+    }
+    for path in [
+        format!("/{SECRET}"),
+        format!("/webhooks/{SECRET}/x"),
+        format!("/x/webhooks/{SECRET}"),
+    ] {
+        assert_eq!(post(address, &path, &[HEADER], b"{}").await.0, 404, "{path}");
+    }
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_that_trickle_make_room_when_they_hold_every_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [
+        ("RUNS_WORKER__RECEIVE__BODY_TIMEOUT", "1h"),
+        ("RUNS_WORKER__RECEIVE__MAX_CONNECTIONS", "8"),
+    ];
+    let worker = start(&folder, &settings).await;
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let trickle = format!("{}x", head("content-length: 1000\r\n"));
+        held.push(connect(worker.receive_address(), trickle.as_bytes()).await);
+    }
+    let honest = tokio::time::timeout(LONG / 2, is_well(&worker, "t1")).await;
+    assert!(honest.is_ok(), "it waits for those who hold the places");
+    let (answer, _) = until_closed(held.remove(0)).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 503"),
+        "the first to come was the first to go: {answer}"
+    );
+    drop(held);
     worker.stop().await;
 }
 

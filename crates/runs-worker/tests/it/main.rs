@@ -11,5 +11,6 @@ mod odd_store;
 mod operate;
 mod pipeline;
 mod receive;
+mod rooms;
 mod strangers;
 mod world;

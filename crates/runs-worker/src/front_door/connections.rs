@@ -1,9 +1,10 @@
 //! Who is connected, and who has to go when there are too many.
 //!
 //! A connection is *waiting* while no complete request of it is being answered. When all places are taken, the one that
-//! has waited longest is closed for a new one: first those that never sent a webhook with a valid secret, then the
-//! others. A byte now and then does not make a connection younger. An honest sender sends its request within a round
-//! trip, so that it would take as many newer connections as there are places, within that time, to push it out.
+//! has waited longest is closed for a new one: first those that never sent a valid secret, then the others. When none
+//! waits, the body that has been arriving for longest is given up. A byte now and then makes no connection younger. An
+//! honest sender sends its request within a round trip, so that it would take as many newer connections as there are
+//! places, within that time, to push it out.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use metrics::counter;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// How many may be on their way out, beside those that have a place.
 const LEAVING: usize = 32;
@@ -33,6 +34,8 @@ struct Table {
     leaving: usize,
     next: u64,
     waiting: BTreeMap<Turn, CancellationToken>,
+    /// Connections whose request is being answered, but for whose body the answer waits.
+    arriving: BTreeMap<u64, CancellationToken>,
     closing: bool,
 }
 
@@ -67,7 +70,7 @@ impl Connections {
         }
     }
 
-    /// Closes the connection that has waited longest.
+    /// Closes the connection that has waited longest, or the one whose body has been arriving for longest.
     pub(super) fn evict_one(&self) {
         self.lock().evict();
     }
@@ -96,7 +99,7 @@ impl Connections {
             () = tokio::time::sleep(linger) => {}
         }
         let mut table = self.lock();
-        while table.evict() {}
+        while table.evict_waiting() {}
     }
 
     /// Returns when nobody is connected.
@@ -127,7 +130,21 @@ impl Table {
     }
 
     fn evict(&mut self) -> bool {
-        let Some((_, connection)) = self.waiting.pop_first() else {
+        self.evict_waiting() || self.evict_arriving()
+    }
+
+    fn evict_waiting(&mut self) -> bool {
+        let first = self.waiting.pop_first().map(|(_, connection)| connection);
+        self.send_away(first)
+    }
+
+    fn evict_arriving(&mut self) -> bool {
+        let first = self.arriving.pop_first().map(|(_, connection)| connection);
+        self.send_away(first)
+    }
+
+    fn send_away(&mut self, connection: Option<CancellationToken>) -> bool {
+        let Some(connection) = connection else {
             return false;
         };
         self.leaving += 1;
@@ -156,6 +173,11 @@ impl Place {
         self.evicted.cancelled().await;
     }
 
+    /// The same, to be kept beside the place.
+    pub(super) fn evicted_owned(&self) -> WaitForCancellationFutureOwned {
+        self.evicted.clone().cancelled_owned()
+    }
+
     /// Whether a request is being answered.
     pub(super) fn is_in_request(&self) -> bool {
         self.turn().is_none()
@@ -171,9 +193,30 @@ impl Place {
         self.connections.lock().closing
     }
 
-    /// Notes that a webhook with a valid secret came on this connection.
-    pub(super) fn is_known(&self) {
+    /// Notes that a request with a valid secret came on this connection.
+    pub(super) fn make_known(&self) {
         self.known.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a request with a valid secret came on this connection.
+    pub(super) fn is_known(&self) -> bool {
+        self.known.load(Ordering::Relaxed)
+    }
+
+    /// The answer waits for the body: until this is dropped, the connection may have to make room.
+    pub(super) fn arriving(&self) -> ArrivingTurn {
+        let mut table = self.connections.lock();
+        let turn = table.next;
+        table.next += 1;
+        if !self.evicted.is_cancelled() {
+            table.arriving.insert(turn, self.evicted.clone());
+        }
+        drop(table);
+        self.connections.changed.notify_waiters();
+        ArrivingTurn {
+            connections: Arc::clone(&self.connections),
+            turn,
+        }
     }
 
     /// A request is complete but for its body: until this is dropped, the connection does not wait.
@@ -205,6 +248,19 @@ impl Drop for Place {
     }
 }
 
+/// A body that is waited for.
+#[derive(Debug)]
+pub(super) struct ArrivingTurn {
+    connections: Arc<Connections>,
+    turn: u64,
+}
+
+impl Drop for ArrivingTurn {
+    fn drop(&mut self) {
+        self.connections.lock().arriving.remove(&self.turn);
+    }
+}
+
 /// A request that is being answered.
 #[derive(Debug)]
 pub(super) struct InRequest(Arc<Place>);
@@ -218,7 +274,7 @@ impl Drop for InRequest {
         }
         let mut turn = place.turn();
         let mut table = place.connections.lock();
-        *turn = Some(table.wait(place.known.load(Ordering::Relaxed), &place.evicted));
+        *turn = Some(table.wait(place.is_known(), &place.evicted));
         drop(table);
         drop(turn);
         place.connections.changed.notify_waiters();
@@ -252,9 +308,9 @@ mod tests {
     }
 
     #[test]
-    fn whoever_sent_a_valid_webhook_stays_longer_than_strangers() {
+    fn whoever_sent_a_valid_secret_stays_longer_than_strangers() {
         let (connections, places) = full(3);
-        places[0].is_known();
+        places[0].make_known();
         drop(places[0].request());
         drop(places[1].request());
         drop(places[2].request());

@@ -2,13 +2,15 @@
 //!
 //! While the worker is away, the kernel queues connections at such a socket, and the next worker finds them there. The
 //! protocol is systemd's: `LISTEN_FDS` descriptors from number 3 on are meant for the process `LISTEN_PID`, and
-//! `LISTEN_FDNAMES` names them. One that is called `admin` is for the health checks and metrics, any other for webhooks.
+//! `LISTEN_FDNAMES` names them. Those that are called `admin` are for the health checks and metrics, all others are public.
 //!
 //! All of this has to happen before there are threads, because it changes the environment.
 
 use std::env;
 use std::io;
 use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -21,17 +23,24 @@ const ADMIN: &str = "admin";
 /// Where the descriptors begin, in the place of 3. Not systemd's, but `listenfd`'s.
 const FIRST: &str = "LISTEN_FDS_FIRST_FD";
 
-/// What was handed over.
+/// A socket that listens already.
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// What was handed over: any number of sockets for each purpose, one for IPv4 and one for IPv6 for example.
 #[derive(Debug, Default)]
-pub(crate) struct Inherited {
-    pub(crate) receive: Option<TcpListener>,
-    pub(crate) admin: Option<TcpListener>,
+pub(crate) struct HandedOver {
+    pub(crate) public: Vec<Socket>,
+    pub(crate) admin: Vec<Socket>,
 }
 
 /// Why a socket that was handed over cannot be used.
 #[derive(Debug, Error)]
 pub(crate) enum InheritError {
-    #[error("descriptor number {position} of LISTEN_FDS is no TCP socket")]
+    #[error("descriptor number {position} of LISTEN_FDS is no TCP socket and no Unix stream socket")]
     NoSocket {
         position: usize,
         #[source]
@@ -39,13 +48,11 @@ pub(crate) enum InheritError {
     },
     #[error("descriptor number {position} of LISTEN_FDS does not listen; with systemd, the socket needs Accept=no")]
     NotListening { position: usize },
-    #[error("LISTEN_FDS hands over two sockets for {purpose}; one may be called `admin` by FileDescriptorName=")]
-    Twice { purpose: &'static str },
     #[error("cannot start again with the socket of --listen-fd")]
     Again(#[source] io::Error),
 }
 
-impl Inherited {
+impl HandedOver {
     /// Takes the sockets of the environment, and the one that `--listen-fd` names.
     pub(crate) fn take(listen_fd: Option<u32>) -> Result<Self, InheritError> {
         if let Some(number) = listen_fd {
@@ -54,25 +61,42 @@ impl Inherited {
         let names = env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':');
         let mut sockets = ListenFd::from_env();
-        let mut inherited = Self::default();
+        let mut handed_over = Self::default();
         for position in 0..sockets.len() {
-            let socket = sockets
-                .take_tcp_listener(position)
-                .map_err(|source| InheritError::NoSocket { position, source })?;
-            let Some(socket) = socket else { continue };
-            if !getsockopt(&socket, sockopt::AcceptConn).unwrap_or(false) {
-                return Err(InheritError::NotListening { position });
-            }
-            let (place, purpose) = match names.next() {
-                Some(ADMIN) => (&mut inherited.admin, "the admin listener"),
-                _ => (&mut inherited.receive, "webhooks"),
+            let Some(socket) = take(&mut sockets, position)? else {
+                continue;
             };
-            if place.replace(socket).is_some() {
-                return Err(InheritError::Twice { purpose });
+            match names.next() {
+                Some(ADMIN) => handed_over.admin.push(socket),
+                _ => handed_over.public.push(socket),
             }
         }
-        Ok(inherited)
+        Ok(handed_over)
     }
+}
+
+fn take(sockets: &mut ListenFd, position: usize) -> Result<Option<Socket>, InheritError> {
+    let taken = match sockets.take_tcp_listener(position) {
+        Ok(socket) => socket.map(Socket::Tcp),
+        Err(source) => match sockets.take_unix_listener(position) {
+            Ok(socket) => socket.map(Socket::Unix),
+            Err(_) => return Err(InheritError::NoSocket { position, source }),
+        },
+    };
+    let listens = match &taken {
+        Some(Socket::Tcp(socket)) => is_listening(socket),
+        Some(Socket::Unix(socket)) => is_listening(socket),
+        None => true,
+    };
+    if listens {
+        Ok(taken)
+    } else {
+        Err(InheritError::NotListening { position })
+    }
+}
+
+fn is_listening(socket: &impl AsFd) -> bool {
+    getsockopt(socket, sockopt::AcceptConn).unwrap_or(false)
 }
 
 /// Becomes this program again, with this descriptor where [`ListenFd`] looks for it.
