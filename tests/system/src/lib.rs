@@ -5,6 +5,7 @@ mod account;
 mod burst;
 mod half_open;
 mod honest_sender;
+mod never_reading;
 mod stage;
 mod worker_process;
 
@@ -12,6 +13,7 @@ pub use account::{Account, Missing};
 pub use burst::burst;
 pub use half_open::HalfOpen;
 pub use honest_sender::{HonestSender, Told};
+pub use never_reading::NeverReading;
 pub use stage::Stage;
 pub use worker_process::{
     Door, Exit, ReceivedEvent, WorkerProcess, WorkerSettings, binary, build_with, cargos_variables, run,

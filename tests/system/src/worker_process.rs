@@ -324,12 +324,21 @@ impl WorkerProcess {
 
     fn address(&self, name: &str) -> SocketAddr {
         let text = self.started[name].as_str().unwrap_or_default();
-        text.parse().unwrap_or_else(|_| SocketAddr::from(([127, 0, 0, 1], 0)))
+        let mut addresses = text.split(',').filter_map(|address| address.parse().ok());
+        addresses
+            .next()
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    /// Where it accepts webhooks.
+    /// Where it accepts webhooks: the first address that has a port.
     pub fn receive_address(&self) -> SocketAddr {
         self.address("listen")
+    }
+
+    /// Everywhere that it accepts webhooks, as it says.
+    pub fn receive_addresses(&self) -> Vec<String> {
+        let text = self.started["listen"].as_str().unwrap_or_default();
+        text.split(',').map(str::to_owned).collect()
     }
 
     /// Where its health checks and metrics are.
