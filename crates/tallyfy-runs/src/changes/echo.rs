@@ -13,11 +13,17 @@ use super::json::{Json, Members, people, same};
 const COUNTS_OF_TASKS: [&str; 2] = ["late_tasks", "tasks_meta"];
 
 /// Takes the echoes out. `has_tasks` says whether both views have the tasks.
-pub(super) fn fold(new: &Members<'_>, has_tasks: bool, found: &mut Vec<Change>, others: &mut Vec<FieldChange>) {
+pub(super) fn fold(
+    old: &Members<'_>,
+    new: &Members<'_>,
+    has_tasks: bool,
+    found: &mut Vec<Change>,
+    others: &mut Vec<FieldChange>,
+) {
     let told = Told::of(found, has_tasks);
     for change in found.iter_mut() {
         if let Change::TaskChanged { fields, .. } = change {
-            fields.retain(|field| !told.repeats_the_run(field, new));
+            fields.retain(|field| !told.repeats_the_run(field, old, new));
         }
     }
     found.retain(|change| !matches!(change, Change::TaskChanged { fields, .. } if fields.is_empty()));
@@ -90,17 +96,22 @@ impl Told {
     }
 
     /// Whether what is different in a task is what the run says too, or follows from what is told of the run.
-    fn repeats_the_run(&self, field: &FieldChange, run: &Members<'_>) -> bool {
-        let to = field.to.as_deref().map(|json| Json::new(json.get()));
+    fn repeats_the_run(&self, field: &FieldChange, old: &Members<'_>, new: &Members<'_>) -> bool {
+        let sides = [&field.from, &field.to];
+        let [from, to] = sides.map(|side| side.as_deref().map(|json| Json::new(json.get())));
+        // A copy may come a little before or after what it is a copy of.
+        let is_copy_of = |member: &str| {
+            let is_copy = |copy: Option<Json<'_>>, run: &Members<'_>| {
+                run.get(member).is_some_and(|json| same(member, copy, Some(*json)))
+            };
+            is_copy(to, new) || is_copy(from, old)
+        };
         let is_time = to.is_some_and(Json::is_a_time);
         match field.pointer.as_str() {
-            "/run_status" => same("status", to, run.get("status").copied()),
+            "/run_status" => is_copy_of("status"),
             "/archived_at" => (self.archiving && is_time) || (self.reactivation && !is_time),
             "/is_completable" => self.completion || self.archiving || self.reactivation,
-            pointer => pointer.strip_prefix("/run/").is_some_and(|member| {
-                let of_the_run = run.get(member).copied();
-                of_the_run.is_some() && same(member, to, of_the_run)
-            }),
+            pointer => pointer.strip_prefix("/run/").is_some_and(is_copy_of),
         }
     }
 

@@ -144,12 +144,8 @@ fn changes_of(before: &Run, after: &Run, old: &View<'_>, new: &View<'_>) -> Vec<
     forms(old, new, &mut found, &mut others);
     tags(&old.members, &new.members, &mut found, &mut others);
     everything_else(&old.members, &new.members, &mut others);
-    echo::fold(
-        &new.members,
-        new.has_tasks() && old.has_tasks(),
-        &mut found,
-        &mut others,
-    );
+    let have_tasks = old.has_tasks() && new.has_tasks();
+    echo::fold(&old.members, &new.members, have_tasks, &mut found, &mut others);
     found.extend(others.into_iter().map(Change::Other));
     found
 }

@@ -575,6 +575,11 @@ fn an_echo_of_nothing_is_told() {
         table([
             // The run itself says something else.
             (
+                task(r#""run_status":"delayed""#).as_str(),
+                task(r#""run_status":"problem""#).as_str()
+            ),
+            // The copy comes a little before or after.
+            (
                 task(r#""run_status":"active""#).as_str(),
                 task(r#""run_status":"problem""#).as_str()
             ),

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Number, Value, json};
 use tallyfy_model::Run;
-use tallyfy_runs::{Change, changes};
+use tallyfy_runs::{Change, Include, carry_forward, changes, compare};
 
 fn run(json: &Value) -> Run {
     Run::from_json(&json.to_string()).unwrap()
@@ -44,7 +44,27 @@ fn any_json() -> impl Strategy<Value = Value> {
 /// Names that nothing is known of, and some that take part in how things are compared.
 fn member_name() -> impl Strategy<Value = String> {
     prop_oneof![
-        "x", "y", "a/b", "m~n", "id", "tag_id", "data", "meta", "status", "users", "title", "0", "selected"
+        "x",
+        "y",
+        "a/b",
+        "m~n",
+        "id",
+        "tag_id",
+        "task_id",
+        "data",
+        "meta",
+        "status",
+        "run_status",
+        "users",
+        "title",
+        "0",
+        "selected",
+        "value",
+        "completed_at",
+        "completer_id",
+        "last_updated",
+        "taskdata",
+        "form_fields",
     ]
     .prop_map(String::from)
 }
@@ -70,6 +90,11 @@ fn known_member() -> impl Strategy<Value = String> {
         "next_task",
         "last_updated",
         "custom_fields",
+        "assets",
+        "collaborators",
+        "late_tasks",
+        "max_task_deadline",
+        "has_open_issue",
     ]
     .prop_map(String::from)
 }
@@ -337,5 +362,10 @@ proptest! {
         if meaning("", &a) == meaning("", &b) {
             prop_assert_eq!(kinds(&a, &b), Vec::<Value>::new());
         }
+        let comparison = compare(&run(&a), &run(&b));
+        prop_assert!(comparison.doubts.is_empty() || !kinds(&a, &b).is_empty(), "{:?}", comparison);
+        let carried = carry_forward(&run(&a), run(&b), &[Include::Tasks, Include::Assets], &comparison.doubts);
+        let again = compare(&run(&a), &carried.run);
+        prop_assert!(again.doubts.is_empty(), "{:?}", again);
     }
 }
