@@ -30,6 +30,21 @@ pub enum StoreError {
         /// The newest version known.
         supported: i64,
     },
+    /// The store was written by an older version of this software, and is brought up to date when a worker opens it.
+    #[error("{} was written by an older version; start the worker once, which brings it up to date", path.display())]
+    OlderSchema {
+        /// The store.
+        path: PathBuf,
+    },
+    /// There is no store yet.
+    #[error("there is no store at {} yet; the worker makes it when it first starts", path.display())]
+    Missing {
+        /// Where it would be.
+        path: PathBuf,
+    },
+    /// What was asked for makes no sense for what the store holds. Nothing was changed.
+    #[error("{0}")]
+    Refused(String),
     /// The file is something else.
     #[error("{} is not a store of the runs worker: {detail}", path.display())]
     NotAStore {

@@ -31,18 +31,20 @@ pub mod contract;
 mod desks;
 mod error;
 pub mod intake_log;
+mod location;
 pub mod sqlite;
 mod thread;
 #[doc(hidden)]
 pub mod torture;
 
 pub use desks::{
-    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventSummary, Finding, HandlerName, HandlerStats,
-    InboxDesk, Lane, Lanes, Lease, Listed, ListedPage, MAX_CLAIMED_BODY_BYTES, NewEvent, NewNotification,
+    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName,
+    HandlerStats, InboxDesk, Lane, Lanes, Lease, Listed, ListedPage, MAX_CLAIMED_BODY_BYTES, NewEvent, NewNotification,
     NotificationHead, NotificationSummary, OperatorDesk, OutboxDesk, PendingNotification, PostponeCause, Postponement,
     Prune, Pruned, Query, Recipients, RefreshDesk, Refreshed, Settlement, Snapshot, Standing, Stats, Store, Subject,
     Sweep, SweepDesk, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps, Version, Wakeups, Whole,
 };
 pub use error::StoreError;
 pub use intake_log::{IntakeLog, IntakeLogError, IntakeLogSettings, LogBatch, LogId, Position};
+pub use location::{Inspection, StoreLocation, Verification};
 pub use sqlite::SqliteStore;

@@ -4,11 +4,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use runs_store::contract::StoreUnderTest;
-use runs_store::{SqliteStore, Store};
+use runs_store::{SqliteStore, Store, StoreLocation};
 use tempfile::TempDir;
 
 struct InAFile {
@@ -31,6 +32,11 @@ impl StoreUnderTest for InAFile {
 
     fn store(&self) -> &dyn Store {
         &self.store
+    }
+
+    async fn beside(&self) -> Arc<dyn Store> {
+        let location = StoreLocation::File(self.folder.path().join("runs.db"));
+        location.open_beside().await.unwrap()
     }
 
     async fn restart(self, now: Timestamp) -> Self {

@@ -2,10 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
+use runs_store::StoreLocation;
 use tracing::warn;
 
 /// The name of the store's file in it.
 const STORE_FILE: &str = "runs.db";
+
+/// The store of a data folder, for commands.
+pub(crate) fn location(folder: &Path) -> StoreLocation {
+    StoreLocation::File(store_file(folder))
+}
 
 /// The store's file in a data folder.
 pub(crate) fn store_file(folder: &Path) -> PathBuf {

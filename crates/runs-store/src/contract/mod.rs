@@ -21,6 +21,7 @@ pub mod durability;
 pub mod import;
 pub mod inbox;
 pub mod model;
+pub mod operator;
 pub mod outbox;
 pub mod refresh;
 pub mod retention;
@@ -28,6 +29,8 @@ pub mod sweeps;
 pub mod tasks;
 
 mod arrange;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -42,6 +45,9 @@ pub trait StoreUnderTest: Send + Sync + Sized {
 
     /// The store.
     fn store(&self) -> &dyn Store;
+
+    /// The same store, opened beside its worker for a person's commands.
+    async fn beside(&self) -> Arc<dyn Store>;
 
     /// Ends its worker in an orderly way, and starts another one.
     async fn restart(self, now: Timestamp) -> Self;
@@ -131,6 +137,18 @@ macro_rules! store_contract {
                 nothing_of_an_unknown_handler_is_claimed
                 an_event_without_a_handler_is_for_nobody
                 stats_count_what_waits
+            ]
+            operator: [
+                a_dead_letter_is_shown_and_goes_back_to_the_head_of_its_line
+                what_is_put_back_while_another_is_out_is_the_next
+                only_the_dead_letters_that_are_meant_are_touched
+                events_are_listed_as_they_are_meant
+                events_are_replayed_in_order_with_their_ids
+                nothing_is_replayed_to_a_handler_that_never_was
+                what_waits_for_a_handler_is_dropped_only_when_it_is_gone
+                a_notification_that_can_be_read_now_makes_its_run_due
+                a_notification_names_the_events_that_it_led_to
+                a_sweep_and_a_fetch_are_asked_for_beside_the_worker
             ]
             retention: [
                 only_events_that_nobody_needs_are_removed

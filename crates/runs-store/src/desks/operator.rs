@@ -6,12 +6,55 @@ use jiff::Timestamp;
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
 
+use super::inbox::NewNotification;
 use super::outbox::HandlerName;
 use crate::error::StoreError;
 
 /// What the worker and a person do to keep the store in order.
+///
+/// Every verb is one transaction, or several of some hundred rows, so that a worker can write in between. What is done
+/// beside a running worker is found by it when it looks for work next.
 #[async_trait]
 pub trait OperatorDesk: Send + Sync {
+    /// Events, the newest first, at most so many.
+    async fn events(&self, query: &Query, limit: usize) -> Result<Vec<EventSummary>, StoreError>;
+
+    /// An event with its body.
+    async fn event(&self, id: Uuid) -> Result<Option<Whole<EventSummary>>, StoreError>;
+
+    /// Events with their bodies, the oldest first, at most so many, from the place on where the page before ended; 0 is
+    /// the beginning.
+    async fn events_after(&self, query: &Query, after: i64, limit: usize) -> Result<EventPage, StoreError>;
+
+    /// Hands events out again to a handler, in their order and with their ids, and says how many. What waits for it comes
+    /// after those of its run. [`StoreError::Refused`] if no handler was ever configured under this name.
+    async fn replay(&self, events: &[Uuid], handler: &HandlerName, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Notifications, the newest first, at most so many.
+    async fn notifications(&self, query: &Query, limit: usize) -> Result<Vec<NotificationSummary>, StoreError>;
+
+    /// A notification with its body, as it came.
+    async fn notification(&self, id: Uuid) -> Result<Option<Whole<NotificationSummary>>, StoreError>;
+
+    /// Files an unrecognized notification that can be read now: `read` is what was made of its body. Its subject is due
+    /// then. Whether it was there and unrecognized.
+    async fn recognize(&self, read: NewNotification, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Deliveries that were given up, the latest first, at most so many.
+    async fn dead_letters(&self, query: &Query, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
+
+    /// Puts deliveries that were given up back into their lines, and says how many. Each is the next of its run for its
+    /// handler, before what waits there: what is delivered after it was made later.
+    async fn retry_dead_letters(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Deletes dead letters, and says how many. Their events stay.
+    async fn drop_dead_letters(&self, query: &Query) -> Result<u64, StoreError>;
+
+    /// Deletes what waits for a handler that is not configured any more, and says how many events that were. What was
+    /// given up for it stays among the dead letters. [`StoreError::Refused`] for a handler that the worker has, or had
+    /// when it last ran, and for a name that no handler ever had.
+    async fn drop_waiting(&self, handler: &HandlerName) -> Result<u64, StoreError>;
+
     /// Removes what is old and needed by nobody, at most a few rows: events that every handler has settled and that are
     /// no dead letters, notifications that a refresh has covered or nobody could read, snapshots of runs that are not due.
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError>;
@@ -93,8 +136,14 @@ pub struct Pruned {
 pub struct Query {
     /// Of this run.
     pub run: Option<RunId>,
-    /// Of or for this handler; means nothing to notifications.
+    /// Of this organization.
+    pub org: Option<OrgId>,
+    /// Waiting for this handler, or given up for it; means nothing to notifications.
     pub handler: Option<HandlerName>,
+    /// Of one of these CloudEvents types; of any, if there are none. Means nothing to notifications.
+    pub types: Vec<String>,
+    /// Only events that wait for a handler, and notifications that wait for a fetch.
+    pub pending: bool,
     /// With one of these ids of events or notifications; any, if there are none.
     pub ids: Vec<Uuid>,
     /// Made or received at this time or later.
@@ -127,6 +176,22 @@ pub struct EventSummary {
     pub dead: Vec<HandlerName>,
 }
 
+/// Some events with their bodies, and where the next page begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EventPage {
+    /// The events, the oldest first; none at the end.
+    pub events: Vec<Whole<EventSummary>>,
+    /// What the next page comes after.
+    pub last: i64,
+}
+
+impl EventPage {
+    pub(crate) fn new(events: Vec<Whole<EventSummary>>, last: i64) -> Self {
+        Self { events, last }
+    }
+}
+
 /// A notification, without its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -149,6 +214,8 @@ pub struct NotificationSummary {
     pub duplicates: u32,
     /// Whether a committed refresh has covered it.
     pub covered: bool,
+    /// The events that the refresh made, the first first; none if it had nothing to tell, or they were removed.
+    pub led_to: Vec<Uuid>,
 }
 
 /// A delivery that was given up.

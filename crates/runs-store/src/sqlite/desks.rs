@@ -5,15 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tallyfy_model::{OrgId, RunId};
-use tokio::sync::oneshot;
+use uuid::Uuid;
 
-use super::failure::store_error;
 use super::import::{self, Span};
+use super::operator::{self, dead_letters, events, handlers, notifications, replay};
 use super::{SqliteStore, claim, inbox, outbox, refresh, retention, stats, sweep};
 use crate::desks::{
-    Appended, Claim, Claimed, Delivery, DueRefresh, Finding, HandlerName, InboxDesk, Lane, Lanes, Lease, ListedPage,
-    NewNotification, OperatorDesk, OutboxDesk, Postponement, Prune, Pruned, RefreshDesk, Refreshed, Settlement, Stats,
-    Store, Subject, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Wakeups,
+    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName,
+    InboxDesk, Lane, Lanes, Lease, ListedPage, NewNotification, NotificationSummary, OperatorDesk, OutboxDesk,
+    Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, Subject, Sweep, SweepDesk,
+    SweepOrder, SweepPhase, Sweeps, Wakeups, Whole,
 };
 use crate::error::StoreError;
 use crate::intake_log::{LogId, Position};
@@ -204,6 +205,79 @@ impl SweepDesk for SqliteStore {
 
 #[async_trait]
 impl OperatorDesk for SqliteStore {
+    async fn events(&self, query: &Query, limit: usize) -> Result<Vec<EventSummary>, StoreError> {
+        let query = query.clone();
+        self.read("listing events", move |view| events::newest(view, &query, limit))
+            .await
+    }
+
+    async fn event(&self, id: Uuid) -> Result<Option<Whole<EventSummary>>, StoreError> {
+        self.read("reading an event", move |view| events::whole(view, id)).await
+    }
+
+    async fn events_after(&self, query: &Query, after: i64, limit: usize) -> Result<EventPage, StoreError> {
+        let query = query.clone();
+        self.read("reading events", move |view| events::page(view, &query, after, limit))
+            .await
+    }
+
+    async fn replay(&self, events: &[Uuid], handler: &HandlerName, now: Timestamp) -> Result<u64, StoreError> {
+        let mut replayed = 0;
+        for batch in events.chunks(operator::BATCH) {
+            let (batch, handler) = (batch.to_vec(), handler.clone());
+            replayed += self
+                .write("replaying events", move |transaction| {
+                    replay::replay(transaction, &batch, &handler, now)
+                })
+                .await?;
+        }
+        Ok(replayed)
+    }
+
+    async fn notifications(&self, query: &Query, limit: usize) -> Result<Vec<NotificationSummary>, StoreError> {
+        let query = query.clone();
+        self.read("listing notifications", move |view| {
+            notifications::newest(view, &query, limit)
+        })
+        .await
+    }
+
+    async fn notification(&self, id: Uuid) -> Result<Option<Whole<NotificationSummary>>, StoreError> {
+        self.read("reading a notification", move |view| notifications::whole(view, id))
+            .await
+    }
+
+    async fn recognize(&self, read: NewNotification, now: Timestamp) -> Result<bool, StoreError> {
+        self.write("recognizing a notification", move |transaction| {
+            inbox::recognize(transaction, &read, now)
+        })
+        .await
+    }
+
+    async fn dead_letters(&self, query: &Query, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        let query = query.clone();
+        self.read("listing dead letters", move |view| {
+            dead_letters::latest(view, &query, limit)
+        })
+        .await
+    }
+
+    async fn retry_dead_letters(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError> {
+        self.end_dead_letters(query, Some(now)).await
+    }
+
+    async fn drop_dead_letters(&self, query: &Query) -> Result<u64, StoreError> {
+        self.end_dead_letters(query, None).await
+    }
+
+    async fn drop_waiting(&self, handler: &HandlerName) -> Result<u64, StoreError> {
+        let handler = handler.clone();
+        self.write("dropping what waits", move |transaction| {
+            handlers::drop_waiting(transaction, &handler)
+        })
+        .await
+    }
+
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {
         self.write("removing what is old", move |transaction| {
             retention::prune(transaction, &prune)
@@ -212,14 +286,8 @@ impl OperatorDesk for SqliteStore {
     }
 
     async fn stats(&self, now: Timestamp) -> Result<Stats, StoreError> {
-        let (sender, answer) = oneshot::channel();
-        let question = move |connection: &rusqlite::Connection| {
-            // Whoever asked may have gone.
-            let _: Result<(), _> = sender.send(stats::stats(connection, now));
-        };
-        self.reader.request(Box::new(question)).await?;
-        let counted = answer.await.map_err(|_| StoreError::Closed)?;
-        counted.map_err(|error| store_error(error, &self.path, "counting what waits"))
+        self.read("counting what waits", move |view| stats::stats(view, now))
+            .await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
@@ -229,6 +297,24 @@ impl OperatorDesk for SqliteStore {
                 .map(drop)
         })
         .await
+    }
+}
+
+impl SqliteStore {
+    async fn end_dead_letters(&self, query: &Query, back_at: Option<Timestamp>) -> Result<u64, StoreError> {
+        let mut ended = 0;
+        loop {
+            let query = query.clone();
+            let some = self
+                .write("settling dead letters", move |transaction| {
+                    dead_letters::end_some(transaction, &query, back_at)
+                })
+                .await?;
+            ended += some as u64;
+            if some < operator::BATCH {
+                return Ok(ended);
+            }
+        }
     }
 }
 

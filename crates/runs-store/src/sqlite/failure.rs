@@ -16,6 +16,8 @@ pub(super) enum Failure {
     LeaseLost,
     /// The verb makes no sense for what it was called with.
     Refused(&'static str),
+    /// What a person asked for makes no sense for what the store holds.
+    Unfitting(String),
     /// The verb panicked, with this message.
     Panicked(String),
     /// SQLite said no. Shared, because a commit that fails fails for every verb in it.
@@ -33,6 +35,7 @@ impl fmt::Display for Failure {
         match self {
             Self::LeaseLost => formatter.write_str("the lease is lost"),
             Self::Refused(why) => formatter.write_str(why),
+            Self::Unfitting(why) => formatter.write_str(why),
             Self::Panicked(message) => write!(formatter, "a bug: {message}"),
             Self::Sqlite(error) => match error.sqlite_error() {
                 Some(code) => write!(formatter, "{error} (SQLite code {})", code.extended_code),
@@ -54,6 +57,7 @@ impl Failure {
     pub(super) fn into_store_error(self, path: &Path, doing: &str) -> StoreError {
         match &self {
             Self::LeaseLost => StoreError::LeaseLost,
+            Self::Unfitting(why) => StoreError::Refused(why.clone()),
             Self::Sqlite(_) if self.is_full() => StoreError::Full(self.into()),
             Self::Sqlite(error) if is_damage(error) => StoreError::Corrupt {
                 path: path.to_owned(),

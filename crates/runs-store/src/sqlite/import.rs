@@ -105,7 +105,7 @@ pub(super) fn may_be_one_of_them(error: &StoreError) -> bool {
 
 fn is_about_one(failure: &Failure) -> bool {
     match failure {
-        Failure::Refused(_) | Failure::Panicked(_) => true,
+        Failure::Refused(_) | Failure::Unfitting(_) | Failure::Panicked(_) => true,
         Failure::Sqlite(error) => matches!(
             error.sqlite_error_code(),
             Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)

@@ -10,26 +10,7 @@ use super::connect::{damage, identify};
 use super::failure::store_error;
 use super::{file, lock, schema};
 use crate::error::StoreError;
-
-/// What there is at a store's path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Inspection {
-    /// Nothing; opening it creates it.
-    Absent,
-    /// A store.
-    #[non_exhaustive]
-    Present {
-        /// The version of its schema; 0 for an empty file.
-        schema: i64,
-        /// The version that opening it brings it to.
-        supported: i64,
-        /// Who has it open, if somebody has.
-        held_by: Option<String>,
-        /// What SQLite finds wrong with it, the first few findings; empty if it is whole.
-        damage: Vec<String>,
-    },
-}
+use crate::location::Inspection;
 
 /// Looks at a store, changing nothing and disturbing nobody, and reads all of it to find damage.
 ///

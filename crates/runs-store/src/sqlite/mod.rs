@@ -9,6 +9,7 @@
 //! - Every path to work that is due goes through a partial index, and every count is kept by a trigger: no verb gets
 //!   slower because much is waiting, or because much was done.
 
+mod beside;
 mod checkpoint;
 mod claim;
 mod column;
@@ -39,21 +40,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-pub use self::inspect::{Inspection, inspect};
-pub use self::operator::SqliteOperator;
-pub use self::verify::{Verification, verify};
+pub use self::inspect::inspect;
+pub use self::verify::verify;
 
 use self::checkpoint::Checkpointer;
 use self::failure::{Failure, store_error};
 use self::lock::Lock;
-use self::stats::Question;
-use self::writer::{Request, Transaction, Writer};
+use self::writer::{Owned, Request, Transaction, Writer};
 use crate::desks::Wakeups;
 use crate::error::StoreError;
 use crate::thread::ConnectionThread;
 use crate::torture;
+
+/// A question to the reading thread.
+type Question = Box<dyn FnOnce(&rusqlite::Connection) + Send>;
 
 /// The store in one SQLite file, for one worker.
 ///
@@ -97,18 +99,32 @@ impl SqliteStore {
         let checkpointer = Checkpointer::start(&mut connection, following, Arc::clone(&database)).map_err(unusable)?;
         let reading = connect::reading(&path).map_err(|error| store_error(error, &path, &opening))?;
 
+        let owned = Owned {
+            checkpointer,
+            database,
+            lock,
+        };
+        Self::start(path, connection, reading, Some(owned))
+    }
+
+    /// Starts the threads of these connections.
+    fn start(
+        path: PathBuf,
+        writing: rusqlite::Connection,
+        reading: rusqlite::Connection,
+        owned: Option<Owned>,
+    ) -> Result<Self, StoreError> {
         let (due, due_changed) = watch::channel(0);
         let (deliverable, deliverable_changed) = watch::channel(0);
         let commits = Arc::new(AtomicU64::new(0));
+        let lock = owned.as_ref().map(|owned| Arc::clone(&owned.lock));
         let writer = Writer {
-            checkpointer,
-            connection,
-            database,
+            connection: writing,
             path: path.clone(),
             due,
             deliverable,
             commits: Arc::clone(&commits),
-            lock: Arc::clone(&lock),
+            owned,
         };
         let threads = || {
             let reader = ConnectionThread::start("store-reader", (reading, lock), serve_reader, drop)?;
@@ -144,8 +160,32 @@ impl SqliteStore {
         let outcome = writer::outcome(answer).await?;
         outcome.map_err(|failure| failure.into_store_error(&self.path, doing))
     }
+
+    /// Answers a question from the reading thread, from one moment's view of the store.
+    async fn read<T, F>(&self, doing: &str, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+    {
+        let (sender, answer) = oneshot::channel();
+        let question = move |connection: &rusqlite::Connection| {
+            let looked = || {
+                let view = connection.unchecked_transaction()?;
+                let seen = work(&Transaction::on(&view))?;
+                view.finish()?;
+                Ok(seen)
+            };
+            // The caller may have gone.
+            let _: Result<(), _> = sender.send(looked());
+        };
+        self.reader.request(Box::new(question)).await?;
+        let seen: Result<T, Failure> = answer.await.map_err(|_| StoreError::Closed)?;
+        seen.map_err(|failure| failure.into_store_error(&self.path, doing))
+    }
 }
 
-fn serve_reader(state: &mut (rusqlite::Connection, Arc<Lock>), questions: Vec<Question>) {
-    stats::serve(&mut state.0, questions);
+fn serve_reader(state: &mut (rusqlite::Connection, Option<Arc<Lock>>), questions: Vec<Question>) {
+    for question in questions {
+        question(&state.0);
+    }
 }

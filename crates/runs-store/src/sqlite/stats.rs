@@ -8,33 +8,24 @@ use rusqlite::{Connection, params};
 
 use super::claim::{lanes, lines};
 use super::column::Column;
+use super::failure::Failure;
+use super::writer::Transaction;
 use crate::desks::{HandlerName, HandlerStats, Lanes, Stats};
 
-/// A question to the reading thread.
-pub(super) type Question = Box<dyn FnOnce(&Connection) + Send>;
-
-pub(super) fn serve(connection: &mut Connection, questions: Vec<Question>) {
-    for question in questions {
-        question(connection);
-    }
-}
-
-pub(super) fn stats(connection: &Connection, now: Timestamp) -> rusqlite::Result<Stats> {
-    // One transaction, so that all counts are of one moment.
-    let snapshot = connection.unchecked_transaction()?;
+/// Counts, all of one moment: within a transaction.
+pub(super) fn stats(view: &Transaction<'_>, now: Timestamp) -> Result<Stats, Failure> {
+    let connection = view.connection();
     let count = |name: &str| {
-        snapshot
+        connection
             .prepare_cached("SELECT value FROM counters WHERE name = ?")?
             .query_row([name], |row| row.get(0))
     };
-    let stats = Stats {
+    Ok(Stats {
         due: count("due")?,
-        oldest_due: oldest_due(&snapshot, now)?,
+        oldest_due: oldest_due(connection, now)?,
         unrecognized: count("unrecognized")?,
-        handlers: handlers(&snapshot, now)?,
-    };
-    snapshot.finish()?;
-    Ok(stats)
+        handlers: handlers(connection, now)?,
+    })
 }
 
 fn oldest_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {

@@ -9,31 +9,10 @@ use super::failure::{Failure, store_error};
 use super::inspect::connect;
 use super::{file, lock};
 use crate::error::StoreError;
+use crate::location::Verification;
 
 /// How many findings of one kind are told.
 const TOLD: usize = 5;
-
-/// What a store holds, and what is wrong with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Verification {
-    /// Who has it open, if somebody has.
-    pub held_by: Option<String>,
-    /// What is wrong, a line each, of each kind the first few; empty if it is sound.
-    pub findings: Vec<String>,
-    /// Runs, and tasks whose run was not known when something was announced of them.
-    pub subjects: u64,
-    /// Notifications that are kept.
-    pub notifications: u64,
-    /// Those of them that are in no event yet, and in none of those that are to come unless they are fetched for.
-    pub pending: u64,
-    /// Events that are kept.
-    pub events: u64,
-    /// Deliveries that are not settled.
-    pub deliveries: u64,
-    /// Deliveries that were given up.
-    pub dead_letters: u64,
-}
 
 /// What holds in every store between two transactions. Each query names what it does not hold for.
 const INVARIANTS: &[(&str, &str)] = &[

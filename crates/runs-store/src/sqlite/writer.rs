@@ -7,7 +7,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,6 +35,11 @@ impl<'c> Transaction<'c> {
             due: Cell::new(false),
             deliverable: Cell::new(false),
         }
+    }
+
+    /// The connection that it runs on.
+    pub(super) fn connection(&self) -> &'c Connection {
+        self.connection
     }
 
     /// Runs a statement; how many rows it changed.
@@ -173,16 +178,21 @@ where
 
 /// What the writing thread owns.
 pub(super) struct Writer {
-    pub(super) checkpointer: Checkpointer,
     pub(super) connection: Connection,
-    /// The file that the connection is to; closed after it.
-    pub(super) database: Arc<File>,
     pub(super) path: PathBuf,
     pub(super) due: watch::Sender<u64>,
     pub(super) deliverable: watch::Sender<u64>,
     /// How many transactions were committed.
     pub(super) commits: Arc<AtomicU64>,
-    /// Dropped after the connection.
+    /// What only the owner of the store has; `None` beside another worker.
+    pub(super) owned: Option<Owned>,
+}
+
+/// What the owner of a store holds beside its connection, and lets go of after it.
+pub(super) struct Owned {
+    pub(super) checkpointer: Checkpointer,
+    /// The file that the connection is to.
+    pub(super) database: Arc<File>,
     pub(super) lock: Arc<Lock>,
 }
 
@@ -215,32 +225,43 @@ impl Writer {
             request.answer();
         }
         torture::point("writer.answered");
+        let Some(owned) = &mut self.owned else { return };
         match outcome {
-            Err(failure) if failure.is_full() => self.checkpointer.move_rest(&self.connection),
-            _ => self.checkpointer.after_commit(&self.connection),
+            Err(failure) if failure.is_full() => owned.checkpointer.move_rest(&self.connection),
+            _ => owned.checkpointer.after_commit(&self.connection),
         }
     }
 
-    /// Moves what is in the write-ahead log into the database file, and lets go of both.
+    /// Moves what is in the write-ahead log into the database file, if it is ours, and lets go of both.
     pub(super) fn end(self) {
         let Self {
-            checkpointer,
             connection,
-            database,
             path,
-            lock,
+            owned,
             ..
         } = self;
+        let Some(owned) = owned else {
+            return said(connection.close().map_err(|(_, error)| error), &path);
+        };
+        let Owned {
+            checkpointer,
+            database,
+            lock,
+        } = owned;
         drop(checkpointer);
         torture::point("checkpoint.before");
         let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         torture::point("checkpoint.after");
-        if let Err(error) = checkpoint.and(connection.close().map_err(|(_, error)| error)) {
-            // Nothing is lost: the next open reads the log.
-            tracing::warn!(path = %path.display(), %error, "the store was not closed cleanly");
-        }
+        said(checkpoint.and(connection.close().map_err(|(_, error)| error)), &path);
         drop(database);
         drop(lock);
+    }
+}
+
+fn said(closed: rusqlite::Result<()>, path: &Path) {
+    if let Err(error) = closed {
+        // Nothing is lost: the next open reads the log.
+        tracing::warn!(path = %path.display(), %error, "the store was not closed cleanly");
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use nix::unistd::{AccessFlags, access};
-use runs_store::sqlite::{self, Inspection};
+use runs_store::Inspection;
 use secrecy::{ExposeSecret as _, SecretString};
 use tallyfy_transport::RateLimiter;
 
@@ -40,7 +40,7 @@ pub(super) async fn run(settings: &Settings) -> ExitCode {
     };
     let mut verdicts = vec![
         ("configuration".to_owned(), configuration(&loaded)),
-        ("store".to_owned(), store(&loaded)),
+        ("store".to_owned(), store(&loaded).await),
     ];
     for organization in &loaded.organizations {
         verdicts.push((format!("secrets of {}", organization.id), secrets(organization)));
@@ -83,7 +83,7 @@ fn configuration(loaded: &Loaded) -> Verdict {
     ))
 }
 
-fn store(loaded: &Loaded) -> Verdict {
+async fn store(loaded: &Loaded) -> Verdict {
     let folder = loaded.config.store.folder();
     let file = data_folder::store_file(&folder);
     let shown = file.display();
@@ -93,7 +93,7 @@ fn store(loaded: &Loaded) -> Verdict {
     if !folder.exists() {
         return Verdict::Well(format!("{} is not there yet and will be made", folder.display()));
     }
-    match sqlite::inspect(&file) {
+    match data_folder::location(&folder).inspect().await {
         Ok(Inspection::Absent) => Verdict::Well(format!("{shown} is not there yet and will be made")),
         Ok(Inspection::Present { damage, .. }) if !damage.is_empty() => {
             Verdict::Wrong(format!("{shown} is damaged: {}", damage.join("; ")))
@@ -157,7 +157,10 @@ fn secrets(organization: &Organization) -> Verdict {
                 .to_owned(),
         );
     }
-    Verdict::Well(format!("{} webhook secrets", organization.webhook_secrets.len()))
+    Verdict::Well(match organization.webhook_secrets.len() {
+        1 => "1 webhook secret".to_owned(),
+        count => format!("{count} webhook secrets"),
+    })
 }
 
 #[cfg(unix)]

@@ -1,13 +1,22 @@
 //! The command line.
 
 mod check;
+mod dead_letters;
+mod events;
 mod get;
-mod operate;
+mod handlers;
+mod handlers_test;
+mod notifications;
+mod print;
+mod replay;
 mod serve;
 mod sweep;
 mod table;
-mod try_handler;
+#[cfg(test)]
+mod tests;
 mod verify;
+mod which;
+mod with_store;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,7 +33,7 @@ use crate::telemetry;
 const FAILED: u8 = 1;
 /// Exit status: the command line or the configuration is wrong.
 const MISUSED: u8 = 2;
-/// Exit status: there is nothing that was asked for.
+/// Exit status: what was asked for was not found.
 const NOTHING: u8 = 3;
 
 /// Receives Tallyfy webhooks, fetches the full run and hands it, with what changed, to handlers.
@@ -91,18 +100,18 @@ enum Command {
     Audit(sweep::Audit),
     /// Look at events
     #[command(subcommand)]
-    Events(operate::Events),
-    /// Look at notifications, and read those again that nobody could read
+    Events(events::Events),
+    /// Look at notifications, and read unreadable bodies again
     #[command(subcommand)]
-    Notifications(operate::Notifications),
-    /// Look at deliveries that were given up, put them back or forget them
+    Notifications(notifications::Notifications),
+    /// Look at deliveries that were given up, put them back or delete them
     #[command(subcommand)]
-    DeadLetters(operate::DeadLetterCommand),
+    DeadLetters(dead_letters::DeadLetters),
     /// Hand events out again to one handler
-    Replay(operate::Replay),
+    Replay(replay::Replay),
     /// Look at the handlers and what waits for each
     #[command(subcommand)]
-    Handlers(operate::Handlers),
+    Handlers(handlers::Handlers),
 }
 
 impl Settings {
@@ -180,13 +189,12 @@ pub fn main() -> ExitCode {
             Some(Command::Audit(audit)) => audit.run(&cli.settings).await,
             Some(Command::Get(get)) => get.run(&cli.settings).await,
             Some(Command::Check) => check::run(&cli.settings).await,
-            Some(Command::VerifyStore) => verify::run(&cli.settings),
-            Some(Command::Events(command)) => operate::events(&command, &cli.settings),
-            Some(Command::Notifications(command)) => operate::notifications(&command, &cli.settings),
-            Some(Command::DeadLetters(command)) => operate::dead_letters(&command, &cli.settings),
-            Some(Command::Replay(command)) => operate::replay(&command, &cli.settings),
-            Some(Command::Handlers(operate::Handlers::Test { name })) => try_handler::run(&name, &cli.settings).await,
-            Some(Command::Handlers(command)) => operate::handlers(&command, &cli.settings),
+            Some(Command::VerifyStore) => verify::run(&cli.settings).await,
+            Some(Command::Events(events)) => events.run(&cli.settings).await,
+            Some(Command::Notifications(notifications)) => notifications.run(&cli.settings).await,
+            Some(Command::DeadLetters(dead_letters)) => dead_letters.run(&cli.settings).await,
+            Some(Command::Replay(replay)) => replay.run(&cli.settings).await,
+            Some(Command::Handlers(handlers)) => handlers.run(&cli.settings).await,
         }
     });
     // A handler that blocks, on a pipe that nobody reads for example, must not keep a stopped worker alive.

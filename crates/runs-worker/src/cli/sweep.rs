@@ -10,10 +10,8 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use runs_store::sqlite::SqliteOperator;
 use runs_store::{
-    Finding, SqliteStore, Store as _, StoreError, Sweep, SweepDesk as _, SweepFound, SweepKind, SweepOrder, SweepPhase,
-    SweepScope, Sweeps,
+    Finding, Store, StoreError, Sweep, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps,
 };
 use serde_json::json;
 use tallyfy_model::{OrgId, RunId};
@@ -99,29 +97,32 @@ async fn sweep_all(settings: &Settings, which: &Which, kind: SweepKind, backfill
         backfill,
     };
     let failed = |error: StoreError| fail(FAILED, &telemetry::chain(&error));
-    let mut seat = Seat::take(&loaded).await?;
+    let seat = Seat::take(&loaded).await?;
     let mut differ = 0;
     for organization in organizations {
         let number = seat.ask(&loaded, organization, order).await?;
         let sweep = seat.follow(&organization.id, number, kind).await.map_err(failed)?;
         differ += sweep.found.missing();
-        let findings = seat.findings(&organization.id).await.map_err(failed)?;
+        let findings = seat
+            .store
+            .findings(&organization.id, MOST_FINDINGS)
+            .await
+            .map_err(failed)?;
         if which.json {
             show_json(&organization.id, &sweep, &findings);
         } else {
-            show(&organization.id, &sweep, &findings, seat.is_beside());
+            show(&organization.id, &sweep, &findings, seat.is_beside);
         }
     }
-    seat.leave().await;
+    seat.store.close().await;
     Ok(differ)
 }
 
 /// From where the store is worked on.
-enum Seat {
-    /// Beside the worker that holds it.
-    Beside(SqliteOperator),
-    /// As the one who holds it.
-    Holder(Arc<SqliteStore>),
+struct Seat {
+    store: Arc<dyn Store>,
+    /// Whether a worker holds the store, which then does the sweep.
+    is_beside: bool,
 }
 
 impl Seat {
@@ -133,36 +134,40 @@ impl Seat {
                 &format!("cannot use the data folder {}: {error}", folder.display()),
             )
         })?;
-        let file = data_folder::store_file(&folder);
-        let path = file.clone();
-        let now = Clock::system().now();
-        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(path, now)).await;
         let failed = |error: StoreError| fail(FAILED, &telemetry::chain(&error));
-        match opened.map_err(|error| fail(FAILED, &error.to_string()))? {
+        let location = data_folder::location(&folder);
+        match location.open(Clock::system().now()).await {
             Ok(store) => {
-                // Nobody else would say what is wrong with the API.
+                // No worker's log would say what is wrong with the API.
                 let mut log = loaded.config.log.clone();
                 "warn".clone_into(&mut log.filter);
                 telemetry::start_logging(&log).map_err(|error| fail(FAILED, &error.to_string()))?;
-                Ok(Self::Holder(Arc::new(store)))
+                Ok(Self {
+                    store,
+                    is_beside: false,
+                })
             }
-            Err(StoreError::Held { .. }) => SqliteOperator::open(file).map(Self::Beside).map_err(failed),
+            Err(StoreError::Held { .. }) => {
+                let store = location.open_beside().await.map_err(failed)?;
+                Ok(Self { store, is_beside: true })
+            }
             Err(error) => Err(failed(error)),
         }
     }
 
-    fn is_beside(&self) -> bool {
-        matches!(self, Self::Beside(_))
+    /// Asks for a sweep, and does it if no worker would. Its number.
+    async fn ask(&self, loaded: &Loaded, organization: &Organization, order: SweepOrder) -> Result<u64, ExitCode> {
+        let failed = |error: StoreError| fail(FAILED, &telemetry::chain(&error));
+        let asked = self.store.ask_for_sweep(&organization.id, order).await;
+        let number = asked.map_err(failed)?;
+        if !self.is_beside {
+            self.sweep(loaded, organization)?;
+        }
+        Ok(number)
     }
 
-    /// Asks for a sweep, and does it if nobody else would. Its number.
-    async fn ask(&mut self, loaded: &Loaded, organization: &Organization, order: SweepOrder) -> Result<u64, ExitCode> {
-        let failed = |error: StoreError| fail(FAILED, &telemetry::chain(&error));
-        let store = match self {
-            Self::Beside(store) => return store.ask_for_sweep(&organization.id, order).map_err(failed),
-            Self::Holder(store) => Arc::clone(store),
-        };
-        let number = store.ask_for_sweep(&organization.id, order).await.map_err(failed)?;
+    /// First what an earlier process left, then what was asked for.
+    fn sweep(&self, loaded: &Loaded, organization: &Organization) -> Result<(), ExitCode> {
         let network = api::network(&loaded.config.api).map_err(|error| fail(FAILED, &telemetry::chain(&error)))?;
         let fetching = Fetching::new(
             &loaded.config,
@@ -172,40 +177,26 @@ impl Seat {
         )
         .map_err(|error| fail(FAILED, &telemetry::chain(&error)))?;
         let (_, losses) = watch::channel(0);
+        let store = Arc::clone(&self.store);
         let reconciler = fetching.reconciler(&loaded.config, store.clone(), Clock::system(), losses);
         let org = organization.id.clone();
         tokio::spawn(async move {
             let stop = CancellationToken::new();
-            // First what an earlier process left, then what was asked for.
             while let Ok(Sweeps { latest, asked }) = store.sweeps(&org).await {
                 let unfinished = latest.filter(|sweep| !sweep.is_finished()).map(|sweep| sweep.order);
                 let Some(order) = unfinished.or(asked) else { break };
                 reconciler.sweep(order, &stop).await;
             }
         });
-        Ok(number)
-    }
-
-    async fn sweeps(&mut self, org: &OrgId) -> Result<Sweeps, StoreError> {
-        match self {
-            Self::Beside(store) => store.sweeps(org),
-            Self::Holder(store) => store.sweeps(org).await,
-        }
-    }
-
-    async fn findings(&mut self, org: &OrgId) -> Result<Vec<(RunId, Finding)>, StoreError> {
-        match self {
-            Self::Beside(store) => store.findings(org, MOST_FINDINGS),
-            Self::Holder(store) => store.findings(org, MOST_FINDINGS).await,
-        }
+        Ok(())
     }
 
     /// Shows how the sweep goes on until it is over.
-    async fn follow(&mut self, org: &OrgId, number: u64, kind: SweepKind) -> Result<Sweep, StoreError> {
+    async fn follow(&self, org: &OrgId, number: u64, kind: SweepKind) -> Result<Sweep, StoreError> {
         let mut progress = Progress::new(org, kind);
         let (mut seen, mut unchanged_for) = (None, Duration::ZERO);
         loop {
-            let latest = self.sweeps(org).await?.latest;
+            let latest = self.store.sweeps(org).await?.latest;
             if let Some(sweep) = latest.clone().filter(|sweep| sweep.number >= number) {
                 if sweep.is_finished() {
                     progress.end();
@@ -219,19 +210,13 @@ impl Seat {
                 (seen, unchanged_for) = (latest, Duration::ZERO);
             }
             if unchanged_for == PATIENCE {
-                progress.say(if self.is_beside() {
+                progress.say(if self.is_beside {
                     "nothing moves: the budget may be used up, or the API cannot be used; see the worker's log and /health/ready"
                 } else {
                     "nothing moves: the budget may be used up, or the API cannot be used; Ctrl-C ends this, the sweep goes on later"
                 });
             }
             tokio::time::sleep(LOOK_EVERY).await;
-        }
-    }
-
-    async fn leave(self) {
-        if let Self::Holder(store) = self {
-            store.close().await;
         }
     }
 }

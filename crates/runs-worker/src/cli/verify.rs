@@ -3,30 +3,29 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use runs_store::sqlite::{self, Verification};
-use runs_store::{StoreError, intake_log};
+use runs_store::{StoreError, Verification, intake_log};
 
 use super::check::{Verdict, show};
 use super::{FAILED, MISUSED, NOTHING, Settings, fail};
 use crate::{data_folder, telemetry};
 
-pub(super) fn run(settings: &Settings) -> ExitCode {
+pub(super) async fn run(settings: &Settings) -> ExitCode {
     let kept = match settings.kept() {
         Ok(kept) => kept,
         Err(error) => return fail(MISUSED, &error.to_string()),
     };
     let folder = kept.store.folder();
-    let file = data_folder::store_file(&folder);
+    let location = data_folder::location(&folder);
     let verified = if folder.exists() {
-        sqlite::verify(&file)
+        location.verify().await
     } else {
         Ok(None)
     };
     let is_absent = matches!(verified, Ok(None));
-    let mut verdicts = store(verified, &file.display().to_string());
+    let mut verdicts = store(verified, &location.to_string());
     verdicts.extend(intake(&kept.intake.folders(&folder)));
     if is_absent && verdicts.is_empty() {
-        return fail(NOTHING, &format!("there is no store at {}", file.display()));
+        return fail(NOTHING, &format!("there is no store at {location}"));
     }
     for (what, verdict) in &verdicts {
         show(what, verdict);

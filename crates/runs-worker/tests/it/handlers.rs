@@ -322,9 +322,10 @@ async fn a_program_that_takes_too_long_is_killed_with_everything_that_it_started
 }
 
 /// The dead letters of a worker that has ended.
-fn dead_letters(folder: &TempDir) -> Vec<runs_store::DeadLetter> {
-    let store = runs_store::sqlite::SqliteOperator::open(folder.path().join("data/runs.db")).unwrap();
-    store.dead_letters(&runs_store::Query::default(), 10).unwrap()
+async fn dead_letters(folder: &TempDir) -> Vec<runs_store::DeadLetter> {
+    let location = runs_store::StoreLocation::File(folder.path().join("data/runs.db"));
+    let store = location.open_beside().await.unwrap();
+    store.dead_letters(&runs_store::Query::default(), 10).await.unwrap()
 }
 
 #[tokio::test]
@@ -336,7 +337,7 @@ async fn an_event_that_is_too_old_is_given_up_when_a_try_fails() {
     notify(&worker, "r1").await;
     received.recv().await.unwrap();
     let letters = loop {
-        let letters = dead_letters(&folder);
+        let letters = dead_letters(&folder).await;
         if !letters.is_empty() {
             break letters;
         }

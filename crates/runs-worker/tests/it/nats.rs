@@ -159,11 +159,11 @@ async fn what_was_published_before_and_comes_again_is_kept_once() {
     let [(_, id, _)] = messages(&stream, 1).await.try_into().unwrap();
     first.stop().await;
     let store = folder.path().join("data/runs.db");
-    let mut operator = runs_store::sqlite::SqliteOperator::open(&store).unwrap();
-    let mut query = runs_store::Query::default();
-    query.ids.push(id.parse().unwrap());
+    let operator = runs_store::StoreLocation::File(store).open_beside().await.unwrap();
     let bus = runs_store::HandlerName::new("bus");
-    assert_eq!(operator.replay(&query, &bus, jiff::Timestamp::now()).unwrap(), 1);
+    let ids = [id.parse().unwrap()];
+    assert_eq!(operator.replay(&ids, &bus, jiff::Timestamp::now()).await.unwrap(), 1);
+    operator.close().await;
     let second = worker(&folder, server.port).await;
     tell(&second, "t2").await;
     let seen = messages(&stream, 2).await;

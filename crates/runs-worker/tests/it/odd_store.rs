@@ -7,11 +7,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use runs_store::intake_log::{LogId, Position};
 use runs_store::{
-    Appended, Claim, Claimed, Delivery, DueRefresh, Finding, HandlerName, InboxDesk, Lane, Lanes, Lease, ListedPage,
-    NewNotification, OperatorDesk, OutboxDesk, Postponement, Prune, Pruned, RefreshDesk, Refreshed, Settlement, Stats,
-    Store, StoreError, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Wakeups,
+    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName,
+    InboxDesk, Lane, Lanes, Lease, ListedPage, NewNotification, NotificationSummary, OperatorDesk, OutboxDesk,
+    Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, StoreError, Sweep, SweepDesk,
+    SweepOrder, SweepPhase, Sweeps, Wakeups, Whole,
 };
 use tallyfy_model::{OrgId, RunId};
+use uuid::Uuid;
 
 /// Panics on a webhook of the run `panic`, and keeps one of the run `wait` waiting for ever.
 pub(crate) struct OddStore {
@@ -150,6 +152,50 @@ impl SweepDesk for OddStore {
 
 #[async_trait]
 impl OperatorDesk for OddStore {
+    async fn events(&self, query: &Query, limit: usize) -> Result<Vec<EventSummary>, StoreError> {
+        self.store.events(query, limit).await
+    }
+
+    async fn event(&self, id: Uuid) -> Result<Option<Whole<EventSummary>>, StoreError> {
+        self.store.event(id).await
+    }
+
+    async fn events_after(&self, query: &Query, after: i64, limit: usize) -> Result<EventPage, StoreError> {
+        self.store.events_after(query, after, limit).await
+    }
+
+    async fn replay(&self, events: &[Uuid], handler: &HandlerName, now: Timestamp) -> Result<u64, StoreError> {
+        self.store.replay(events, handler, now).await
+    }
+
+    async fn notifications(&self, query: &Query, limit: usize) -> Result<Vec<NotificationSummary>, StoreError> {
+        self.store.notifications(query, limit).await
+    }
+
+    async fn notification(&self, id: Uuid) -> Result<Option<Whole<NotificationSummary>>, StoreError> {
+        self.store.notification(id).await
+    }
+
+    async fn recognize(&self, read: NewNotification, now: Timestamp) -> Result<bool, StoreError> {
+        self.store.recognize(read, now).await
+    }
+
+    async fn dead_letters(&self, query: &Query, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        self.store.dead_letters(query, limit).await
+    }
+
+    async fn retry_dead_letters(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError> {
+        self.store.retry_dead_letters(query, now).await
+    }
+
+    async fn drop_dead_letters(&self, query: &Query) -> Result<u64, StoreError> {
+        self.store.drop_dead_letters(query).await
+    }
+
+    async fn drop_waiting(&self, handler: &HandlerName) -> Result<u64, StoreError> {
+        self.store.drop_waiting(handler).await
+    }
+
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {
         self.store.prune(prune).await
     }

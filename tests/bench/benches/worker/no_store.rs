@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use runs_store::intake_log::{LogId, Position};
 use runs_store::{
-    Appended, Claim, Claimed, Delivery, DueRefresh, Finding, HandlerName, InboxDesk, Lane, Lanes, Lease, ListedPage,
-    NewNotification, OperatorDesk, OutboxDesk, Postponement, Prune, Pruned, RefreshDesk, Refreshed, Settlement, Stats,
-    Store, StoreError, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Wakeups,
+    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName,
+    InboxDesk, Lane, Lanes, Lease, ListedPage, NewNotification, NotificationSummary, OperatorDesk, OutboxDesk,
+    Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, StoreError, Sweep, SweepDesk,
+    SweepOrder, SweepPhase, Sweeps, Wakeups, Whole,
 };
 use runs_worker::config::{self, Flags};
 use runs_worker::{Worker, telemetry};
@@ -137,6 +138,50 @@ impl SweepDesk for NoStore {
 
 #[async_trait]
 impl OperatorDesk for NoStore {
+    async fn events(&self, _: &Query, _: usize) -> Result<Vec<EventSummary>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn event(&self, _: Uuid) -> Result<Option<Whole<EventSummary>>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn events_after(&self, _: &Query, _: i64, _: usize) -> Result<EventPage, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn replay(&self, _: &[Uuid], _: &HandlerName, _: Timestamp) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn notifications(&self, _: &Query, _: usize) -> Result<Vec<NotificationSummary>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn notification(&self, _: Uuid) -> Result<Option<Whole<NotificationSummary>>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn recognize(&self, _: NewNotification, _: Timestamp) -> Result<bool, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn dead_letters(&self, _: &Query, _: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn retry_dead_letters(&self, _: &Query, _: Timestamp) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn drop_dead_letters(&self, _: &Query) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn drop_waiting(&self, _: &HandlerName) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
     async fn prune(&self, _: Prune) -> Result<Pruned, StoreError> {
         Err(StoreError::Closed)
     }

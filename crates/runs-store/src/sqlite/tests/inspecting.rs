@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::sqlite::{Inspection, inspect, schema};
+use crate::location::Inspection;
+use crate::sqlite::{inspect, schema};
 
 fn files(place: &Place) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(place.0.path()).unwrap();

@@ -1,10 +1,10 @@
 //! What is special about SQLite. What every store does is in the contract.
 
+mod beside;
 mod closing;
 mod group_commit;
 mod inspecting;
 mod opening;
-mod operator;
 mod power_cut;
 mod refused;
 mod retention;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::desks::{HandlerName, NewEvent, Recipients, Snapshot};
-use crate::sqlite::{Verification, verify};
+use crate::location::Verification;
+use crate::sqlite::verify;
 
 async fn with_work(place: &Place) {
     let store = place.open(0);

@@ -1,0 +1,139 @@
+//! `runs-worker notifications`
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use runs_store::{NewNotification, NotificationSummary, Query, Store};
+use serde_json::json;
+use tallyfy_model::without_guest_links;
+use uuid::Uuid;
+
+use super::table::Table;
+use super::which::{Output, Which};
+use super::with_store::{End, Outcome, misused, with_store};
+use super::{Settings, print};
+use crate::receive::read_notification;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Notifications {
+    /// List notifications, the newest first
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// Only unreadable bodies
+        #[arg(long)]
+        unrecognized: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print the body of a notification
+    Show {
+        /// The notification's id
+        id: Uuid,
+        /// With its guest links, which open a task without a login
+        #[arg(long)]
+        guest_links: bool,
+    },
+    /// Read unreadable bodies again, after an upgrade for example
+    Retry {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+impl Notifications {
+    pub(super) async fn run(self, settings: &Settings) -> ExitCode {
+        with_store(settings, async |store| match &self {
+            Self::List {
+                which,
+                unrecognized,
+                output,
+            } => {
+                let mut query = which.query();
+                query.unrecognized = *unrecognized;
+                list(store, &query, output).await
+            }
+            Self::Show { id, guest_links } => show(store, *id, *guest_links).await,
+            Self::Retry { which } => read_again(store, which.query()).await,
+        })
+        .await
+    }
+}
+
+async fn list(store: &dyn Store, query: &Query, output: &Output) -> Outcome {
+    let mut table = Table::new([
+        "id",
+        "received",
+        "org",
+        "kind",
+        "event",
+        "run",
+        "task",
+        "duplicates",
+        "state",
+        "led to",
+    ]);
+    for notification in store.notifications(query, output.limit).await? {
+        table.row([
+            json!(notification.id),
+            json!(notification.received_at),
+            json!(notification.org),
+            json!(notification.kind),
+            json!(notification.event),
+            json!(notification.run),
+            json!(notification.task),
+            json!(notification.duplicates),
+            json!(state(&notification)),
+            json!(notification.led_to),
+        ]);
+    }
+    Ok(print::table(table, output.json))
+}
+
+fn state(notification: &NotificationSummary) -> &'static str {
+    match (notification.kind.as_str(), notification.covered) {
+        ("unrecognized", _) => "unrecognized",
+        (_, true) => "covered",
+        (_, false) => "pending",
+    }
+}
+
+async fn show(store: &dyn Store, id: Uuid, guest_links: bool) -> Outcome {
+    let Some(found) = store.notification(id).await? else {
+        return Ok(End::Nothing);
+    };
+    if guest_links {
+        return Ok(print::body(&found.body));
+    }
+    match without_guest_links(&String::from_utf8_lossy(&found.body)) {
+        Ok(shown) => Ok(print::say(&shown)),
+        Err(_) => Err(misused(
+            "the body cannot be searched for guest links; see it with --guest-links",
+        )),
+    }
+}
+
+/// Reads unreadable bodies again.
+async fn read_again(store: &dyn Store, mut query: Query) -> Outcome {
+    query.unrecognized = true;
+    let (mut read, mut left) = (0_u64, 0_u64);
+    for found in store.notifications(&query, usize::MAX).await? {
+        let Some(whole) = store.notification(found.id).await? else {
+            continue;
+        };
+        let again = NewNotification {
+            id: found.id,
+            ..read_notification(&found.org, whole.body, found.received_at)
+        };
+        if again.subject.is_some() && store.recognize(again, Timestamp::now()).await? {
+            read += 1;
+        } else {
+            left += 1;
+        }
+    }
+    Ok(match (read, left) {
+        (0, 0) => End::Nothing,
+        _ => print::say(&format!("{read} can be read now, {left} still cannot")),
+    })
+}
