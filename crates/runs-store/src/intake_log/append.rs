@@ -253,6 +253,7 @@ fn stamp(group: &[Append], imprint: Imprint, first: u64, buffer: &mut Vec<u8>) {
 }
 
 fn write(segment: &Segment, bytes: &[u8], at: u64) -> io::Result<()> {
+    torture::point("log.writing");
     segment.file.write_all_at(bytes, at)?;
     torture::point("log.appended");
     segment.file.sync_data()?;

@@ -18,6 +18,8 @@
 //!   each record names it.
 //! - A segment that could not be written or synced is not written to again before the log is opened anew: it ends with
 //!   the last record that was known to be on the disk, and what was not answered goes to the next segment.
+//! - What is in a folder that was away is read when the folder is back, after all that was read without it. What was
+//!   read of it before it went is read again, under the same id of the notification and another position.
 //! - A segment is let go only when everything in it is released and another one was begun, which is on the disk and
 //!   knows the number to go on with.
 

@@ -178,3 +178,55 @@ impl Gathering {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+
+    use super::super::index::{Index, Live};
+    use super::super::segment::{FIRST_RECORD, Segment, SegmentHeader};
+    use super::super::{IntakeLogSettings, open};
+    use super::*;
+
+    #[test]
+    fn a_segment_that_the_disk_does_not_give_back_is_left_out_after_a_few_tries() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = IntakeLogSettings::new(vec![folder.path().to_owned()]);
+        let (shared, _) = open::find(settings).unwrap();
+        let mut live = Vec::new();
+        for (generation, first) in [(1, 1), (2, 10)] {
+            let path = folder.path().join(format!("intake-{generation}.log"));
+            let file = OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(&path)
+                .unwrap();
+            file.set_len(FIRST_RECORD + 1000).unwrap();
+            live.push(Live {
+                segment: Arc::new(Segment::new(file, path, 0).unwrap()),
+                header: SegmentHeader::new(shared.id, generation, first, 0),
+                // The second one is empty, so that nothing of it has to be read.
+                end: FIRST_RECORD + if generation == 1 { 1000 } else { 0 },
+            });
+        }
+        *shared.index() = Index::new(live, 12);
+        let mut reader = Reader::new(Arc::new(shared));
+        let mut read = || {
+            let (caller, _) = oneshot::channel();
+            let (limit, max_bytes) = (10, 1000);
+            reader.read(&Read {
+                after: 0,
+                limit,
+                max_bytes,
+                caller,
+            })
+        };
+        for _ in 0..4 {
+            assert!(matches!(read(), Err(IntakeLogError::Unavailable { .. })));
+        }
+        assert_eq!(read().unwrap().through, Position(12));
+        let damage = reader.shared.damage().clone();
+        assert_eq!((damage.places, damage.kept_at.len()), (1, 1));
+    }
+}
