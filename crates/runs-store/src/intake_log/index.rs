@@ -85,6 +85,8 @@ impl Index {
     }
 
     pub(super) fn release(&mut self, through: u64) {
+        // There is always a next number.
+        let through = through.min(u64::MAX >> 1);
         self.released = self.released.max(through);
         self.last = self.last.max(through);
     }
