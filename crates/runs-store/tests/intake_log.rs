@@ -159,6 +159,29 @@ async fn segments_are_used_again_and_what_was_in_them_never_comes_back() {
 }
 
 #[tokio::test]
+async fn whole_records_that_an_earlier_use_of_a_segment_left_are_no_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open(folder.path());
+    let mut last = Position::START;
+    // Several times round through the files, with many records in each.
+    for _ in 0..400 {
+        last = log.append(notification("old", &[b'x'; 100])).await.unwrap();
+        log.release(last).await.unwrap();
+    }
+    log.close().await;
+    for number in 0..50 {
+        let log = open(folder.path());
+        assert_eq!((log.end(), log.damage().places), (last, 0), "start {number}");
+        // Of another length, so that what is left does not follow.
+        last = log.append(notification("new", &[b'y'; 300])).await.unwrap();
+        log.close().await;
+    }
+    let log = open(folder.path());
+    assert_eq!(read(&log, Position::new(400)).await.0, ["new"; 50]);
+    assert_eq!(log.damage().places, 0);
+}
+
+#[tokio::test]
 async fn a_log_has_one_owner_and_another_file_is_left_alone() {
     let folder = with(&["a"]).await;
     let log = open(folder.path());

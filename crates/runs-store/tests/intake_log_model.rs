@@ -58,7 +58,7 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let length = || prop_oneof![3 => 0..3000_usize, 1 => 10_000..20_000_usize];
+    let length = || prop_oneof![3 => 0..3000_usize, 3 => 0..200_usize, 1 => 10_000..20_000_usize];
     let step = prop_oneof![
         8 => length().prop_map(|length| Step::Append { length }),
         2 => (1..9_usize, length()).prop_map(|(number, length)| Step::AppendTogether { number, length }),

@@ -267,8 +267,10 @@ mod tests {
     use std::path::Path;
 
     use super::super::keep::Keeper;
-    use super::super::{IntakeLogSettings, open};
+    use super::super::record::encode;
+    use super::super::{IntakeLogSettings, inspect, open};
     use super::*;
+    use crate::desks::{NewNotification, NotificationHead};
 
     const LENGTH: u64 = 16 * 1024;
 
@@ -282,12 +284,25 @@ mod tests {
         Appender::new(shared, Arc::new(keeper), start)
     }
 
+    fn record() -> Vec<u8> {
+        let notification = NewNotification {
+            id: uuid::Uuid::nil(),
+            org: "acme".into(),
+            subject: None,
+            head: NotificationHead::default(),
+            dedupe_key: None,
+            received_at: jiff::Timestamp::UNIX_EPOCH,
+            body: bytes::Bytes::new(),
+        };
+        encode(&notification).unwrap()
+    }
+
     /// Appends that many records at once, and gives the positions that their callers were told.
     fn append(appender: &mut Appender, number: usize) -> Vec<u64> {
         let (mut batch, mut answers) = (Vec::new(), Vec::new());
         for _ in 0..number {
             let (caller, answer) = oneshot::channel();
-            let record = vec![0; 64];
+            let record = record();
             batch.push(Append { record, caller });
             answers.push(answer);
         }
@@ -319,10 +334,28 @@ mod tests {
         let views = [index.view_after(0).unwrap(), index.view_after(2).unwrap()];
         assert_eq!(
             views[0].stretch.to,
-            FIRST_RECORD + 2 * 64,
+            FIRST_RECORD + 2 * record().len() as u64,
             "it ends with what is on the disk"
         );
         assert_eq!((views[0].last, views[1].stretch.first), (2, 3));
+    }
+
+    #[test]
+    fn what_a_failed_write_left_is_not_taken_for_what_came_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut appender = appender(&[folder.path()]);
+        assert_eq!(append(&mut appender, 1), [1]);
+        // All of it is on the disk, although nobody was told so.
+        let current = appender.current.as_ref().unwrap();
+        let (caller, _) = oneshot::channel();
+        let record = record();
+        stamp(&[Append { record, caller }], current.imprint, 2, &mut appender.buffer);
+        write(&current.segment, &appender.buffer, current.end).unwrap();
+        break_segment(&mut appender);
+        assert_eq!(append(&mut appender, 2), [2, 3]);
+        let found = inspect(&[folder.path().to_owned()]).unwrap().unwrap();
+        let numbers: Vec<u64> = found.records(Position::START).map(|(position, _)| position.0).collect();
+        assert_eq!((numbers, found.records), (vec![1, 2, 3], 3));
     }
 
     #[test]
@@ -351,7 +384,7 @@ mod tests {
             drop(appender.shared.folders[0].segment(appender.shared.id, LENGTH));
         }
         let (caller, mut answer) = oneshot::channel();
-        let record = vec![0; 64];
+        let record = record();
         appender.serve(vec![Append { record, caller }]);
         let refused = answer.try_recv().unwrap();
         assert!(
