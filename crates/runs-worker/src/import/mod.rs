@@ -86,12 +86,13 @@ impl Importer {
     async fn step(&self, position: &mut Option<Position>) -> Result<usize, Failed> {
         let after = match *position {
             Some(position) => position,
-            None => self.store.imported(self.log.id()).await?,
+            None => self.begin().await?,
         };
         *position = Some(after);
-        self.progress.imported(after);
+        let end = self.log.end();
         let batch = self.log.read(after, MOST, MOST_BYTES).await?;
         if batch.through <= after {
+            self.progress.drained(end);
             return Ok(0);
         }
         torture::point("import.begin");
@@ -104,6 +105,14 @@ impl Importer {
         self.log.release(through).await?;
         torture::point("import.released");
         Ok(count.max(1))
+    }
+
+    /// Where the store is in this log. What it has may go from the log, which may not have been told before a crash.
+    async fn begin(&self) -> Result<Position, Failed> {
+        let position = self.store.imported(self.log.id()).await?;
+        self.progress.imported(position);
+        self.log.release(position).await?;
+        Ok(position)
     }
 
     async fn commit(&self, after: Position, batch: LogBatch) -> Result<(), StoreError> {

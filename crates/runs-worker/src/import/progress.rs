@@ -14,6 +14,8 @@ const SLOW: Duration = Duration::from_secs(1);
 pub(crate) struct Progress {
     log: Arc<IntakeLog>,
     imported: AtomicU64,
+    /// Up to where the log was found to hold nothing more: numbers may be left out, so the last one says too much.
+    drained: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -29,6 +31,7 @@ impl Progress {
         Self {
             log,
             imported: AtomicU64::new(0),
+            drained: AtomicU64::new(0),
             state: Mutex::default(),
         }
     }
@@ -37,6 +40,11 @@ impl Progress {
     pub(super) fn imported(&self, position: Position) {
         self.imported.store(position.get(), Ordering::Relaxed);
         *self.state() = State::default();
+    }
+
+    /// Says that there was nothing more in the log up to here.
+    pub(super) fn drained(&self, end: Position) {
+        self.drained.store(end.get(), Ordering::Relaxed);
     }
 
     /// Says that the store is asked to take a batch.
@@ -53,8 +61,11 @@ impl Progress {
 
     /// How many notifications are in the log and not in the store, at the most.
     pub(crate) fn waiting(&self) -> u64 {
-        let imported = self.imported.load(Ordering::Relaxed);
-        self.log.end().get().saturating_sub(imported)
+        let done = self
+            .imported
+            .load(Ordering::Relaxed)
+            .max(self.drained.load(Ordering::Relaxed));
+        self.log.end().get().saturating_sub(done)
     }
 
     /// How many bytes the log takes up that cannot be let go of yet.
