@@ -15,6 +15,7 @@ use runs_worker::config::{self, Flags};
 use runs_worker::{Worker, telemetry};
 use tallyfy_model::{OrgId, RunId};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// Runs until it is killed.
 pub(crate) async fn serve() -> anyhow::Result<()> {
