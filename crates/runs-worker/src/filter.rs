@@ -44,24 +44,51 @@ pub(crate) struct Facts<'a> {
     pub(crate) duplicate: bool,
 }
 
+/// The same of an event that was stored, whose changes are known by their names.
+pub(crate) struct StoredFacts<'a> {
+    pub(crate) org: &'a OrgId,
+    pub(crate) event_type: EventType,
+    /// The run, as it was fetched for the event.
+    pub(crate) run: Option<&'a Run>,
+    /// The kind of each change, and what it is about.
+    pub(crate) changes: &'a [(&'a str, Option<&'a str>)],
+    /// Whether a notification led to it.
+    pub(crate) notified: bool,
+}
+
 impl EventFilter {
     /// Whether the handler gets the event.
     pub(crate) fn lets_pass(&self, facts: &Facts<'_>) -> bool {
-        fn among<T>(list: &[T], is: impl FnMut(&T) -> bool) -> bool {
-            list.is_empty() || list.iter().any(is)
-        }
-        let template = facts.run.and_then(|run| run.checklist_id.get());
-        let status = facts.run.and_then(|run| run.status.get());
         (self.every_notification || !facts.duplicate)
-            && among(&self.organizations, |org| org == facts.org)
-            && among(&self.templates, |id| template.is_none_or(|template| template == id))
-            && among(&self.events, |event_type| *event_type == facts.event_type)
-            && among(&self.statuses, |wanted| {
-                status.is_none_or(|status| is_same(status, wanted))
-            })
+            && self.lets_run_pass(facts.org, facts.event_type, facts.run)
             && (facts.event_type == EventType::Seen
                 || among(&self.changes, |kind| facts.changes.iter().any(|change| kind.is(change))))
     }
+
+    /// Whether the handler would get an event that was stored before, as far as the event shows it.
+    pub(crate) fn lets_stored_pass(&self, facts: &StoredFacts<'_>) -> bool {
+        let duplicate = facts.event_type == EventType::Notified && !facts.notified;
+        let is_one = |kind: &ChangeKind| facts.changes.iter().any(|(name, about)| kind.is_called(name, *about));
+        (self.every_notification || !duplicate)
+            && self.lets_run_pass(facts.org, facts.event_type, facts.run)
+            && (facts.event_type == EventType::Seen || among(&self.changes, is_one))
+    }
+
+    fn lets_run_pass(&self, org: &OrgId, event_type: EventType, run: Option<&Run>) -> bool {
+        let template = run.and_then(|run| run.checklist_id.get());
+        let status = run.and_then(|run| run.status.get());
+        among(&self.organizations, |wanted| wanted == org)
+            && among(&self.templates, |id| template.is_none_or(|template| template == id))
+            && among(&self.events, |wanted| *wanted == event_type)
+            && among(&self.statuses, |wanted| {
+                status.is_none_or(|status| is_same(status, wanted))
+            })
+    }
+}
+
+/// Whether a list has it; a list with nothing in it has everything.
+fn among<T>(list: &[T], is: impl FnMut(&T) -> bool) -> bool {
+    list.is_empty() || list.iter().any(is)
 }
 
 /// `None` if no handler gets the event.
@@ -135,6 +162,11 @@ impl ChangeKind {
             // A kind that was added to the list of changes and not to this one.
             _ => return false,
         };
+        self.is_called(kind, about.map(String::as_str))
+    }
+
+    /// Whether a change of this kind, about this, is one.
+    fn is_called(&self, kind: &str, about: Option<&str>) -> bool {
         let is_about = |wanted: &String| {
             about.is_some_and(|about| match kind {
                 "other" => is_within(about, wanted),

@@ -149,6 +149,8 @@ macro_rules! store_contract {
                 a_notification_that_can_be_read_now_makes_its_run_due
                 a_notification_names_the_events_that_it_led_to
                 a_sweep_and_a_fetch_are_asked_for_beside_the_worker
+                a_delivery_that_waits_for_its_next_try_can_be_tried_now
+                ids_are_found_by_their_beginning
             ]
             retention: [
                 only_events_that_nobody_needs_are_removed

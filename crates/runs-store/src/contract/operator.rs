@@ -4,7 +4,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::StoreUnderTest;
-use super::arrange::{Desk, at, claim, handler, of_run, org, run, unrecognized};
+use super::arrange::{Desk, again, at, claim, handler, of_run, org, run, unrecognized};
 use crate::desks::{DeadLetter, Delivery, NewNotification, Query, Settlement, Store, Subject};
 use crate::error::StoreError;
 
@@ -291,6 +291,66 @@ pub async fn a_sweep_and_a_fetch_are_asked_for_beside_the_worker<S: StoreUnderTe
             .await
             .unwrap();
         assert_eq!(desk.claim_names(0).await, ["run a"]);
+    })
+    .await;
+}
+
+pub async fn a_delivery_that_waits_for_its_next_try_can_be_tried_now<S: StoreUnderTest>() {
+    from_both_seats::<S>(async |desk, operator| {
+        events_of_a(desk, 2).await;
+        let out = delivery(desk, 1).await.unwrap();
+        let waiting = operator.deliveries(&Query::default(), 10).await.unwrap();
+        let shown: Vec<_> = waiting
+            .iter()
+            .map(|waiting| {
+                (
+                    waiting.event.number,
+                    waiting.is_out,
+                    waiting.attempts,
+                    waiting.due_at.is_some(),
+                )
+            })
+            .collect();
+        assert_eq!(shown, [(1, true, 1, true), (2, false, 0, false)]);
+        let failing = Query {
+            failing: true,
+            handler: Some(handler("h")),
+            ..Query::default()
+        };
+        assert_eq!(operator.deliveries(&failing, 10).await.unwrap(), []);
+
+        desk.settle(&out.lease, again(1000), 1).await;
+        let waiting = operator.deliveries(&failing, 10).await.unwrap();
+        let [waiting] = waiting.as_slice() else {
+            unreachable!("{waiting:?}");
+        };
+        assert_eq!(
+            (waiting.due_at, waiting.reason.as_deref()),
+            (Some(at(1000)), Some("503"))
+        );
+        for query in queries_for_nothing() {
+            assert_eq!(operator.retry_deliveries(&query, at(2)).await.unwrap(), 0, "{query:?}");
+        }
+        assert!(delivery(desk, 2).await.is_none());
+        assert_eq!(operator.retry_deliveries(&failing, at(2)).await.unwrap(), 1);
+        let out = delivery(desk, 2).await.unwrap();
+        assert_eq!((out.number, out.attempt), (1, 2));
+    })
+    .await;
+}
+
+pub async fn ids_are_found_by_their_beginning<S: StoreUnderTest>() {
+    use crate::desks::IdsOf;
+    from_both_seats::<S>(async |desk, operator| {
+        events_of_a(desk, 2).await;
+        let mut events = listed(operator, &Query::default()).await;
+        events.sort();
+        let between = async |of, first, last| operator.ids_between(of, first, last, 10).await.unwrap();
+        assert_eq!(between(IdsOf::Events, Uuid::nil(), Uuid::max()).await, events);
+        assert_eq!(between(IdsOf::Events, events[1], events[1]).await, events[1..]);
+        let notifications = between(IdsOf::Notifications, Uuid::nil(), Uuid::max()).await;
+        assert_eq!(notifications.len(), 2);
+        assert!(!events.contains(&notifications[0]));
     })
     .await;
 }

@@ -15,8 +15,8 @@ pub use inbox::{Appended, InboxDesk, NewNotification, NotificationHead, Subject}
 pub(crate) use known::{ABSENT, Known};
 pub use lease::{Claim, Claimed, Lease};
 pub use operator::{
-    DeadLetter, EventPage, EventSummary, HandlerStats, NotificationSummary, OperatorDesk, Prune, Pruned, Query, Stats,
-    Whole,
+    DeadLetter, EventPage, EventSummary, HandlerStats, IdsOf, NotificationSummary, OperatorDesk, Prune, Pruned, Query,
+    Stats, WaitingDelivery, Whole,
 };
 pub use outbox::{Delivery, HandlerName, NewEvent, OutboxDesk, Recipients, Settlement};
 pub use refreshes::{

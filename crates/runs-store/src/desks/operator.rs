@@ -30,6 +30,15 @@ pub trait OperatorDesk: Send + Sync {
     /// after those of its run. [`StoreError::Refused`] if no handler was ever configured under this name.
     async fn replay(&self, events: &[Uuid], handler: &HandlerName, now: Timestamp) -> Result<u64, StoreError>;
 
+    /// The ids between these two, both included, at most so many.
+    async fn ids_between(&self, of: IdsOf, first: Uuid, last: Uuid, limit: usize) -> Result<Vec<Uuid>, StoreError>;
+
+    /// Deliveries that are not settled, by handler and run in their order, at most so many.
+    async fn deliveries(&self, query: &Query, limit: usize) -> Result<Vec<WaitingDelivery>, StoreError>;
+
+    /// Makes deliveries due that wait for their next try, and says how many. Their attempts go on being counted.
+    async fn retry_deliveries(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError>;
+
     /// Notifications, the newest first, at most so many.
     async fn notifications(&self, query: &Query, limit: usize) -> Result<Vec<NotificationSummary>, StoreError>;
 
@@ -150,7 +159,9 @@ pub struct Query {
     pub since: Option<Timestamp>,
     /// Made or received before this time.
     pub until: Option<Timestamp>,
-    /// Notifications that nobody could read.
+    /// Only deliveries whose last try failed.
+    pub failing: bool,
+    /// Only notifications with an unreadable body.
     pub unrecognized: bool,
 }
 
@@ -174,6 +185,34 @@ pub struct EventSummary {
     pub waiting: Vec<HandlerName>,
     /// The handlers for which it was given up.
     pub dead: Vec<HandlerName>,
+}
+
+/// What ids are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IdsOf {
+    /// Of events.
+    Events,
+    /// Of notifications.
+    Notifications,
+}
+
+/// A delivery that is not settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WaitingDelivery {
+    /// The handler.
+    pub handler: HandlerName,
+    /// The event.
+    pub event: EventSummary,
+    /// When it is due; `None` while it waits for the event of its run before it.
+    pub due_at: Option<Timestamp>,
+    /// Whether it is being delivered now.
+    pub is_out: bool,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why the last try failed.
+    pub reason: Option<String>,
 }
 
 /// Some events with their bodies, and where the next page begins.

@@ -8,13 +8,13 @@ use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
 
 use super::import::{self, Span};
-use super::operator::{self, dead_letters, events, handlers, notifications, replay};
+use super::operator::{self, dead_letters, deliveries, events, handlers, ids, notifications, replay};
 use super::{SqliteStore, claim, inbox, outbox, refresh, retention, stats, sweep};
 use crate::desks::{
-    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName,
+    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
     InboxDesk, Lane, Lanes, Lease, ListedPage, NewNotification, NotificationSummary, OperatorDesk, OutboxDesk,
     Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, Subject, Sweep, SweepDesk,
-    SweepOrder, SweepPhase, Sweeps, Wakeups, Whole,
+    SweepOrder, SweepPhase, Sweeps, WaitingDelivery, Wakeups, Whole,
 };
 use crate::error::StoreError;
 use crate::intake_log::{LogId, Position};
@@ -232,6 +232,37 @@ impl OperatorDesk for SqliteStore {
                 .await?;
         }
         Ok(replayed)
+    }
+
+    async fn ids_between(&self, of: IdsOf, first: Uuid, last: Uuid, limit: usize) -> Result<Vec<Uuid>, StoreError> {
+        self.read("looking for ids", move |view| {
+            ids::between(view, of, first, last, limit)
+        })
+        .await
+    }
+
+    async fn deliveries(&self, query: &Query, limit: usize) -> Result<Vec<WaitingDelivery>, StoreError> {
+        let query = query.clone();
+        self.read("listing deliveries", move |view| {
+            deliveries::in_order(view, &query, limit)
+        })
+        .await
+    }
+
+    async fn retry_deliveries(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError> {
+        let mut made_due = 0;
+        loop {
+            let query = query.clone();
+            let some = self
+                .write("retrying deliveries", move |transaction| {
+                    deliveries::retry_some(transaction, &query, now)
+                })
+                .await?;
+            made_due += some as u64;
+            if some < operator::BATCH {
+                return Ok(made_due);
+            }
+        }
     }
 
     async fn notifications(&self, query: &Query, limit: usize) -> Result<Vec<NotificationSummary>, StoreError> {

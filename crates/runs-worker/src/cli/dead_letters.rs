@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use runs_store::{DeadLetter, Query, Store};
+use runs_store::{DeadLetter, IdsOf, Query, Store};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::short_id::ShortId;
 use super::table::Table;
 use super::which::{OfHandler, Output, Which};
 use super::with_store::{End, Outcome, Trouble, misused, with_store};
@@ -26,9 +27,9 @@ pub(super) enum DeadLetters {
     },
     /// Print a dead letter: why it was given up, and what the handler's side said last
     Show {
-        /// The event's id
+        /// The event's id, or the beginning of it
         #[arg(value_name = "EVENT_ID")]
-        id: Uuid,
+        id: ShortId,
     },
     /// Put them back: each is the next event that its handler gets of its run
     Retry(#[command(flatten)] Meant),
@@ -52,18 +53,20 @@ impl DeadLetters {
     pub(super) async fn run(self, settings: &Settings) -> ExitCode {
         with_store(settings, async |store| match &self {
             Self::List { which, of, output } => {
-                let mut query = which.query();
+                let mut query = which.query(store, IdsOf::Events).await?;
                 query.handler = of.name();
                 list(store, &query, output).await
             }
-            Self::Show { id } => show(store, *id).await,
+            Self::Show { id } => show(store, id.find(store, IdsOf::Events).await?).await,
             Self::Retry(meant) => {
-                let put_back = store.retry_dead_letters(&meant.query()?, Timestamp::now()).await?;
-                Ok(print::counted(put_back, "put back"))
+                let put_back = store
+                    .retry_dead_letters(&meant.query(store).await?, Timestamp::now())
+                    .await?;
+                print::counted(put_back, "event", "put back")
             }
             Self::Drop(meant) => {
-                let dropped = store.drop_dead_letters(&meant.query()?).await?;
-                Ok(print::counted(dropped, "dropped"))
+                let dropped = store.drop_dead_letters(&meant.query(store).await?).await?;
+                print::counted(dropped, "dead letter", "deleted")
             }
         })
         .await
@@ -71,13 +74,15 @@ impl DeadLetters {
 }
 
 impl Meant {
-    fn query(&self) -> Result<Query, Trouble> {
-        let mut query = self.which.query();
+    async fn query(&self, store: &dyn Store) -> Result<Query, Trouble> {
+        let mut query = self.which.query(store, IdsOf::Events).await?;
         query.handler = self.of.name();
         if self.all || query.handler.is_some() || self.which.says_something() {
             Ok(query)
         } else {
-            Err(misused("say which: ids, --run, --since, --until, --handler or --all"))
+            Err(misused(
+                "say which: ids, --run, --org, --since, --until, --handler or --all",
+            ))
         }
     }
 }
@@ -104,7 +109,7 @@ async fn list(store: &dyn Store, query: &Query, output: &Output) -> Outcome {
         row.extend(output.json.then(|| json!(letter.answer)));
         table.row(row);
     }
-    Ok(print::table(table, output.json))
+    print::table(table, output.json)
 }
 
 async fn show(store: &dyn Store, id: Uuid) -> Outcome {
@@ -115,7 +120,7 @@ async fn show(store: &dyn Store, id: Uuid) -> Outcome {
     if texts.is_empty() {
         return Ok(End::Nothing);
     }
-    Ok(print::say(&texts.join("\n")))
+    print::say(&texts.join("\n"))
 }
 
 fn text(letter: &DeadLetter) -> String {

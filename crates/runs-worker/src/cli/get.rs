@@ -15,8 +15,8 @@ use crate::{api, telemetry};
 
 #[derive(Debug, Args)]
 pub(super) struct Get {
-    /// The run's id
-    #[arg(value_name = "RUN_ID")]
+    /// The run's id, or a link to it
+    #[arg(value_name = "RUN_ID", value_parser = super::run_ref::run_ref)]
     run: RunId,
     /// What to fetch with it, separated by commas [default: refresh.includes of the configuration]
     #[arg(long, value_name = "INCLUDES", value_delimiter = ',')]
@@ -95,6 +95,8 @@ fn print(text: &str) -> ExitCode {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => ExitCode::SUCCESS,
+        // The reader of a pipe has seen enough, as `head` has.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => fail(FAILED, &format!("standard output: {error}")),
     }
 }

@@ -39,7 +39,7 @@ impl Handlers {
             Self::Drop { name } => {
                 with_store(settings, async |store| {
                     let dropped = store.drop_waiting(&HandlerName::new(name)).await?;
-                    Ok(print::counted(dropped, "dropped"))
+                    print::counted(dropped, "event", "deleted")
                 })
                 .await
             }
@@ -58,5 +58,5 @@ async fn list(store: &dyn Store, as_json: bool) -> Outcome {
             json!(handler.dead_letters),
         ]);
     }
-    Ok(print::table(table, as_json))
+    print::table(table, as_json)
 }

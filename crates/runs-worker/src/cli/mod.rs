@@ -2,18 +2,23 @@
 
 mod check;
 mod dead_letters;
+mod deliveries;
 mod events;
 mod get;
 mod handlers;
 mod handlers_test;
+mod moment;
 mod notifications;
 mod print;
 mod replay;
+mod run_ref;
 mod serve;
+mod short_id;
 mod sweep;
 mod table;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod verify;
 mod which;
 mod with_store;
@@ -104,6 +109,9 @@ enum Command {
     /// Look at notifications, and read unreadable bodies again
     #[command(subcommand)]
     Notifications(notifications::Notifications),
+    /// Look at deliveries that are not done, and try them now
+    #[command(subcommand)]
+    Deliveries(deliveries::Deliveries),
     /// Look at deliveries that were given up, put them back or delete them
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
@@ -192,6 +200,7 @@ pub fn main() -> ExitCode {
             Some(Command::VerifyStore) => verify::run(&cli.settings).await,
             Some(Command::Events(events)) => events.run(&cli.settings).await,
             Some(Command::Notifications(notifications)) => notifications.run(&cli.settings).await,
+            Some(Command::Deliveries(deliveries)) => deliveries.run(&cli.settings).await,
             Some(Command::DeadLetters(dead_letters)) => dead_letters.run(&cli.settings).await,
             Some(Command::Replay(replay)) => replay.run(&cli.settings).await,
             Some(Command::Handlers(handlers)) => handlers.run(&cli.settings).await,

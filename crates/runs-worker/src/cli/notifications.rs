@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use runs_store::{NewNotification, NotificationSummary, Query, Store};
+use runs_store::{IdsOf, NewNotification, NotificationSummary, Query, Store};
 use serde_json::json;
 use tallyfy_model::without_guest_links;
 use uuid::Uuid;
 
+use super::short_id::ShortId;
 use super::table::Table;
 use super::which::{Output, Which};
 use super::with_store::{End, Outcome, misused, with_store};
@@ -24,13 +25,16 @@ pub(super) enum Notifications {
         /// Only unreadable bodies
         #[arg(long)]
         unrecognized: bool,
+        /// Only those whose run is still to be fetched
+        #[arg(long)]
+        pending: bool,
         #[command(flatten)]
         output: Output,
     },
     /// Print the body of a notification
     Show {
-        /// The notification's id
-        id: Uuid,
+        /// The notification's id, or the beginning of it
+        id: ShortId,
         /// With its guest links, which open a task without a login
         #[arg(long)]
         guest_links: bool,
@@ -48,14 +52,17 @@ impl Notifications {
             Self::List {
                 which,
                 unrecognized,
+                pending,
                 output,
             } => {
-                let mut query = which.query();
-                query.unrecognized = *unrecognized;
+                let mut query = which.query(store, IdsOf::Notifications).await?;
+                (query.unrecognized, query.pending) = (*unrecognized, *pending);
                 list(store, &query, output).await
             }
-            Self::Show { id, guest_links } => show(store, *id, *guest_links).await,
-            Self::Retry { which } => read_again(store, which.query()).await,
+            Self::Show { id, guest_links } => {
+                show(store, id.find(store, IdsOf::Notifications).await?, *guest_links).await
+            }
+            Self::Retry { which } => read_again(store, which.query(store, IdsOf::Notifications).await?).await,
         })
         .await
     }
@@ -88,7 +95,7 @@ async fn list(store: &dyn Store, query: &Query, output: &Output) -> Outcome {
             json!(notification.led_to),
         ]);
     }
-    Ok(print::table(table, output.json))
+    print::table(table, output.json)
 }
 
 fn state(notification: &NotificationSummary) -> &'static str {
@@ -104,10 +111,10 @@ async fn show(store: &dyn Store, id: Uuid, guest_links: bool) -> Outcome {
         return Ok(End::Nothing);
     };
     if guest_links {
-        return Ok(print::body(&found.body));
+        return print::body(&found.body);
     }
     match without_guest_links(&String::from_utf8_lossy(&found.body)) {
-        Ok(shown) => Ok(print::say(&shown)),
+        Ok(shown) => print::say(&shown),
         Err(_) => Err(misused(
             "the body cannot be searched for guest links; see it with --guest-links",
         )),
@@ -132,8 +139,8 @@ async fn read_again(store: &dyn Store, mut query: Query) -> Outcome {
             left += 1;
         }
     }
-    Ok(match (read, left) {
-        (0, 0) => End::Nothing,
+    match (read, left) {
+        (0, 0) => Ok(End::Nothing),
         _ => print::say(&format!("{read} can be read now, {left} still cannot")),
-    })
+    }
 }

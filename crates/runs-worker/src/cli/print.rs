@@ -1,41 +1,54 @@
-//! What commands print.
+//! What commands print. A reader that goes away, as `head` does, is no failure: see [`Trouble`](super::with_store::Trouble).
 
-use serde_json::Value;
+use std::io::{self, BufWriter, Write as _};
 
 use super::table::Table;
-use super::with_store::End;
+use super::with_store::{End, Outcome};
 
 /// A line for a person.
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
-pub(super) fn say(line: &str) -> End {
-    println!("{line}");
-    End::Well
+pub(super) fn say(line: &str) -> Outcome {
+    lines([line])
 }
 
 /// A body, as it is.
-pub(super) fn body(body: &[u8]) -> End {
+pub(super) fn body(body: &[u8]) -> Outcome {
     say(&String::from_utf8_lossy(body))
 }
 
 /// A list; an empty one is nothing found.
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
-pub(super) fn table(table: Table, as_json: bool) -> End {
+pub(super) fn table(table: Table, as_json: bool) -> Outcome {
     if table.is_empty() {
-        return End::Nothing;
+        return Ok(End::Nothing);
     }
     if as_json {
-        table.objects().for_each(|row: Value| println!("{row}"));
+        lines(table.objects().map(|row| row.to_string()))
     } else {
-        table.lines().iter().for_each(|line| println!("{line}"));
+        lines(table.lines())
     }
-    End::Well
 }
 
-/// How many events something was done to.
-pub(super) fn counted(count: u64, done: &str) -> End {
+/// How many of something were done something to.
+pub(super) fn counted(count: u64, what: &str, done: &str) -> Outcome {
     match count {
-        0 => End::Nothing,
-        1 => say(&format!("1 event {done}")),
-        count => say(&format!("{count} events {done}")),
+        0 => Ok(End::Nothing),
+        count => say(&format!("{} {done}", plural(count, what))),
     }
+}
+
+/// A number of things, such as `1 event` or `2 deliveries`.
+pub(super) fn plural(count: u64, what: &str) -> String {
+    match (count, what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (count, Some(stem)) => format!("{count} {stem}ies"),
+        (count, None) => format!("{count} {what}s"),
+    }
+}
+
+fn lines(lines: impl IntoIterator<Item = impl AsRef<str>>) -> Outcome {
+    let mut out = BufWriter::new(io::stdout().lock());
+    for line in lines {
+        writeln!(out, "{}", line.as_ref())?;
+    }
+    out.flush()?;
+    Ok(End::Well)
 }

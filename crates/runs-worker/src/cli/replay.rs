@@ -1,17 +1,21 @@
 //! `runs-worker replay`
 
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Args;
 use jiff::Timestamp;
-use runs_store::{HandlerName, Query, Store};
+use runs_store::{HandlerName, IdsOf, Query, Store};
+use uuid::Uuid;
 
 use super::which::Which;
-use super::with_store::{Outcome, misused, with_store};
-use super::{Settings, print};
+use super::with_store::{End, Outcome, Trouble, misused, with_store};
+use super::{Settings, print, verdict};
+use crate::filter::{EventFilter, unknown_word};
 
-/// How many events are looked at together.
-const PAGE: usize = 500;
+/// How many events are looked at together: their bodies are in memory meanwhile.
+const PAGE: usize = 50;
 
 #[derive(Debug, Args)]
 pub(super) struct Replay {
@@ -23,29 +27,135 @@ pub(super) struct Replay {
     /// All of them
     #[arg(long)]
     all: bool,
+    /// Also the events that the handler's filter, as it is configured now, keeps back
+    #[arg(long)]
+    ignore_filter: bool,
+    /// Say how many events of which types it would be, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask before replaying all
+    #[arg(long)]
+    yes: bool,
+}
+
+/// What is handed out again.
+#[derive(Default)]
+struct Chosen {
+    ids: Vec<Uuid>,
+    /// How many of each type.
+    types: BTreeMap<String, u64>,
+    kept_back: u64,
 }
 
 impl Replay {
     pub(super) async fn run(self, settings: &Settings) -> ExitCode {
-        with_store(settings, async |store| {
-            if !self.all && !self.which.says_something() {
-                return Err(misused("say which events: ids, --run, --since, --until or --all"));
-            }
-            replay(store, &self.which.query(), &HandlerName::new(self.handler)).await
-        })
-        .await
+        with_store(settings, async |store| self.replay(store, settings).await).await
+    }
+
+    async fn replay(&self, store: &dyn Store, settings: &Settings) -> Outcome {
+        if !self.all && !self.which.says_something() {
+            return Err(misused(
+                "say which events: ids, --run, --org, --since, --until or --all",
+            ));
+        }
+        let filter = if self.ignore_filter {
+            EventFilter::default()
+        } else {
+            configured_filter(&self.handler, settings)?
+        };
+        let query = self.which.query(store, IdsOf::Events).await?;
+        let chosen = choose(store, &query, (!self.ignore_filter).then_some(&filter)).await?;
+        let count = chosen.ids.len() as u64;
+        if self.dry_run {
+            return print::say(&format!(
+                "{} would be replayed{}",
+                print::plural(count, "event"),
+                chosen.told()
+            ));
+        }
+        if count > 0 && self.all && !self.yes && !agreed(&self.handler, count)? {
+            return print::say("nothing was replayed");
+        }
+        let handler = HandlerName::new(self.handler.clone());
+        let replayed = store.replay(&chosen.ids, &handler, Timestamp::now()).await?;
+        match (replayed, chosen.kept_back) {
+            (0, 0) => Ok(End::Nothing),
+            (_, 0) => print::counted(replayed, "event", "put in line again"),
+            (_, kept_back) => print::say(&format!(
+                "{} put in line again; the handler's filter keeps {kept_back} back (--ignore-filter replays them too)",
+                print::plural(replayed, "event")
+            )),
+        }
     }
 }
 
-async fn replay(store: &dyn Store, query: &Query, handler: &HandlerName) -> Outcome {
-    let (mut after, mut replayed) = (0, 0);
+impl Chosen {
+    fn told(&self) -> String {
+        let types = self.types.iter().map(|(name, count)| format!("\n  {count} {name}"));
+        let kept_back =
+            (self.kept_back > 0).then(|| format!("\n  {} kept back by the handler's filter", self.kept_back));
+        types.chain(kept_back).collect()
+    }
+}
+
+async fn choose(store: &dyn Store, query: &Query, filter: Option<&EventFilter>) -> Result<Chosen, Trouble> {
+    let (mut chosen, mut after) = (Chosen::default(), 0);
     loop {
         let page = store.events_after(query, after, PAGE).await?;
-        let ids: Vec<_> = page.events.iter().map(|event| event.summary.id).collect();
-        if ids.is_empty() {
-            return Ok(print::counted(replayed, "put in line again"));
+        if page.events.is_empty() {
+            return Ok(chosen);
         }
-        replayed += store.replay(&ids, handler, Timestamp::now()).await?;
         after = page.last;
+        for event in page.events {
+            if filter.is_some_and(|filter| !verdict::lets_pass(filter, &event)) {
+                chosen.kept_back += 1;
+                continue;
+            }
+            chosen.ids.push(event.summary.id);
+            *chosen.types.entry(event.summary.event_type).or_default() += 1;
+        }
     }
+}
+
+/// The filter of a handler in the configuration.
+fn configured_filter(name: &str, settings: &Settings) -> Result<EventFilter, Trouble> {
+    const HINT: &str = "--ignore-filter replays without looking at the filter";
+
+    let loaded = settings
+        .load(false)
+        .map_err(|error| misused(format!("the filter of `{name}` cannot be read: {error}\n{HINT}")))?;
+    let handlers = &loaded.config.handlers;
+    let Some(handler) = handlers.iter().find(|handler| handler.name == name) else {
+        // Without any handler, events go to the standard output, all of them.
+        if handlers.is_empty() && name == "stdout" {
+            return Ok(EventFilter::default());
+        }
+        let names: Vec<&str> = handlers.iter().map(|handler| handler.name.as_str()).collect();
+        let unknown = if names.is_empty() {
+            format!("the configuration has no handler `{name}`")
+        } else {
+            unknown_word("handler", name, &names)
+        };
+        return Err(misused(format!("{unknown}; {HINT}")));
+    };
+    let organizations: Vec<&str> = loaded.organizations.iter().map(|org| org.id.as_str()).collect();
+    // Loading has refused wrong words.
+    let (filter, _) = handler.filter.filter("filter", &organizations);
+    Ok(filter)
+}
+
+/// Asks on a terminal, and takes silence for a no. Without a terminal, a person has not been asked.
+#[expect(clippy::print_stderr, reason = "the question is for the person at the terminal")]
+fn agreed(handler: &str, count: u64) -> Result<bool, Trouble> {
+    if !io::stdin().is_terminal() {
+        return Err(misused(format!(
+            "this would hand {} to {handler} again; say --yes if that is meant",
+            print::plural(count, "event")
+        )));
+    }
+    eprint!("Hand {} to {handler} again? [y/N] ", print::plural(count, "event"));
+    io::stderr().flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

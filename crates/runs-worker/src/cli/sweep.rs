@@ -19,6 +19,7 @@ use tallyfy_transport::CircuitBreaker;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::print::plural;
 use super::{FAILED, MISUSED, Settings, fail};
 use crate::clock::Clock;
 use crate::config::{Loaded, Organization, ReconcileScope};
@@ -36,7 +37,7 @@ const MOST_FINDINGS: usize = 1000;
 pub(super) struct Sync {
     #[command(flatten)]
     which: Which,
-    /// Make events for runs that nobody has fetched yet too, however old they are
+    /// Make an event of each run that was never fetched, however old it is
     #[arg(long)]
     backfill: bool,
 }
@@ -49,7 +50,7 @@ pub(super) struct Audit {
 
 #[derive(Debug, Args)]
 struct Which {
-    /// The organization; all, if none is given
+    /// The organization [default: all]
     #[arg(long, value_name = "ORG_ID")]
     org: Option<OrgId>,
     /// Only runs that are active [default: reconcile.scope of the configuration]
@@ -97,7 +98,7 @@ async fn sweep_all(settings: &Settings, which: &Which, kind: SweepKind, backfill
         backfill,
     };
     let failed = |error: StoreError| fail(FAILED, &telemetry::chain(&error));
-    let seat = Seat::take(&loaded).await?;
+    let seat = Seat::take(&loaded, kind).await?;
     let mut differ = 0;
     for organization in organizations {
         let number = seat.ask(&loaded, organization, order).await?;
@@ -126,8 +127,13 @@ struct Seat {
 }
 
 impl Seat {
-    async fn take(loaded: &Loaded) -> Result<Self, ExitCode> {
+    /// An audit looks at a store that is there; a sync may be the first to make one.
+    async fn take(loaded: &Loaded, kind: SweepKind) -> Result<Self, ExitCode> {
         let folder = loaded.config.store.folder();
+        let file = data_folder::store_file(&folder);
+        if kind == SweepKind::Audit && !file.exists() {
+            return Err(fail(FAILED, &telemetry::chain(&StoreError::Missing { path: file })));
+        }
         data_folder::make_private(&folder).map_err(|error| {
             fail(
                 FAILED,
@@ -313,6 +319,20 @@ fn show_json(org: &OrgId, sweep: &Sweep, findings: &[(RunId, Finding)]) {
     );
 }
 
+/// What an audit says of the runs that it compared.
+fn differing(found: SweepFound) -> String {
+    let differ = match found.missing() {
+        1 => "1 differs".to_owned(),
+        count => format!("{count} differ"),
+    };
+    match (found.missing(), found.pending) {
+        (0, 0) => "all up to date".to_owned(),
+        (_, 0) => differ,
+        (_, 1) => format!("{differ}, 1 waits to be fetched already"),
+        (_, pending) => format!("{differ}, {pending} wait to be fetched already"),
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]
 fn show(org: &OrgId, sweep: &Sweep, findings: &[(RunId, Finding)], beside: bool) {
     for (run, what) in findings {
@@ -322,10 +342,10 @@ fn show(org: &OrgId, sweep: &Sweep, findings: &[(RunId, Finding)], beside: bool)
     let all = found.listed + found.vanished;
     let pending = match found.pending {
         0 => String::new(),
-        pending => format!(", {pending} on their way"),
+        pending => format!(", {pending} waiting to be fetched already"),
     };
     match sweep.order.kind {
-        SweepKind::Audit => println!("{org}: {} of {all} runs missing{pending}", found.missing()),
+        SweepKind::Audit => println!("{org}: {} compared, {}", plural(all, "run"), differing(found)),
         SweepKind::Sync => {
             let then = match (found.missing(), beside) {
                 (0, _) => "",
@@ -333,13 +353,14 @@ fn show(org: &OrgId, sweep: &Sweep, findings: &[(RunId, Finding)], beside: bool)
                 (_, false) => "; they are fetched when the worker runs",
             };
             println!(
-                "{org}: {all} runs, {} new, {} changed, {} vanished without a webhook{pending}{then}",
-                found.new, found.changed, found.vanished
+                "{org}: {}, {} new, {} changed, {} vanished without a webhook{pending}{then}",
+                plural(all, "run"),
+                found.new,
+                found.changed,
+                found.vanished
             );
             if sweep.baseline && !sweep.order.backfill {
-                println!(
-                    "{org}: the first sweep only takes down which runs there are; --backfill makes events of them"
-                );
+                println!("{org}: the first sweep only records which runs exist; --backfill makes events of them");
             }
         }
     }

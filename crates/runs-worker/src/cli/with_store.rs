@@ -1,5 +1,6 @@
 //! A command beside the worker: opens the store, does its work, and says how it ended.
 
+use std::io;
 use std::process::ExitCode;
 
 use runs_store::{Store, StoreError};
@@ -18,13 +19,23 @@ pub(super) enum End {
 pub(super) enum Trouble {
     /// The command line, or the configuration, is wrong.
     Misused(String),
+    /// What was named is not there.
+    NotFound(String),
     /// The store did not do it.
     Store(StoreError),
+    /// What was found could not be printed.
+    Output(io::Error),
 }
 
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
     }
 }
 
@@ -52,7 +63,19 @@ pub(super) async fn with_store(settings: &Settings, work: impl AsyncFnOnce(&dyn 
     match outcome {
         Ok(End::Well) => ExitCode::SUCCESS,
         Ok(End::Nothing) => fail(NOTHING, "nothing found"),
-        Err(Trouble::Misused(message)) => fail(MISUSED, &message),
-        Err(Trouble::Store(error)) => fail(FAILED, &telemetry::chain(&error)),
+        Err(trouble) => trouble.end(),
+    }
+}
+
+impl Trouble {
+    fn end(self) -> ExitCode {
+        match self {
+            Self::Misused(message) => fail(MISUSED, &message),
+            Self::NotFound(message) => fail(NOTHING, &message),
+            Self::Store(error) => fail(FAILED, &telemetry::chain(&error)),
+            // The reader of a pipe has seen enough, as `head` has.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::Output(error) => fail(FAILED, &format!("standard output: {error}")),
+        }
     }
 }

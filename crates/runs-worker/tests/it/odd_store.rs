@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use runs_store::intake_log::{LogId, Position};
 use runs_store::{
-    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName,
+    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
     InboxDesk, Lane, Lanes, Lease, ListedPage, NewNotification, NotificationSummary, OperatorDesk, OutboxDesk,
     Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, StoreError, Sweep, SweepDesk,
-    SweepOrder, SweepPhase, Sweeps, Wakeups, Whole,
+    SweepOrder, SweepPhase, Sweeps, WaitingDelivery, Wakeups, Whole,
 };
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
@@ -166,6 +166,18 @@ impl OperatorDesk for OddStore {
 
     async fn replay(&self, events: &[Uuid], handler: &HandlerName, now: Timestamp) -> Result<u64, StoreError> {
         self.store.replay(events, handler, now).await
+    }
+
+    async fn ids_between(&self, of: IdsOf, first: Uuid, last: Uuid, limit: usize) -> Result<Vec<Uuid>, StoreError> {
+        self.store.ids_between(of, first, last, limit).await
+    }
+
+    async fn deliveries(&self, query: &Query, limit: usize) -> Result<Vec<WaitingDelivery>, StoreError> {
+        self.store.deliveries(query, limit).await
+    }
+
+    async fn retry_deliveries(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError> {
+        self.store.retry_deliveries(query, now).await
     }
 
     async fn notifications(&self, query: &Query, limit: usize) -> Result<Vec<NotificationSummary>, StoreError> {

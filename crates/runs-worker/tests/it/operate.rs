@@ -8,16 +8,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use runs_worker::{HandlerError, Worker};
 use serde_json::Value;
 
-use crate::world::{Api, Relay, builder, run, webhook};
+use crate::world::{Api, ORG, Relay, builder, file_builder, run, webhook};
 
-/// What a command prints, and its exit status.
-fn command(data_dir: &Path, arguments: &[&str]) -> (String, i32) {
-    let output = Command::new(env!("CARGO_BIN_EXE_runs-worker"))
+fn binary(data_dir: &Path, arguments: &[&str]) -> Command {
+    let mut binary = Command::new(env!("CARGO_BIN_EXE_runs-worker"));
+    binary
         .args(arguments)
         .env_clear()
         .env("RUNS_WORKER_DATA_DIR", data_dir)
-        .output()
-        .unwrap();
+        .env("TALLYFY_ORG_ID", ORG)
+        .env("TALLYFY_TOKEN", "t0ken-t0ken");
+    binary
+}
+
+/// What a command prints, and its exit status.
+fn command(data_dir: &Path, arguments: &[&str]) -> (String, i32) {
+    let output = binary(data_dir, arguments).output().unwrap();
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     (text, output.status.code().unwrap())
 }
@@ -90,7 +96,10 @@ async fn a_dead_letter_is_seen_and_sent_again_while_the_worker_runs() {
     let again = events.recv().await.unwrap();
     assert_eq!((again.id(), again.attempt()), (first.id(), 1));
 
-    let (said, _) = command(data_dir(&worker), &["replay", "--handler", "crm", "--run", "r1"]);
+    let (said, _) = command(
+        data_dir(&worker),
+        &["replay", "--handler", "crm", "--run", "r1", "--ignore-filter"],
+    );
     assert_eq!(said, "1 event put in line again\n");
     assert_eq!(events.recv().await.unwrap().id(), first.id());
     worker.stop().await;
@@ -133,12 +142,21 @@ async fn notifications_are_listed_and_shown_without_guest_links() {
 #[test]
 fn without_a_store_the_place_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let (said, status) = command(folder.path(), &["events", "list"]);
-    assert_eq!(status, 1);
-    assert!(
-        said.contains("runs.db") && said.contains("the worker makes it"),
-        "{said}"
-    );
+    let nowhere = folder.path().join("data");
+    for arguments in [
+        ["events", "list"].as_slice(),
+        &["handlers", "list"],
+        &["deliveries", "retry", "--all"],
+        &["audit"],
+    ] {
+        let (said, status) = command(&nowhere, arguments);
+        assert_eq!(status, 1, "{said}");
+        assert!(
+            said.starts_with("runs-worker: there is no store at ") && said.contains("runs.db yet"),
+            "{said}"
+        );
+    }
+    assert!(!nowhere.exists(), "looking makes nothing");
 }
 
 /// Flips some bits.
@@ -192,4 +210,156 @@ async fn the_store_and_the_intake_log_are_examined_from_end_to_end() {
         exit status 1
         ");
     });
+}
+
+/// A store with an event of each of two runs, of which `r1` failed for the handler `crm` and waits for an hour.
+async fn store_with_two_runs(folder: &tempfile::TempDir) -> std::path::PathBuf {
+    let file = folder.path().join("worker.toml");
+    let config = format!(
+        "[[organizations]]\nid = \"{ORG}\"\ntoken = \"t0ken-t0ken\"\nwebhook_secrets = [\"{}\"]\n{CRM}",
+        crate::world::SECRET
+    );
+    std::fs::write(&file, config).unwrap();
+    let (relay, mut events) = Relay::new(|event| match event.run_id().as_str() {
+        "r1" => Err(HandlerError::retry_after(
+            "it is closed",
+            std::time::Duration::from_secs(3600),
+        )),
+        _ => Ok(()),
+    });
+    let worker = file_builder(folder, &file)
+        .transport(Api::new(|path, _| {
+            let id = path.rsplit('/').next().unwrap();
+            (200, run(id, &format!(r#""status":"active","checklist_id":"of-{id}""#)))
+        }))
+        .handler("relay", relay)
+        .start()
+        .await
+        .unwrap();
+    for id in ["r1", "r2"] {
+        let body = format!(r#"{{"event":"process.launched","process":{{"id":"{id}"}}}}"#);
+        webhook(&worker, &body).await;
+        events.recv().await.unwrap();
+    }
+    let data_dir = data_dir(&worker).to_owned();
+    worker.stop().await;
+    data_dir
+}
+
+/// Wants one template only.
+const CRM: &str =
+    "[[handlers]]\nname = \"crm\"\ntype = \"file\"\npath = \"/dev/null\"\n[handlers.filter]\ntemplates = [\"of-r2\"]\n";
+
+#[tokio::test]
+async fn events_are_found_by_what_is_known_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = store_with_two_runs(&folder).await;
+    let runs = |arguments: &[&str]| -> Vec<String> {
+        rows(&data_dir, &[&["events", "list"], arguments].concat())
+            .iter()
+            .map(|row| row["run"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(runs(&["--since", "1h", "--type", "seen", "--org", ORG]), ["r2", "r1"]);
+    assert_eq!(runs(&["--handler", "relay", "--pending"]), ["r1"]);
+    assert_eq!(runs(&["--run", "https://go.tallyfy.com/acme/processes/r2"]), ["r2"]);
+    assert_eq!(command(&data_dir, &["events", "list", "--until", "1d"]).1, 3);
+    let (said, status) = command(&data_dir, &["events", "list", "--type", "complete"]);
+    assert!(status == 2 && said.contains("did you mean `completed`?"), "{said}");
+    let (said, status) = command(&data_dir, &["events", "list", "--since", "yesterday"]);
+    assert!(status == 2 && said.contains("write it as 1h, 2d"), "{said}");
+
+    let all = rows(&data_dir, &["events", "list"]);
+    let (first, second) = (all[0]["id"].as_str().unwrap(), all[1]["id"].as_str().unwrap());
+    let same = first.chars().zip(second.chars()).take_while(|(a, b)| a == b).count();
+    let (shown, status) = command(&data_dir, &["events", "show", &first[..=same]]);
+    assert!(status == 0 && shown.contains(first), "{shown}");
+    let (said, status) = command(&data_dir, &["events", "show", &first[..same]]);
+    assert!(status == 2 && said.contains(first) && said.contains(second), "{said}");
+    let (said, status) = command(&data_dir, &["events", "show", "ffff"]);
+    assert_eq!(
+        (said.as_str(), status),
+        ("runs-worker: no event has an id that begins with ffff\n", 3)
+    );
+    let led_to = rows(&data_dir, &["notifications", "list", "--run", "r2"]);
+    assert_eq!(led_to[0]["led_to"][0], first);
+}
+
+#[tokio::test]
+async fn a_delivery_that_fails_is_seen_and_tried_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = store_with_two_runs(&folder).await;
+    let failing = rows(&data_dir, &["deliveries", "list", "--failing", "--handler", "relay"]);
+    assert_eq!(
+        (&failing[0]["run"], &failing[0]["state"], &failing[0]["last_error"]),
+        (&"r1".into(), &"failing".into(), &"it is closed".into())
+    );
+    let (said, status) = command(&data_dir, &["deliveries", "retry"]);
+    assert!(status == 2 && said.contains("say which"), "{said}");
+    let (said, status) = command(&data_dir, &["deliveries", "retry", "--run", "r1"]);
+    assert_eq!((said.as_str(), status), ("1 delivery due now\n", 0));
+    let (said, status) = command(&data_dir, &["deliveries", "retry", "--all"]);
+    assert_eq!((said.as_str(), status), ("runs-worker: nothing found\n", 3));
+}
+
+#[tokio::test]
+async fn a_replay_keeps_to_the_filter_as_it_is_configured() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = store_with_two_runs(&folder).await;
+    let config = folder.path().join("worker.toml");
+    let replay = |arguments: &[&str]| {
+        let config = config.to_str().unwrap();
+        let all = [&["replay", "--config", config, "--handler"], arguments].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_runs-worker"))
+            .args(all)
+            .env_clear()
+            .env("RUNS_WORKER_DATA_DIR", &data_dir)
+            .output()
+            .unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (text, output.status.code().unwrap())
+    };
+    let (said, status) = replay(&["crm", "--all", "--dry-run"]);
+    assert_eq!(
+        (said.as_str(), status),
+        (
+            "1 event would be replayed\n  1 com.tallyfy.run.seen.v1\n  1 kept back by the handler's filter\n",
+            0
+        )
+    );
+    let (said, status) = replay(&["crm", "--all"]);
+    assert!(status == 2 && said.contains("--yes"), "nobody was asked: {said}");
+    let (said, _) = replay(&["crm", "--all", "--yes"]);
+    assert!(
+        said.starts_with("1 event put in line again; the handler's filter keeps 1 back"),
+        "{said}"
+    );
+    let (said, _) = replay(&["crm", "--since", "1h", "--ignore-filter"]);
+    assert_eq!(said, "2 events put in line again\n");
+    let waiting = rows(&data_dir, &["deliveries", "list", "--handler", "crm"]);
+    assert_eq!(waiting.len(), 2);
+
+    let (said, status) = replay(&["crms", "--since", "1h"]);
+    assert!(status == 2 && said.contains("did you mean `crm`?"), "{said}");
+    let (said, status) = replay(&["crms", "--since", "1h", "--ignore-filter"]);
+    assert_eq!(
+        (said.as_str(), status),
+        (
+            "runs-worker: no handler was ever called `crms`; configure it and start the worker once\n",
+            1
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = store_with_two_runs(&folder).await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = binary(&data_dir, &["events", "list"]).stdout(writer).output().unwrap();
+    assert_eq!(
+        (String::from_utf8(output.stderr).unwrap().as_str(), output.status.code()),
+        ("", Some(0))
+    );
 }

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use runs_store::intake_log::{LogId, Position};
 use runs_store::{
-    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName,
+    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
     InboxDesk, Lane, Lanes, Lease, ListedPage, NewNotification, NotificationSummary, OperatorDesk, OutboxDesk,
     Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, StoreError, Sweep, SweepDesk,
-    SweepOrder, SweepPhase, Sweeps, Wakeups, Whole,
+    SweepOrder, SweepPhase, Sweeps, WaitingDelivery, Wakeups, Whole,
 };
 use runs_worker::config::{self, Flags};
 use runs_worker::{Worker, telemetry};
@@ -152,6 +152,18 @@ impl OperatorDesk for NoStore {
     }
 
     async fn replay(&self, _: &[Uuid], _: &HandlerName, _: Timestamp) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn ids_between(&self, _: IdsOf, _: Uuid, _: Uuid, _: usize) -> Result<Vec<Uuid>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn deliveries(&self, _: &Query, _: usize) -> Result<Vec<WaitingDelivery>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn retry_deliveries(&self, _: &Query, _: Timestamp) -> Result<u64, StoreError> {
         Err(StoreError::Closed)
     }
 

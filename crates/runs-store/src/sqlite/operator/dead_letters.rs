@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::{BATCH, events, handler_of, ids, org_of, put_back, run_of, since, types, until};
+use super::{BATCH, events, handler_of, ids_of, org_of, put_back, run_of, since, types, until};
 use crate::desks::{DeadLetter, HandlerName, Query};
 use crate::sqlite::column::{Column, limit as rows};
 use crate::sqlite::failure::Failure;
@@ -37,7 +37,7 @@ pub(in crate::sqlite) fn latest(
         org_of(query),
         since(query),
         until(query),
-        ids(query),
+        ids_of(query),
         types(query),
         handler_of(query),
         rows(limit),
@@ -69,7 +69,7 @@ pub(in crate::sqlite) fn end_some(
         org_of(query),
         since(query),
         until(query),
-        ids(query),
+        ids_of(query),
         types(query),
         handler_of(query),
         rows(BATCH),

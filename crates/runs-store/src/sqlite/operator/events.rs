@@ -6,7 +6,7 @@ use rusqlite::{Row, params};
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
 
-use super::{body, handler_of, ids, org_of, run_of, since, types, until};
+use super::{body, handler_of, ids_of, org_of, run_of, since, types, until};
 use crate::desks::{EventPage, EventSummary, HandlerName, Query, Whole};
 use crate::sqlite::column::{Column, limit as rows};
 use crate::sqlite::failure::Failure;
@@ -50,7 +50,7 @@ pub(in crate::sqlite) fn newest(
         org_of(query),
         since(query),
         until(query),
-        ids(query),
+        ids_of(query),
         types(query),
         handler_of(query),
         query.pending,
@@ -86,7 +86,7 @@ pub(in crate::sqlite) fn page(
         org_of(query),
         since(query),
         until(query),
-        ids(query),
+        ids_of(query),
         types(query),
         handler_of(query),
         query.pending,

@@ -1,8 +1,10 @@
 //! What a person looks at and sets right, a file for each thing.
 
 pub(super) mod dead_letters;
+pub(super) mod deliveries;
 pub(super) mod events;
 pub(super) mod handlers;
+pub(super) mod ids;
 pub(super) mod notifications;
 pub(super) mod replay;
 
@@ -40,7 +42,7 @@ fn until(query: &Query) -> Option<Column<Timestamp>> {
 }
 
 /// As `hex` writes them, one after another with something in between.
-fn ids(query: &Query) -> String {
+fn ids_of(query: &Query) -> String {
     let ids: Vec<String> = query.ids.iter().map(|id| format!("{:X}", id.simple())).collect();
     ids.join(" ")
 }

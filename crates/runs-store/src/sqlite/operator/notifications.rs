@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 use tallyfy_model::OrgId;
 use uuid::Uuid;
 
-use super::{body, ids, org_of, run_of, since, until};
+use super::{body, ids_of, org_of, run_of, since, until};
 use crate::desks::{NotificationSummary, Query, Whole};
 use crate::sqlite::column::{Column, limit as rows};
 use crate::sqlite::failure::Failure;
@@ -37,7 +37,7 @@ pub(in crate::sqlite) fn newest(
         org_of(query),
         since(query),
         until(query),
-        ids(query),
+        ids_of(query),
         query.unrecognized,
         query.pending,
         rows(limit),
