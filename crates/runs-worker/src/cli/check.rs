@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use nix::unistd::{AccessFlags, access};
 use runs_store::Inspection;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use tallyfy_transport::RateLimiter;
 
 use super::{FAILED, MISUSED, Settings, get};
@@ -146,16 +146,6 @@ fn secrets(organization: &Organization) -> Verdict {
             "{short} of {} webhook secrets can be guessed; make one of 128 bits or more with `openssl rand -hex 32`",
             organization.webhook_secrets.len()
         ));
-    }
-    let is_plain = |secret: &SecretString| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
-        secret.expose_secret().chars().all(plain)
-    };
-    if !organization.webhook_secrets.iter().all(is_plain) {
-        return Verdict::Doubtful(
-            "a webhook secret has characters that must be escaped in a URL; make one with `openssl rand -hex 32`"
-                .to_owned(),
-        );
     }
     Verdict::Well(match organization.webhook_secrets.len() {
         1 => "1 webhook secret".to_owned(),

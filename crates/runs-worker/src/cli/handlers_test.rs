@@ -6,7 +6,7 @@ use tallyfy_model::OrgId;
 
 use super::{FAILED, MISUSED, Settings, fail};
 use crate::clock::Clock;
-use crate::config::HandlerConfig;
+use crate::config::ConfiguredHandler;
 use crate::filter::unknown_word;
 use crate::handler::{self, Event, HandlerError};
 use crate::telemetry;
@@ -16,21 +16,17 @@ pub(super) async fn run(name: &str, settings: &Settings) -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return fail(MISUSED, &error.to_string()),
     };
-    let mut handlers = loaded.config.handlers.clone();
+    let mut handlers = loaded.handlers;
     if handlers.is_empty() {
-        handlers.push(HandlerConfig {
-            name: "stdout".to_owned(),
-            r#type: "stdout".to_owned(),
-            ..HandlerConfig::default()
-        });
+        handlers.push(ConfiguredHandler::stdout(&loaded.config.deliver));
     }
-    let Some(position) = handlers.iter().position(|handler| handler.name == name) else {
+    let Some(position) = handlers.iter().position(|handler| handler.name.as_str() == name) else {
         let names: Vec<&str> = handlers.iter().map(|handler| handler.name.as_str()).collect();
         return fail(MISUSED, &unknown_word("handler", name, &names));
     };
-    let config = &handlers[position];
-    let (clock, deliver) = (Clock::system(), config.deliver(&loaded.config.deliver));
-    let handler = match handler::set_up(config, &format!("handlers[{position}]"), &deliver, &clock) {
+    let configured = handlers.swap_remove(position);
+    let (clock, timeout) = (Clock::system(), configured.deliver.timeout);
+    let handler = match handler::set_up(configured, &clock) {
         Ok(handler) => handler,
         Err(error) => return fail(FAILED, &telemetry::chain(&error)),
     };
@@ -39,7 +35,7 @@ pub(super) async fn run(name: &str, settings: &Settings) -> ExitCode {
         Ok(event) => event,
         Err(error) => return fail(FAILED, &error.to_string()),
     };
-    match tokio::time::timeout(deliver.timeout, handler.handle(&event)).await {
+    match tokio::time::timeout(timeout, handler.handle(&event)).await {
         Ok(Ok(())) => {
             say(&format!("{name} has taken the sample event {}", event.id()));
             ExitCode::SUCCESS
@@ -56,10 +52,7 @@ pub(super) async fn run(name: &str, settings: &Settings) -> ExitCode {
         }
         Err(_) => fail(
             FAILED,
-            &format!(
-                "{name}: no answer within {:?}; it would be tried again",
-                deliver.timeout
-            ),
+            &format!("{name}: no answer within {timeout:?}; it would be tried again"),
         ),
     }
 }

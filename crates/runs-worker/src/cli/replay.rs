@@ -124,8 +124,8 @@ fn configured_filter(name: &str, settings: &Settings) -> Result<EventFilter, Tro
     let loaded = settings
         .load(false)
         .map_err(|error| misused(format!("the filter of `{name}` cannot be read: {error}\n{HINT}")))?;
-    let handlers = &loaded.config.handlers;
-    let Some(handler) = handlers.iter().find(|handler| handler.name == name) else {
+    let handlers = &loaded.handlers;
+    let Some(handler) = handlers.iter().find(|handler| handler.name.as_str() == name) else {
         // Without any handler, events go to the standard output, all of them.
         if handlers.is_empty() && name == "stdout" {
             return Ok(EventFilter::default());
@@ -138,10 +138,7 @@ fn configured_filter(name: &str, settings: &Settings) -> Result<EventFilter, Tro
         };
         return Err(misused(format!("{unknown}; {HINT}")));
     };
-    let organizations: Vec<&str> = loaded.organizations.iter().map(|org| org.id.as_str()).collect();
-    // Loading has refused wrong words.
-    let (filter, _) = handler.filter.filter("filter", &organizations);
-    Ok(filter)
+    Ok(handler.filter.clone())
 }
 
 /// Asks on a terminal, and takes silence for a no. Without a terminal, a person has not been asked.

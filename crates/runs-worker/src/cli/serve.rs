@@ -98,7 +98,6 @@ fn advice(error: &StartError) -> Option<&'static str> {
         StartError::Store(StoreError::Full(_)) => Some("make space on that disk"),
         StartError::Store(_)
         | StartError::Client(_)
-        | StartError::Config(_)
         | StartError::Handler(..)
         | StartError::HandlerTwice(_)
         | StartError::Interrupted(_) => None,

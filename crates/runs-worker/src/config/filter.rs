@@ -4,48 +4,47 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-use super::{Problem, text};
+use super::problem::Problem;
+use super::text;
 use crate::filter::{self, EventFilter, unknown_word};
 
 /// `[handlers.filter]`: which events a handler gets. An empty list lets everything through.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct FilterTable {
+pub(super) struct FilterTable {
     /// Ids of organizations.
     #[serde(deserialize_with = "text::texts")]
-    pub organizations: Vec<String>,
+    organizations: Vec<String>,
     /// Ids of templates.
     #[serde(deserialize_with = "text::texts")]
-    pub templates: Vec<String>,
+    templates: Vec<String>,
     /// Event types, in a word or whole.
     #[serde(deserialize_with = "text::texts")]
-    pub events: Vec<String>,
+    events: Vec<String>,
     /// Kinds of changes, such as `status`, `task.completed` or `answer:FIELD_ID`.
     #[serde(deserialize_with = "text::texts")]
-    pub changes: Vec<String>,
+    changes: Vec<String>,
     /// How runs stand.
     #[serde(deserialize_with = "text::texts")]
-    pub statuses: Vec<String>,
+    statuses: Vec<String>,
     /// Whether a duplicate notification without any change makes an event.
-    pub every_notification: bool,
+    every_notification: bool,
 }
 
 impl FilterTable {
     /// The filter, and what is wrong with its words; what is wrong is left out of it.
-    pub(crate) fn filter(&self, place: &str, organizations: &[&str]) -> (EventFilter, Vec<Problem>) {
+    ///
+    /// `organizations` are those that may be named, if they are known.
+    pub(super) fn filter(&self, place: &str, organizations: Option<&[&str]>) -> (EventFilter, Vec<Problem>) {
         let mut problems = Vec::new();
         let mut read = Words {
             place,
             problems: &mut problems,
         };
         let filter = EventFilter {
-            organizations: read.all("organizations", &self.organizations, |word| {
-                if organizations.contains(&word) {
-                    Ok(word.into())
-                } else {
-                    Err(unknown_word("organization", word, organizations))
-                }
+            organizations: read.all("organizations", &self.organizations, |word| match organizations {
+                Some(known) if !known.contains(&word) => Err(unknown_word("organization", word, known)),
+                _ => Ok(word.into()),
             }),
             templates: read.all("templates", &self.templates, |word| Ok(word.into())),
             events: read.all("events", &self.events, FromStr::from_str),

@@ -6,76 +6,83 @@ use async_nats::ServerAddr;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use super::handlers::Told;
 use super::text;
 use crate::handler::{NatsLogin, NatsTarget, Subject};
 
 /// `[handlers.nats]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct NatsTable {
+pub(super) struct NatsTable {
     /// The URLs of the servers, any of which will do.
     #[serde(deserialize_with = "text::list")]
-    pub servers: Vec<String>,
+    servers: Vec<String>,
     /// A template of the subject that events are published to.
-    pub subject: Option<String>,
+    subject: Option<String>,
     /// A token to log in with.
-    pub token: Option<SecretString>,
+    token: Option<SecretString>,
     /// A user to log in as, with a password.
-    pub user: Option<String>,
+    user: Option<String>,
     /// The user's password.
-    pub password: Option<SecretString>,
+    password: Option<SecretString>,
     /// A file with a user's JWT and its seed.
-    pub credentials_file: Option<PathBuf>,
+    credentials_file: Option<PathBuf>,
     /// A file with the certificates of authorities to trust beside the system's.
-    pub ca_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
     /// Whether a server elsewhere may be spoken to without TLS.
-    pub allow_plain: bool,
+    allow_plain: bool,
 }
 
 impl NatsTable {
-    pub(super) fn target(&self, problem: &mut impl FnMut(&str, String)) -> Option<NatsTarget> {
-        let mut servers = Vec::new();
-        if self.servers.is_empty() {
-            problem("nats.servers", "is missing: the URLs of the servers".to_owned());
-        }
-        for (position, server) in self.servers.iter().enumerate() {
-            match self.server(server) {
-                Ok(server) => servers.push(server),
-                Err(message) => problem(&format!("nats.servers[{position}]"), message),
-            }
-        }
+    pub(super) fn target(&self, told: &mut Told<'_>) -> Option<NatsTarget> {
+        let servers = self.read_servers(told);
         let template = self.subject.as_deref().unwrap_or(Subject::DEFAULT);
         let subject = Subject::read(template)
-            .map_err(|message| problem("nats.subject", message))
+            .map_err(|message| told.problem("nats.subject", message))
             .ok();
         for (key, file) in [
             ("nats.credentials_file", &self.credentials_file),
             ("nats.ca_file", &self.ca_file),
         ] {
             if let Some(file) = file.as_ref().filter(|file| !file.is_file()) {
-                problem(key, format!("there is no file {}", file.display()));
+                told.problem(key, format!("there is no file {}", file.display()));
             }
         }
-        let login = match (&self.token, &self.user, &self.password, &self.credentials_file) {
-            (None, None, None, None) => Some(NatsLogin::Nobody),
-            (Some(token), None, None, None) => Some(NatsLogin::Token(token.clone())),
-            (None, Some(user), Some(password), None) => Some(NatsLogin::User(user.clone(), password.clone())),
-            (None, None, None, Some(file)) => Some(NatsLogin::CredentialsFile(file.clone())),
-            _ => {
-                problem(
-                    "nats",
-                    "give one of token, user with password, or credentials_file".to_owned(),
-                );
-                None
-            }
-        };
+        let login = self.login(told);
         Some(NatsTarget {
             servers,
             subject: subject?,
             login: login?,
             ca_file: self.ca_file.clone(),
         })
+    }
+
+    fn read_servers(&self, told: &mut Told<'_>) -> Vec<ServerAddr> {
+        let mut servers = Vec::new();
+        if self.servers.is_empty() {
+            told.problem("nats.servers", "is missing: the URLs of the servers".to_owned());
+        }
+        for (position, server) in self.servers.iter().enumerate() {
+            match self.server(server) {
+                Ok(server) => servers.push(server),
+                Err(message) => told.problem(&format!("nats.servers[{position}]"), message),
+            }
+        }
+        servers
+    }
+
+    fn login(&self, told: &mut Told<'_>) -> Option<NatsLogin> {
+        match (&self.token, &self.user, &self.password, &self.credentials_file) {
+            (None, None, None, None) => Some(NatsLogin::Nobody),
+            (Some(token), None, None, None) => Some(NatsLogin::Token(token.clone())),
+            (None, Some(user), Some(password), None) => Some(NatsLogin::User(user.clone(), password.clone())),
+            (None, None, None, Some(file)) => Some(NatsLogin::CredentialsFile(file.clone())),
+            _ => {
+                let message = "give one of token, user with password, or credentials_file";
+                told.problem("nats", message.to_owned());
+                None
+            }
+        }
     }
 
     /// The URL is not repeated: it may hold a password.

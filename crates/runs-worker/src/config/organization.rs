@@ -16,27 +16,26 @@ const AUTH_URL: &str = "https://account.tallyfy.com";
 /// An organization as the file or the environment gives it; nothing is checked yet.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct OrganizationTable {
+pub(super) struct OrganizationTable {
     /// Its id, as `X-Tallyfy-orgID` names it.
-    pub id: Option<String>,
+    pub(super) id: Option<String>,
     /// The token that the API is called with.
-    pub token: Option<SecretString>,
+    pub(super) token: Option<SecretString>,
     /// Or a file that holds it, and is read again when it changes.
-    pub token_file: Option<PathBuf>,
+    pub(super) token_file: Option<PathBuf>,
     /// Or the id of a client, to which an auth server issues tokens.
-    pub client_id: Option<String>,
+    pub(super) client_id: Option<String>,
     /// The client's secret.
-    pub client_secret: Option<SecretString>,
+    pub(super) client_secret: Option<SecretString>,
     /// Or a file that holds it.
-    pub client_secret_file: Option<PathBuf>,
+    pub(super) client_secret_file: Option<PathBuf>,
     /// Where the auth server is whose `/oauth/token` issues tokens.
-    pub auth_url: Option<String>,
+    pub(super) auth_url: Option<String>,
     /// The secrets, any of which the path of a webhook may end in.
     #[serde(deserialize_with = "text::secrets")]
-    pub webhook_secrets: Vec<SecretString>,
+    pub(super) webhook_secrets: Vec<SecretString>,
     /// Or a file that holds them, one a line.
-    pub webhook_secrets_file: Option<PathBuf>,
+    pub(super) webhook_secrets_file: Option<PathBuf>,
 }
 
 /// An organization that everything is known of.
@@ -107,26 +106,21 @@ impl OrganizationTable {
         }
     }
 
-    /// Checks what is there and reads the secrets' file. `place` names the table in messages, `advice` says which
-    /// environment variables could have given a value.
+    /// Whether it has anything that belongs to one organization alone.
+    pub(super) fn has_secrets(&self) -> bool {
+        self.token.is_some()
+            || self.token_file.is_some()
+            || !self.webhook_secrets.is_empty()
+            || self.webhook_secrets_file.is_some()
+    }
+
+    /// Reads what is there, and the secrets' file. `place` names the table in messages, `advice` says whether environment
+    /// variables could have given a value.
     pub(super) fn resolve(self, place: &str, webhooks: bool, advice: bool) -> Result<Organization, Vec<Problem>> {
         let mut problems = Vec::new();
-        let or = |name: &str| {
-            if advice {
-                format!(" (or the environment variable {name})")
-            } else {
-                String::new()
-            }
-        };
         let mut problem = |key: &str, message: String| problems.push(Problem::new(format!("{place}.{key}"), message));
-
-        let id = self.id.filter(|id| !id.trim().is_empty());
-        if id.is_none() {
-            problem(
-                "id",
-                format!("the organization's id is missing{}", or("TALLYFY_ORG_ID")),
-            );
-        }
+        let or = Advice(advice);
+        let id = read_id(self.id.as_deref(), or).map_err(|message| problem("id", message));
         let is_client = self.client_id.is_some()
             || self.client_secret.is_some()
             || self.client_secret_file.is_some()
@@ -140,50 +134,121 @@ impl OrganizationTable {
                 problem("client_id", "give a token or a client, not both".to_owned());
                 None
             }
-            (Some(_), Some(_)) => {
-                problem("token", "give token or token_file, not both".to_owned());
-                None
-            }
-            (Some(token), None) if !token.expose_secret().trim().is_empty() => Some(TokenSetting::Inline(token)),
-            (None, Some(file)) => Some(TokenSetting::File(file)),
-            (_, None) => {
-                problem(
-                    "token",
-                    format!(
-                        "the access token is missing{}",
-                        or("TALLYFY_TOKEN or TALLYFY_TOKEN_FILE")
-                    ),
-                );
-                None
-            }
+            (token, file) => read_token(token, file, or)
+                .map_err(|message| problem("token", message))
+                .ok(),
         };
-        let given = match (self.webhook_secrets, self.webhook_secrets_file) {
-            (secrets, Some(_)) if !secrets.is_empty() => Err((
-                "webhook_secrets",
-                "give webhook_secrets or webhook_secrets_file, not both".to_owned(),
-            )),
-            (_, Some(file)) => read_secrets(&file).map_err(|message| ("webhook_secrets_file", message)),
-            (secrets, None) if webhooks && secrets.iter().all(|secret| secret.expose_secret().is_empty()) => Err((
-                "webhook_secrets",
-                format!(
-                    "the secret of the webhook path is missing{}; make one with `openssl rand -hex 32`",
-                    or("TALLYFY_WEBHOOK_SECRET or TALLYFY_WEBHOOK_SECRET_FILE")
-                ),
-            )),
-            (secrets, None) => Ok(secrets),
-        };
-        let webhook_secrets = given.unwrap_or_else(|(key, message)| {
-            problem(key, message);
-            Vec::new()
-        });
-        match (id, token) {
-            (Some(id), Some(token)) if problems.is_empty() => {
-                let mut webhook_secrets = webhook_secrets;
-                webhook_secrets.retain(|secret| !secret.expose_secret().is_empty());
-                Ok(Organization::new(OrgId::new(id.trim()), token, webhook_secrets))
-            }
+        let secrets = webhook_secrets(self.webhook_secrets, self.webhook_secrets_file, webhooks, or);
+        let secrets = secrets.map_err(|(key, message)| problem(key, message));
+        match (id, token, secrets) {
+            (Ok(id), Some(token), Ok(secrets)) if problems.is_empty() => Ok(Organization::new(id, token, secrets)),
             _ => Err(problems),
         }
+    }
+}
+
+/// Whether environment variables could have given a value; then a message says which.
+#[derive(Clone, Copy)]
+struct Advice(bool);
+
+impl Advice {
+    fn or(self, name: &str) -> String {
+        if self.0 {
+            format!(" (or the environment variable {name})")
+        } else {
+            String::new()
+        }
+    }
+}
+
+fn read_id(id: Option<&str>, advice: Advice) -> Result<OrgId, String> {
+    match as_meant(id.unwrap_or_default())? {
+        "" => Err(format!(
+            "the organization's id is missing{}",
+            advice.or("TALLYFY_ORG_ID")
+        )),
+        id => Ok(OrgId::new(id)),
+    }
+}
+
+fn read_token(token: Option<SecretString>, file: Option<PathBuf>, advice: Advice) -> Result<TokenSetting, String> {
+    match (token, file) {
+        (Some(_), Some(_)) => Err("give token or token_file, not both".to_owned()),
+        (None, Some(file)) => Ok(TokenSetting::File(file)),
+        (token, None) => {
+            let token = token.unwrap_or_default();
+            match as_meant(token.expose_secret())? {
+                "" => Err(format!(
+                    "the access token is missing{}",
+                    advice.or("TALLYFY_TOKEN or TALLYFY_TOKEN_FILE")
+                )),
+                token => Ok(TokenSetting::Inline(token.into())),
+            }
+        }
+    }
+}
+
+/// The secrets of the webhook path, or the key of what is wrong with them.
+fn webhook_secrets(
+    inline: Vec<SecretString>,
+    file: Option<PathBuf>,
+    needed: bool,
+    advice: Advice,
+) -> Result<Vec<SecretString>, (&'static str, String)> {
+    let (key, given) = match file {
+        Some(_) if !inline.is_empty() => {
+            let message = "give webhook_secrets or webhook_secrets_file, not both";
+            return Err(("webhook_secrets", message.to_owned()));
+        }
+        Some(file) => {
+            let key = "webhook_secrets_file";
+            (key, read_secrets(&file).map_err(|message| (key, message))?)
+        }
+        None => ("webhook_secrets", inline),
+    };
+    let mut secrets = Vec::new();
+    for secret in given {
+        match as_meant(secret.expose_secret()).map_err(|message| (key, message))? {
+            "" => {}
+            secret => {
+                path_safe(secret).map_err(|message| (key, message))?;
+                secrets.push(secret.into());
+            }
+        }
+    }
+    if secrets.is_empty() && needed {
+        let message = format!(
+            "the secret of the webhook path is missing{}; make one with `openssl rand -hex 32`",
+            advice.or("TALLYFY_WEBHOOK_SECRET or TALLYFY_WEBHOOK_SECRET_FILE")
+        );
+        return Err((key, message));
+    }
+    Ok(secrets)
+}
+
+/// A value without the byte-order mark and the white space that files and shells leave around it. Quotes around it are
+/// refused: an env file of a container engine keeps them, and a value that has them would be refused by everybody else.
+fn as_meant(value: &str) -> Result<&str, String> {
+    let value = value.trim_start_matches('\u{feff}').trim();
+    let is_quoted = ['"', '\'']
+        .iter()
+        .any(|quote| value.len() > 1 && value.starts_with(*quote) && value.ends_with(*quote));
+    if is_quoted {
+        return Err("is in quotes, which would be part of it; write it without them".to_owned());
+    }
+    Ok(value)
+}
+
+/// Other characters than these are written in several ways on the road, and then a secret is neither recognized nor taken
+/// out of what is logged.
+fn path_safe(secret: &str) -> Result<(), String> {
+    let is_safe = |letter: char| letter.is_ascii_alphanumeric() || "-._~".contains(letter);
+    match secret.chars().find(|letter| !is_safe(*letter)) {
+        None => Ok(()),
+        Some(letter) => Err(format!(
+            "a secret contains `{letter}`, which is written in several ways in a URL; letters, digits, `-`, `.`, `_` and `~` \
+             are safe. Make another one with `openssl rand -hex 32` and enter the new URL in Tallyfy"
+        )),
     }
 }
 
@@ -238,6 +303,7 @@ fn client(
 fn read_secrets(file: &Path) -> Result<Vec<SecretString>, String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let secrets: Vec<_> = text
+        .trim_start_matches('\u{feff}')
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty())

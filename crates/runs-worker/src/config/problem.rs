@@ -5,15 +5,47 @@ use std::fmt;
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
+    /// The key that it is about, if it is about one.
+    key: Option<String>,
     place: String,
     message: String,
 }
 
 impl Problem {
-    pub(crate) fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
+    /// Something about a key of the configuration.
+    pub(crate) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        let key = visible(key.into());
         Self {
+            place: key.clone(),
+            key: Some(key),
+            message: visible(message.into()),
+        }
+    }
+
+    /// Something about what is not a key.
+    pub(crate) fn elsewhere(place: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            key: None,
             place: visible(place.into()),
             message: visible(message.into()),
+        }
+    }
+
+    pub(super) fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// Whether it is about a key or about what is in it.
+    pub(super) fn is_within(&self, outer: &str) -> bool {
+        let rest = self.key().and_then(|key| key.strip_prefix(outer));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    }
+
+    /// The same with the place in words that a person finds it by.
+    pub(super) fn at(self, place: impl Into<String>) -> Self {
+        Self {
+            place: visible(place.into()),
+            ..self
         }
     }
 }

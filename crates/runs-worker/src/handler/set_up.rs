@@ -1,28 +1,23 @@
-//! A handler from its description in the configuration.
+//! A handler as the configuration describes it.
 
 use std::sync::Arc;
 
 use super::{CommandHandler, FileHandler, Handler, HttpHandler, NatsHandler, StdoutHandler};
 use crate::clock::Clock;
-use crate::config::{ConfigError, DeliverConfig, HandlerConfig, HandlerKind};
+use crate::config::{ConfiguredHandler, HandlerKind};
 use crate::start::StartError;
 
-/// Sets one up. `place` names its description in messages.
-pub(crate) fn set_up(
-    config: &HandlerConfig,
-    place: &str,
-    deliver: &DeliverConfig,
-    clock: &Clock,
-) -> Result<Arc<dyn Handler>, StartError> {
-    let name = &config.name;
-    Ok(match config.kind(place).map_err(ConfigError::from)? {
+/// Sets one up.
+pub(crate) fn set_up(configured: ConfiguredHandler, clock: &Clock) -> Result<Arc<dyn Handler>, StartError> {
+    let (name, timeout) = (configured.name.to_string(), configured.deliver.timeout);
+    Ok(match configured.kind {
         HandlerKind::Stdout => Arc::new(StdoutHandler::new()),
         HandlerKind::File(path) => Arc::new(FileHandler::new(path)),
         HandlerKind::Http(target) => {
-            let made = HttpHandler::new(*target, deliver.timeout, clock.clone());
-            Arc::new(made.map_err(|error| StartError::Handler(name.clone(), error.into()))?)
+            let made = HttpHandler::new(*target, timeout, clock.clone());
+            Arc::new(made.map_err(|error| StartError::Handler(name, error.into()))?)
         }
-        HandlerKind::Nats(target) => Arc::new(NatsHandler::new(name.clone(), *target, deliver.timeout)),
-        HandlerKind::Command(line) => Arc::new(CommandHandler::new(name.clone(), line)),
+        HandlerKind::Nats(target) => Arc::new(NatsHandler::new(name, *target, timeout)),
+        HandlerKind::Command(line) => Arc::new(CommandHandler::new(name, line)),
     })
 }

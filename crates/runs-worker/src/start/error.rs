@@ -8,8 +8,6 @@ use tallyfy_transport::BuildError;
 use thiserror::Error;
 use tokio::task::JoinError;
 
-use crate::config::ConfigError;
-
 /// Why a worker did not start. Nothing was changed but the data folder.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -46,9 +44,6 @@ pub enum StartError {
     /// Opening the store panicked, or the runtime is shutting down.
     #[error("the start was interrupted")]
     Interrupted(#[source] JoinError),
-    /// A handler is not described well; loading the configuration would have said so.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
     /// A handler cannot be set up.
     #[error("cannot set up the handler `{0}`")]
     Handler(String, #[source] Box<dyn std::error::Error + Send + Sync>),

@@ -15,12 +15,12 @@ use tracing::info;
 use crate::admin::Admin;
 use crate::api;
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Loaded, Organization};
+use crate::config::{Config, ConfiguredHandler, Loaded, Organization};
 use crate::deliver::HandlerHealth;
 use crate::fetching::Fetching;
 use crate::filter::EventFilter;
 use crate::front_door::{self, HandedOver, Limits, ListenAddress, Socket, Sockets};
-use crate::handler::{self, Handler, StdoutHandler};
+use crate::handler::{self, Handler};
 use crate::import::Progress;
 use crate::receive::{Receiver, WayIn};
 use crate::shared::late_store::LateStore;
@@ -34,6 +34,7 @@ use stages::{GRACE, NamedHandler, StoreStages, named};
 pub struct WorkerBuilder {
     config: Config,
     organizations: Vec<Organization>,
+    configured: Vec<ConfiguredHandler>,
     handlers: Vec<NamedHandler>,
     store: Option<Arc<dyn Store>>,
     transport: Option<Arc<dyn HttpTransport>>,
@@ -54,6 +55,7 @@ impl WorkerBuilder {
         Self {
             config: loaded.config,
             organizations: loaded.organizations,
+            configured: loaded.handlers,
             handlers: Vec::new(),
             store: None,
             transport: None,
@@ -320,37 +322,21 @@ impl WorkerBuilder {
         );
     }
 
-    fn all_handlers(&self) -> Result<Vec<NamedHandler>, StartError> {
-        let organizations: Vec<&str> = self
-            .organizations
-            .iter()
-            .map(|organization| organization.id.as_str())
-            .collect();
+    fn all_handlers(&mut self) -> Result<Vec<NamedHandler>, StartError> {
+        let mut configured = std::mem::take(&mut self.configured);
+        if configured.is_empty() && self.handlers.is_empty() {
+            configured.push(ConfiguredHandler::stdout(&self.config.deliver));
+        }
         let mut handlers = Vec::new();
-        for (position, handler) in self.config.handlers.iter().enumerate() {
-            let place = format!("handlers[{position}]");
-            let (filter, problems) = handler.filter.filter(&place, &organizations);
-            if !problems.is_empty() {
-                return Err(ConfigError::from(problems).into());
-            }
-            let deliver = handler.deliver(&self.config.deliver);
-            let made = handler::set_up(handler, &place, &deliver, &self.clock)?;
+        for handler in configured {
             handlers.push(NamedHandler {
-                name: HandlerName::new(handler.name.clone()),
-                filter,
-                handler: made,
-                deliver,
+                name: handler.name.clone(),
+                filter: handler.filter.clone(),
+                deliver: handler.deliver.clone(),
+                handler: handler::set_up(handler, &self.clock)?,
             });
         }
         handlers.extend(self.handlers.iter().cloned());
-        if handlers.is_empty() {
-            handlers.push(NamedHandler {
-                name: HandlerName::new("stdout"),
-                filter: EventFilter::default(),
-                handler: Arc::new(StdoutHandler::new()),
-                deliver: self.config.deliver.clone(),
-            });
-        }
         for (position, NamedHandler { name, .. }) in handlers.iter().enumerate() {
             if handlers[..position].iter().any(|other| other.name == *name) {
                 return Err(StartError::HandlerTwice(name.clone()));

@@ -285,11 +285,7 @@ fn what_the_pages_show_loads() {
             let toml = toml.split("```").next().unwrap().replace("./store-event", "/bin/sh");
             let loaded = load(&file(folder.path(), &toml), &environment(&THREE), true);
             assert_eq!(
-                loaded
-                    .unwrap_or_else(|error| panic!("{page}: {error}"))
-                    .config
-                    .handlers
-                    .len(),
+                loaded.unwrap_or_else(|error| panic!("{page}: {error}")).handlers.len(),
                 1,
                 "{page}"
             );
@@ -430,4 +426,151 @@ fn a_client_may_stand_in_the_place_of_a_token() {
     let message = refusal(wrong, &[]);
     assert!(!message.contains("LEAK"), "{message}");
     insta::assert_snapshot!("wrong_clients", message);
+}
+
+#[test]
+fn mistakes_of_every_kind_are_told_at_once_with_handler_line_and_nearest_word() {
+    let toml = r#"
+[receive]
+lissen = "127.0.0.1:1"
+max_body_bytes = "many"
+
+[refresh]
+window = "soon"
+lease = "1s"
+
+[[handlers]]
+name = "crm"
+type = "http"
+ulr = "https://example.com"
+concurrency = 0
+
+[[handlers]]
+name = "audit"
+type = "file"
+path = 7
+filter = { event = [], events = ["complete"] }
+
+[[organizations]]
+id = "acme"
+tokenfile = "x"
+"#;
+    let values = [
+        ("TALLYFY_TOKEN", "t0ken"),
+        ("TALLYFY_WEBHOOK_SECRET", "s3cret"),
+        ("RUNS_WORKER__API__TIMEOUT", "never"),
+        ("RUNS_WORKER_DATADIR", "/data"),
+    ];
+    insta::assert_snapshot!("every_kind_at_once", refusal(toml, &values));
+}
+
+#[test]
+fn what_kubernetes_injects_is_ignored() {
+    let injected = [
+        ("RUNS_WORKER_SERVICE_HOST", "10.96.0.7"),
+        ("RUNS_WORKER_SERVICE_PORT", "8080"),
+        ("RUNS_WORKER_SERVICE_PORT_HTTP", "8080"),
+        ("RUNS_WORKER_PORT", "tcp://10.96.0.7:8080"),
+        ("RUNS_WORKER_PORT_8080_TCP", "tcp://10.96.0.7:8080"),
+        ("RUNS_WORKER_PORT_8080_TCP_PROTO", "tcp"),
+        ("RUNS_WORKER_PORT_8080_TCP_PORT", "8080"),
+        ("RUNS_WORKER_PORT_8080_TCP_ADDR", "10.96.0.7"),
+    ];
+    let loaded = with_environment(&[&THREE[..], &injected].concat());
+    assert_eq!(loaded.config.receive.listen[0].to_string(), "127.0.0.1:8080");
+    let misspelled = refusal("", &[&THREE[..], &[("RUNS_WORKER_PORT", "8080")]].concat());
+    assert!(misspelled.contains("RUNS_WORKER_PORT"), "{misspelled}");
+}
+
+#[test]
+fn paths_in_the_file_are_relative_to_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("secrets"), "one-secret\n").unwrap();
+    std::fs::write(folder.path().join("program"), "#!/bin/sh\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path().join("program"), executable).unwrap();
+    std::fs::create_dir(folder.path().join("out")).unwrap();
+    let toml = r#"
+        store.data_dir = "state"
+        [[organizations]]
+        id = "acme"
+        token_file = "token"
+        webhook_secrets_file = "secrets"
+        [[handlers]]
+        name = "a"
+        type = "file"
+        path = "out/events.jsonl"
+        [[handlers]]
+        name = "b"
+        type = "command"
+        command = ["./program", "./argument"]
+        working_dir = "out"
+    "#;
+    let loaded = load(&file(folder.path(), toml), &environment(&[]), true).unwrap();
+    assert_eq!(loaded.config.store.folder(), folder.path().join("state"));
+    let TokenSetting::File(token) = &loaded.organizations[0].token else {
+        panic!("a file")
+    };
+    assert_eq!(token, &folder.path().join("token"));
+    assert_eq!(loaded.organizations[0].webhook_secrets[0].expose_secret(), "one-secret");
+    // Where a person sets it, it is relative to where the worker is started.
+    let values = [("RUNS_WORKER_DATA_DIR", "elsewhere")];
+    let loaded = load(&file(folder.path(), toml), &environment(&values), true).unwrap();
+    assert_eq!(loaded.config.store.folder(), Path::new("elsewhere"));
+}
+
+#[test]
+fn values_are_read_as_meant_or_refused_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let secrets = folder.path().join("secrets");
+    std::fs::write(&secrets, "\u{feff}one-secret\r\n  another-secret  \r\n\r\n").unwrap();
+    let loaded = with_environment(&[
+        ("TALLYFY_ORG_ID", " acme\r"),
+        ("TALLYFY_TOKEN", "\u{feff}t0ken\r\n"),
+        ("TALLYFY_WEBHOOK_SECRET_FILE", secrets.to_str().unwrap()),
+    ]);
+    let organization = &loaded.organizations[0];
+    assert_eq!(organization.id.as_str(), "acme");
+    assert!(matches!(&organization.token, TokenSetting::Inline(token) if token.expose_secret() == "t0ken"));
+    let known: Vec<&str> = organization
+        .webhook_secrets
+        .iter()
+        .map(ExposeSecret::expose_secret)
+        .collect();
+    assert_eq!(known, ["one-secret", "another-secret"]);
+
+    let mut said = Vec::new();
+    for (name, value) in [
+        ("TALLYFY_ORG_ID", "\"acme\""),
+        ("TALLYFY_TOKEN", "'LEAK'"),
+        ("TALLYFY_WEBHOOK_SECRET", "\"LEAK\""),
+        ("TALLYFY_WEBHOOK_SECRET", "LEAK/LEAK"),
+        ("TALLYFY_WEBHOOK_SECRET", "LEAK+LEAK="),
+        ("TALLYFY_WEBHOOK_SECRET", "LEAK%20LEAK"),
+    ] {
+        let others = THREE.iter().filter(|(other, _)| *other != name).copied();
+        said.push(refusal("", &others.chain([(name, value)]).collect::<Vec<_>>()));
+    }
+    assert!(!said.iter().any(|said| said.contains("LEAK")), "{said:?}");
+    insta::assert_snapshot!("values_in_quotes_or_with_odd_letters", said.join("\n"));
+}
+
+#[test]
+fn headers_that_frame_a_request_are_refused_by_name() {
+    for name in [
+        "content-length",
+        "Transfer-Encoding",
+        "host",
+        "Webhook-Signature",
+        "connection",
+    ] {
+        let toml = format!(
+            "[[handlers]]\nname = \"a\"\ntype = \"http\"\nurl = \"https://example.com\"\nheaders = {{ {name} = \"3\" }}"
+        );
+        let said = refusal(&toml, &THREE);
+        assert!(
+            said.contains(&format!("headers.{name}")) && said.contains("handler"),
+            "{said}"
+        );
+    }
 }

@@ -1,0 +1,108 @@
+//! From the layers to what is ready to use.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use config::{Value, ValueKind};
+
+use super::layers::{self, misspelled};
+use super::places::Places;
+use super::problem::{ConfigError, Problem};
+use super::renamed::{RENAMED, renamed};
+use super::tables::Tables;
+use super::{Config, IntakeConfig, Loaded, StoreConfig, handlers, organizations};
+
+/// What the command line sets.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Flags {
+    /// The file; before the one that the environment names.
+    pub config: Option<PathBuf>,
+    /// Keys with their values, and the flags that they are from.
+    pub values: Vec<(&'static str, String, &'static str)>,
+}
+
+/// Puts the layers together.
+///
+/// `environment` is the process's environment; `webhooks` says whether secrets for webhooks are needed.
+///
+/// # Errors
+/// [`ConfigError`] with everything that is wrong. Unknown keys are errors.
+pub fn load(flags: &Flags, environment: &BTreeMap<String, String>, webhooks: bool) -> Result<Loaded, ConfigError> {
+    let (tables, places, mut problems) = read(flags, environment)?;
+    let config = tables.config();
+    let mut found = config.problems();
+    found.extend(misspelled(environment));
+    let (organizations, wrong) = organizations::complete(tables.organizations, environment, webhooks);
+    let ids: Vec<&str> = organizations
+        .iter()
+        .map(|organization| organization.id.as_str())
+        .collect();
+    // What is not known cannot be misspelled.
+    let known = wrong.is_empty().then_some(ids.as_slice());
+    let (handlers, of_handlers) = handlers::complete(&tables.handlers, &config.deliver, known);
+    found.extend(of_handlers);
+    found.extend(wrong);
+    // A value that could not be read is not told of again as a missing one.
+    let unread: Vec<String> = problems
+        .iter()
+        .filter_map(|problem| Some(problem.key()?.to_owned()))
+        .collect();
+    found.retain(|problem| !unread.iter().any(|key| problem.is_within(key)));
+    problems.extend(found);
+    if problems.is_empty() {
+        Ok(Loaded {
+            config,
+            organizations,
+            handlers,
+            file: places.file().cloned(),
+        })
+    } else {
+        Err(ConfigError::from(located(problems, &places)))
+    }
+}
+
+/// Where the durable state is.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Kept {
+    /// The store.
+    pub store: StoreConfig,
+    /// The intake log.
+    pub intake: IntakeConfig,
+}
+
+/// Where the state is, as it is configured. What else is wrong does not matter to that.
+///
+/// # Errors
+/// [`ConfigError`] if the values cannot be read.
+pub fn kept(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Kept, ConfigError> {
+    let (tables, places, mut problems) = read(flags, environment)?;
+    let is_about_it = |problem: &Problem| problem.is_within("store") || problem.is_within("intake");
+    problems.retain(|problem| problem.key().is_none() || is_about_it(problem));
+    if problems.is_empty() {
+        let Config { store, intake, .. } = tables.config();
+        Ok(Kept { store, intake })
+    } else {
+        Err(ConfigError::from(located(problems, &places)))
+    }
+}
+
+/// The tables of all layers, with what could not be read of them.
+fn read<'a>(
+    flags: &'a Flags,
+    environment: &'a BTreeMap<String, String>,
+) -> Result<(Tables, Places<'a>, Vec<Problem>), ConfigError> {
+    let mut places = Places::new(flags, environment, layers::file(flags, environment)?);
+    let merged = layers::merge(flags, environment, &places)?;
+    places.note_handlers(&merged);
+    let mut values = Value::new(None, ValueKind::Table(merged));
+    let mut problems = renamed(&mut values, &RENAMED);
+    let (tables, unreadable) = Tables::read(values, &places);
+    problems.extend(unreadable);
+    Ok((tables, places, problems))
+}
+
+fn located(problems: Vec<Problem>, places: &Places<'_>) -> Vec<Problem> {
+    problems.into_iter().map(|problem| places.locate(problem)).collect()
+}

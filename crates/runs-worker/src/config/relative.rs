@@ -1,0 +1,67 @@
+//! A path in the file is relative to the folder of the file, not to where the worker was started.
+
+use std::path::{Path, absolute};
+
+use config::{Map, Value, ValueKind};
+
+/// The keys that hold paths, wherever they are in the file.
+const PATHS: [&str; 9] = [
+    "data_dir",
+    "path",
+    "working_dir",
+    "token_file",
+    "client_secret_file",
+    "webhook_secrets_file",
+    "signing_keys_file",
+    "credentials_file",
+    "ca_file",
+];
+
+/// Tables whose keys are names that people choose.
+const FREE: [&str; 2] = ["headers", "env"];
+
+/// Makes the paths of a file's tables absolute.
+pub(super) fn resolve(tables: &mut Map<String, Value>, file: &Path) {
+    let Some(folder) = absolute(file).ok().and_then(|file| Some(file.parent()?.to_owned())) else {
+        return;
+    };
+    in_table(tables, &folder);
+}
+
+fn in_table(table: &mut Map<String, Value>, folder: &Path) {
+    for (key, value) in table.iter_mut() {
+        match &mut value.kind {
+            ValueKind::String(path) if PATHS.contains(&key.as_str()) => from(folder, path),
+            // A program without a slash is looked for in the folders of `PATH`.
+            ValueKind::Array(list) if key == "command" => {
+                if let Some(ValueKind::String(program)) = list.first_mut().map(|first| &mut first.kind)
+                    && program.contains('/')
+                {
+                    from(folder, program);
+                }
+            }
+            ValueKind::Array(list) if key == "dirs" => {
+                for element in list {
+                    if let ValueKind::String(path) = &mut element.kind {
+                        from(folder, path);
+                    }
+                }
+            }
+            ValueKind::Array(list) => {
+                for element in list {
+                    if let ValueKind::Table(table) = &mut element.kind {
+                        in_table(table, folder);
+                    }
+                }
+            }
+            ValueKind::Table(table) if !FREE.contains(&key.as_str()) => in_table(table, folder),
+            _ => {}
+        }
+    }
+}
+
+fn from(folder: &Path, path: &mut String) {
+    if !path.is_empty() {
+        *path = folder.join(&*path).display().to_string();
+    }
+}
