@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use tallyfy_transport::RateLimiter;
 
 use super::{FAILED, MISUSED, Settings, get};
-use crate::config::{Loaded, Organization, TokenSetting};
+use crate::config::{Loaded, Organization, readable_by_others};
 use crate::{api, data_folder, telemetry};
 
 /// How one thing stands.
@@ -42,6 +42,8 @@ pub(super) async fn run(settings: &Settings) -> ExitCode {
         ("configuration".to_owned(), configuration(&loaded)),
         ("store".to_owned(), store(&loaded).await),
     ];
+    let open_files = loaded.secret_files.iter().filter_map(|file| readable_by_others(file));
+    verdicts.extend(open_files.map(|trouble| ("secrets".to_owned(), Verdict::Doubtful(trouble))));
     for organization in &loaded.organizations {
         verdicts.push((format!("secrets of {}", organization.id), secrets(organization)));
         verdicts.push((
@@ -131,11 +133,6 @@ fn not_writable(folder: &Path, file: &Path) -> Option<String> {
 fn secrets(organization: &Organization) -> Verdict {
     const SHORTEST: usize = 22;
 
-    if let TokenSetting::File(file) = &organization.token
-        && let Some(trouble) = readable_by_others(file)
-    {
-        return Verdict::Doubtful(trouble);
-    }
     let short = organization
         .webhook_secrets
         .iter()
@@ -151,18 +148,6 @@ fn secrets(organization: &Organization) -> Verdict {
         1 => "1 webhook secret".to_owned(),
         count => format!("{count} webhook secrets"),
     })
-}
-
-#[cfg(unix)]
-fn readable_by_others(file: &std::path::Path) -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
-    let mode = file.metadata().ok()?.mode();
-    (mode & 0o077 != 0).then(|| format!("{} can be read by others; chmod 600 it", file.display()))
-}
-
-#[cfg(not(unix))]
-fn readable_by_others(_: &std::path::Path) -> Option<String> {
-    None
 }
 
 async fn reachability(loaded: &Loaded, organization: &Organization) -> Verdict {

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use clap::Args;
 use runs_store::StoreError;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{FAILED, MISUSED, Settings, fail};
+use crate::config::{Loaded, readable_by_others};
 use crate::front_door::{self, HandedOver};
 use crate::start::StartError;
 use crate::worker::Worker;
-use crate::{config::Loaded, service_manager, telemetry};
+use crate::{service_manager, telemetry};
 
 #[derive(Debug, Default, Args)]
 pub(super) struct Serve {
@@ -75,6 +76,9 @@ async fn serve(loaded: Loaded, sockets: HandedOver) -> ExitCode {
 fn log_settings(loaded: &Loaded) {
     if let Some(file) = &loaded.file {
         info!(file = %file.display(), "configuration read");
+    }
+    for trouble in loaded.secret_files.iter().filter_map(|file| readable_by_others(file)) {
+        warn!(trouble, "a secret is not protected");
     }
 }
 

@@ -9,7 +9,8 @@ use super::kubernetes::is_injected;
 use super::load::Flags;
 use super::places::Places;
 use super::problem::{ConfigError, Problem};
-use super::relative;
+use super::secrets::Secrets;
+use super::{relative, secrets};
 
 /// Environment variables with names of their own, and the keys that they set.
 pub(super) const NAMED: [(&str, &str); 4] = [
@@ -40,16 +41,19 @@ pub(super) fn file(flags: &Flags, environment: &BTreeMap<String, String>) -> Res
     Ok(file)
 }
 
-/// The values of all layers.
+/// The values of all layers, with the secrets put in.
 pub(super) fn merge(
     flags: &Flags,
     environment: &BTreeMap<String, String>,
     places: &Places<'_>,
-) -> Result<Map<String, Value>, ConfigError> {
+) -> Result<(Map<String, Value>, Secrets), ConfigError> {
     let explain = |error: config::ConfigError| ConfigError::from(places.locate(places.explain(&error)));
+    let mut secrets = Secrets::default();
     let mut builder = config::Config::builder();
     if let Some(file) = places.file() {
-        builder = builder.add_source(Layer(of_file(file).map_err(explain)?));
+        let mut tables = of_file(file).map_err(explain)?;
+        secrets = secrets::put_in(&mut tables, file, environment);
+        builder = builder.add_source(Layer(tables));
     }
     let prefixed = environment
         .iter()
@@ -72,7 +76,8 @@ pub(super) fn merge(
         .add_source(Layer::new(flags.values.iter().map(by_flag)))
         .build()
         .map_err(explain)?;
-    merged.try_deserialize().map_err(explain)
+    secrets.files.extend(secrets::of_environment(environment));
+    Ok((merged.try_deserialize().map_err(explain)?, secrets))
 }
 
 /// The value of a variable; an empty one is not set.

@@ -9,6 +9,7 @@ use super::layers::{self, misspelled};
 use super::places::Places;
 use super::problem::{ConfigError, Problem};
 use super::renamed::{RENAMED, renamed};
+use super::secrets::Secrets;
 use super::tables::Tables;
 use super::{Config, IntakeConfig, Loaded, StoreConfig, handlers, organizations};
 
@@ -29,7 +30,8 @@ pub struct Flags {
 /// # Errors
 /// [`ConfigError`] with everything that is wrong. Unknown keys are errors.
 pub fn load(flags: &Flags, environment: &BTreeMap<String, String>, webhooks: bool) -> Result<Loaded, ConfigError> {
-    let (tables, places, mut problems) = read(flags, environment)?;
+    let (tables, places, secrets) = read(flags, environment)?;
+    let mut problems = secrets.problems;
     let config = tables.config();
     let mut found = config.problems();
     found.extend(misspelled(environment));
@@ -55,6 +57,7 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>, webhooks: boo
             config,
             organizations,
             handlers,
+            secret_files: secrets.files,
             file: places.file().cloned(),
         })
     } else {
@@ -77,7 +80,8 @@ pub struct Kept {
 /// # Errors
 /// [`ConfigError`] if the values cannot be read.
 pub fn kept(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Kept, ConfigError> {
-    let (tables, places, mut problems) = read(flags, environment)?;
+    let (tables, places, secrets) = read(flags, environment)?;
+    let mut problems = secrets.problems;
     let is_about_it = |problem: &Problem| problem.is_within("store") || problem.is_within("intake");
     problems.retain(|problem| problem.key().is_none() || is_about_it(problem));
     if problems.is_empty() {
@@ -88,19 +92,19 @@ pub fn kept(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Kep
     }
 }
 
-/// The tables of all layers, with what could not be read of them.
+/// The tables of all layers, with what could not be read of them and what is known of their secrets.
 fn read<'a>(
     flags: &'a Flags,
     environment: &'a BTreeMap<String, String>,
-) -> Result<(Tables, Places<'a>, Vec<Problem>), ConfigError> {
+) -> Result<(Tables, Places<'a>, Secrets), ConfigError> {
     let mut places = Places::new(flags, environment, layers::file(flags, environment)?);
-    let merged = layers::merge(flags, environment, &places)?;
+    let (merged, mut secrets) = layers::merge(flags, environment, &places)?;
     places.note_handlers(&merged);
     let mut values = Value::new(None, ValueKind::Table(merged));
-    let mut problems = renamed(&mut values, &RENAMED);
+    secrets.problems.extend(renamed(&mut values, &RENAMED));
     let (tables, unreadable) = Tables::read(values, &places);
-    problems.extend(unreadable);
-    Ok((tables, places, problems))
+    secrets.problems.extend(unreadable);
+    Ok((tables, places, secrets))
 }
 
 fn located(problems: Vec<Problem>, places: &Places<'_>) -> Vec<Problem> {

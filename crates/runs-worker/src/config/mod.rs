@@ -24,6 +24,7 @@ mod refresh;
 mod relative;
 mod renamed;
 mod retention;
+mod secrets;
 mod store;
 mod tables;
 mod text;
@@ -44,6 +45,7 @@ pub use receive::{AdminConfig, ReceiveConfig};
 pub use reconcile::{ReconcileConfig, ReconcileScope};
 pub use refresh::RefreshConfig;
 pub use retention::RetentionConfig;
+pub(crate) use secrets::readable_by_others;
 pub use store::StoreConfig;
 
 /// The settings of every section. The names are those of the file.
@@ -84,6 +86,8 @@ pub struct Loaded {
     pub organizations: Vec<Organization>,
     /// Where events go; the standard output if there is none.
     pub handlers: Vec<ConfiguredHandler>,
+    /// Every file that holds a secret, the configuration file included if it does.
+    pub secret_files: Vec<PathBuf>,
     /// The file, if there is one.
     pub file: Option<PathBuf>,
 }

@@ -5,7 +5,7 @@ use std::path::{Path, absolute};
 use config::{Map, Value, ValueKind};
 
 /// The keys that hold paths, wherever they are in the file.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 11] = [
     "data_dir",
     "path",
     "working_dir",
@@ -15,6 +15,8 @@ const PATHS: [&str; 9] = [
     "signing_keys_file",
     "credentials_file",
     "ca_file",
+    "url_file",
+    "password_file",
 ];
 
 /// Tables whose keys are names that people choose.
@@ -51,6 +53,13 @@ fn in_table(table: &mut Map<String, Value>, folder: &Path) {
                 for element in list {
                     if let ValueKind::Table(table) = &mut element.kind {
                         in_table(table, folder);
+                    }
+                }
+            }
+            ValueKind::Table(table) if key == "headers_file" => {
+                for file in table.values_mut() {
+                    if let ValueKind::String(path) = &mut file.kind {
+                        from(folder, path);
                     }
                 }
             }

@@ -124,3 +124,52 @@ fn an_organization_that_is_not_configured_is_refused() {
         told(&worker(&["get", "r1", "--org", "globex"], &UNREACHABLE))
     );
 }
+
+#[test]
+fn check_names_every_file_with_a_secret_that_others_can_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let toml = r#"
+        [[organizations]]
+        id = "acme"
+        token = "LEAK"
+        webhook_secrets_file = "secrets"
+        [[handlers]]
+        name = "crm"
+        type = "http"
+        url = "https://crm.invalid"
+        headers_file = { authorization = "crm" }
+    "#;
+    let mode = |name: &str, mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(folder.path().join(name), mode).unwrap();
+    };
+    for (name, content) in [
+        ("worker.toml", toml),
+        ("secrets", "s3cret-s3cret-s3cret-s3cret"),
+        ("crm", "LEAK"),
+    ] {
+        std::fs::write(folder.path().join(name), content).unwrap();
+        mode(name, 0o644);
+    }
+    let check = || {
+        let file = folder.path().join("worker.toml");
+        let data = folder.path().join("data");
+        let arguments = ["--config", file.to_str().unwrap(), "--data-dir", data.to_str().unwrap()];
+        // Nobody listens there: what is said of the API does not matter here.
+        let address = ["--base-url", "http://127.0.0.1:1", "check"];
+        told(&worker(&[&arguments[..], &address].concat(), &[]))
+    };
+    let said = check();
+    for name in ["worker.toml", "secrets", "crm"] {
+        assert!(
+            said.contains(&format!("{name} holds a secret and can be read by others")),
+            "{name}: {said}"
+        );
+        mode(name, 0o600);
+    }
+    let said = check();
+    assert!(
+        !said.contains("can be read by others") && !said.contains("LEAK"),
+        "{said}"
+    );
+}

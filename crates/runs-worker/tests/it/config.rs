@@ -574,3 +574,60 @@ fn headers_that_frame_a_request_are_refused_by_name() {
         );
     }
 }
+
+#[test]
+fn secrets_of_handlers_may_stand_in_files_and_in_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let toml = r#"
+        [[handlers]]
+        name = "a"
+        type = "http"
+        url_file = "url"
+        headers = { authorization = "Bearer ${RELAY_TOKEN}", x-tenant = "acme" }
+        headers_file = { x-api-key = "key" }
+        [[handlers]]
+        name = "b"
+        type = "nats"
+        nats.servers = ["tls://example.com"]
+        nats.user = "u"
+        nats.password_file = "password"
+    "#;
+    for (name, content) in [
+        ("url", "https://example.com/hook/LEAK\n"),
+        ("key", "LEAK\n"),
+        ("password", "LEAK\n"),
+    ] {
+        std::fs::write(folder.path().join(name), content).unwrap();
+    }
+    let values = [&THREE[..], &[("RELAY_TOKEN", "LEAK")]].concat();
+    let loaded = load(&file(folder.path(), toml), &environment(&values), true).unwrap();
+    assert_eq!(loaded.handlers.len(), 2);
+    assert!(!format!("{loaded:?}").contains("LEAK"));
+    let files: Vec<_> = loaded
+        .secret_files
+        .iter()
+        .filter_map(|file| file.file_name()?.to_str())
+        .collect();
+    assert_eq!(files, ["url", "key", "password"], "the configuration itself holds none");
+
+    let toml = toml.replace("${RELAY_TOKEN}", "LEAK");
+    let loaded = load(&file(folder.path(), &toml), &environment(&values), true).unwrap();
+    assert!(
+        loaded.secret_files.contains(&folder.path().join("worker.toml")),
+        "now it does"
+    );
+
+    let wrong = r#"
+        [[handlers]]
+        name = "a"
+        type = "http"
+        url = "https://example.com/${UNSET}"
+        headers = { authorization = "x" }
+        headers_file = { authorization = "key" }
+        [[handlers]]
+        name = "b"
+        type = "http"
+        url_file = "nowhere"
+    "#;
+    insta::assert_snapshot!("secrets_that_are_not_there", refusal(wrong, &THREE));
+}

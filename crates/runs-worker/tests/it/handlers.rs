@@ -400,6 +400,6 @@ async fn a_handler_can_be_tried_with_a_sample() {
     let (said, status) = try_handler(&folder, &handlers, "cmr").await;
     assert_eq!(
         (said.as_str(), status),
-        ("runs-worker: there is no handler `cmr`; expected `crm`\n", 2)
+        ("runs-worker: there is no handler `cmr`; did you mean `crm`?\n", 2)
     );
 }
