@@ -11,7 +11,7 @@ use super::problem::{ConfigError, Problem};
 use super::renamed::{RENAMED, renamed};
 use super::secrets::Secrets;
 use super::tables::Tables;
-use super::{Config, IntakeConfig, Loaded, StoreConfig, handlers, organizations};
+use super::{IntakeConfig, Loaded, StoreConfig, handlers, organizations};
 
 /// What the command line sets.
 #[derive(Clone, Debug, Default)]
@@ -82,10 +82,10 @@ pub struct Kept {
 pub fn kept(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Kept, ConfigError> {
     let (tables, places, secrets) = read(flags, environment)?;
     let mut problems = secrets.problems;
-    let is_about_it = |problem: &Problem| problem.is_within("store") || problem.is_within("intake");
-    problems.retain(|problem| problem.key().is_none() || is_about_it(problem));
+    let matters = |problem: &Problem| problem.is_within("store") || problem.is_within("intake");
+    problems.retain(|problem| problem.key().is_none() || matters(problem));
     if problems.is_empty() {
-        let Config { store, intake, .. } = tables.config();
+        let Tables { store, intake, .. } = tables;
         Ok(Kept { store, intake })
     } else {
         Err(ConfigError::from(located(problems, &places)))

@@ -25,7 +25,7 @@ pub struct ReceiveConfig {
     /// How long a body may take to arrive.
     #[serde(deserialize_with = "text::duration")]
     pub body_timeout: Duration,
-    /// How long the store may take for a notification, before that goes to the overflow journal.
+    /// How long the store may take for a notification where no intake log takes it.
     #[serde(deserialize_with = "text::duration")]
     pub store_timeout: Duration,
     /// How long a connection may take until it reads something of an answer.

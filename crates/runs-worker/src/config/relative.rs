@@ -4,6 +4,8 @@ use std::path::{Path, absolute};
 
 use config::{Map, Value, ValueKind};
 
+use super::text::separated;
+
 /// The keys that hold paths, wherever they are in the file.
 const PATHS: [&str; 11] = [
     "data_dir",
@@ -34,19 +36,24 @@ fn in_table(table: &mut Map<String, Value>, folder: &Path) {
     for (key, value) in table.iter_mut() {
         match &mut value.kind {
             ValueKind::String(path) if PATHS.contains(&key.as_str()) => from(folder, path),
-            // A program without a slash is looked for in the folders of `PATH`.
-            ValueKind::Array(list) if key == "command" => {
-                if let Some(ValueKind::String(program)) = list.first_mut().map(|first| &mut first.kind)
-                    && program.contains('/')
-                {
-                    from(folder, program);
-                }
+            ValueKind::String(paths) if key == "dirs" => {
+                let mut dirs = separated(paths);
+                dirs.iter_mut().for_each(|path| from(folder, path));
+                *paths = dirs.join(",");
             }
             ValueKind::Array(list) if key == "dirs" => {
                 for element in list {
                     if let ValueKind::String(path) = &mut element.kind {
                         from(folder, path);
                     }
+                }
+            }
+            // A program without a slash is looked for in the folders of `PATH`.
+            ValueKind::Array(list) if key == "command" => {
+                if let Some(ValueKind::String(program)) = list.first_mut().map(|first| &mut first.kind)
+                    && program.contains('/')
+                {
+                    from(folder, program);
                 }
             }
             ValueKind::Array(list) => {

@@ -15,8 +15,8 @@ use super::{
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Tables {
-    store: StoreConfig,
-    intake: IntakeConfig,
+    pub(super) store: StoreConfig,
+    pub(super) intake: IntakeConfig,
     receive: ReceiveConfig,
     admin: AdminConfig,
     api: ApiConfig,
