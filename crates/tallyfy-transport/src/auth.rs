@@ -4,6 +4,7 @@ mod client_credentials;
 mod secret;
 mod token_file;
 mod token_source;
+mod tokens;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub use client_credentials::ClientCredentials;
 pub use secret::Secret;
 pub use token_file::TokenFile;
 pub use token_source::{CredentialsError, Generation, StaticToken, TokenSource};
+pub use tokens::Tokens;
 
 /// Adds `Authorization: Bearer <token>` to every request, with the token that the source has at that moment.
 ///

@@ -1,9 +1,11 @@
 //! Where the API lives.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use url::{Host, Url};
+use http::Uri;
 
 /// The part of every URL that comes before a request's path.
 ///
@@ -62,47 +64,100 @@ impl FromStr for BaseUrl {
     type Err = BaseUrlError;
 
     fn from_str(text: &str) -> Result<Self, BaseUrlError> {
-        let url = Url::parse(text.trim()).map_err(BaseUrlError::Syntax)?;
-        let secure = match url.scheme() {
+        let text = text.trim();
+        let (scheme, rest) = text.split_once("://").ok_or(BaseUrlError::NoScheme)?;
+        let secure = match scheme.to_ascii_lowercase().as_str() {
             "https" => true,
             "http" => false,
             other => return Err(BaseUrlError::Scheme(other.to_owned())),
         };
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(BaseUrlError::Userinfo);
-        }
-        if url.query().is_some() {
-            return Err(BaseUrlError::Query);
-        }
-        if url.fragment().is_some() {
+        if rest.contains('#') {
             return Err(BaseUrlError::Fragment);
         }
-        let is_loopback = url.host().is_some_and(|host| is_loopback(&host));
-        if !secure && !is_loopback {
-            return Err(BaseUrlError::Insecure(url.host_str().unwrap_or_default().to_owned()));
+        let uri: Uri = text.parse().map_err(BaseUrlError::Syntax)?;
+        let authority = uri.authority().ok_or(BaseUrlError::Host)?.as_str();
+        if authority.contains('@') {
+            return Err(BaseUrlError::Userinfo);
         }
+        if uri.query().is_some() {
+            return Err(BaseUrlError::Query);
+        }
+        let (host, port) = host_and_port(authority)?;
+        let is_loopback = is_loopback(&host);
+        if !secure && !is_loopback {
+            return Err(BaseUrlError::Insecure(host));
+        }
+        let scheme = if secure { "https" } else { "http" };
+        let usual = if secure { 443 } else { 80 };
+        let port = port.filter(|port| *port != usual);
+        let port = port.map_or_else(String::new, |port| format!(":{port}"));
+        let prefix = uri.path().trim_end_matches('/');
         Ok(Self {
-            text: url.as_str().trim_end_matches('/').to_owned(),
+            text: format!("{scheme}://{host}{port}{prefix}"),
             is_loopback,
         })
     }
 }
 
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
+impl TryFrom<&str> for BaseUrl {
+    type Error = BaseUrlError;
+
+    fn try_from(text: &str) -> Result<Self, BaseUrlError> {
+        text.parse()
     }
+}
+
+impl TryFrom<String> for BaseUrl {
+    type Error = BaseUrlError;
+
+    fn try_from(text: String) -> Result<Self, BaseUrlError> {
+        text.parse()
+    }
+}
+
+/// A host name in lower case, or an address, and the port.
+///
+/// Nothing but what a host name or an address is made of is taken: another library reads this text again, and must find
+/// the same host in it.
+fn host_and_port(authority: &str) -> Result<(String, Option<u16>), BaseUrlError> {
+    let end = authority.rfind(']').map_or(0, |bracket| bracket + 1);
+    let (host, port) = match authority[end..].split_once(':') {
+        Some((name, port)) => (
+            &authority[..end + name.len()],
+            Some(port.parse().map_err(|_| BaseUrlError::Host)?),
+        ),
+        None => (authority, None),
+    };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let inside = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_host = match inside {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(is_plain),
+    };
+    if !is_host {
+        return Err(BaseUrlError::Host);
+    }
+    Ok((host.to_ascii_lowercase(), port))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']);
+    host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// Why a text is not a base URL. No message repeats the text, which may contain a password.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BaseUrlError {
+    /// It does not begin with a scheme.
+    #[error("base url does not begin with https://")]
+    NoScheme,
     /// It is not a URL at all.
     #[error("base url is not a url")]
-    Syntax(#[source] url::ParseError),
+    Syntax(#[source] http::uri::InvalidUri),
+    /// It has no host, or one that is neither a name in ASCII nor an address.
+    #[error("base url has no host, or one that is neither a name in ASCII nor an address")]
+    Host,
     /// It is neither https nor http.
     #[error("base url has the scheme {0:?}, expected https")]
     Scheme(String),
@@ -118,6 +173,13 @@ pub enum BaseUrlError {
     /// It has a fragment.
     #[error("base url contains a fragment (everything after the #)")]
     Fragment,
+}
+
+/// So that what takes a text takes a [`BaseUrl`] too.
+impl From<Infallible> for BaseUrlError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }
 
 #[cfg(test)]
@@ -160,6 +222,13 @@ mod tests {
             "https://user:hidden@go.tallyfy.com",
             "https://go.tallyfy.com/api?token=hidden",
             "https://go.tallyfy.com/api#hidden",
+            "https://gr\u{fc}n.example",
+            "https://go.tallyfy.com:port",
+            "https://go.tallyfy.com\\@elsewhere.example",
+            "https://go tallyfy.com",
+            "http://127.1",
+            "http://[::1",
+            "https://[nowhere]",
         ];
         let lines = texts.map(|text| {
             let error = text.parse::<BaseUrl>().unwrap_err();

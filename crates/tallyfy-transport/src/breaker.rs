@@ -208,7 +208,9 @@ fn verdict(outcome: &Result<Response, TransportError>) -> Option<Verdict> {
         Err(error) => match error.kind() {
             ErrorKind::Connect | ErrorKind::Tls | ErrorKind::Timeout | ErrorKind::Interrupted => Some(Verdict::Failed),
             ErrorKind::TooLarge => Some(Verdict::Works),
-            ErrorKind::InvalidRequest | ErrorKind::Credentials | ErrorKind::CircuitOpen => None,
+            ErrorKind::InvalidRequest | ErrorKind::Credentials | ErrorKind::CircuitOpen | ErrorKind::BudgetSpent => {
+                None
+            }
         },
     }
 }
@@ -257,7 +259,7 @@ impl<T: HttpTransport> HttpTransport for Guarded<T> {
                 } else {
                     format!("tried again in {left:.1?}")
                 };
-                return Err(error.with_detail(detail));
+                return Err(error.with_detail(detail).with_retry_after(left));
             }
         };
         let outcome = self.inner.send(request).await;

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 
@@ -42,6 +44,10 @@ pub enum ErrorKind {
     ///
     /// Trying again can help, once the time that the message names has passed.
     CircuitOpen,
+    /// Nothing was sent, because the budget of requests is spent for longer than the caller waits.
+    ///
+    /// Trying again can help, once the time that [`TransportError::retry_after`] names has passed.
+    BudgetSpent,
     /// The answer is larger than the limit that was set. The server has acted on the request.
     ///
     /// Trying again cannot help.
@@ -53,8 +59,26 @@ impl ErrorKind {
     #[must_use]
     pub fn is_retryable(self) -> bool {
         match self {
-            Self::Connect | Self::Tls | Self::Timeout | Self::Interrupted | Self::CircuitOpen => true,
+            Self::Connect | Self::Tls | Self::Timeout | Self::Interrupted | Self::CircuitOpen | Self::BudgetSpent => {
+                true
+            }
             Self::InvalidRequest | Self::Credentials | Self::TooLarge => false,
+        }
+    }
+
+    /// Whether the server may have acted on the request, although there is no answer to it.
+    ///
+    /// A write that failed otherwise was not done, and may be sent again.
+    #[must_use]
+    pub fn may_have_acted(self) -> bool {
+        match self {
+            Self::Timeout | Self::Interrupted | Self::TooLarge => true,
+            Self::InvalidRequest
+            | Self::Credentials
+            | Self::Connect
+            | Self::Tls
+            | Self::CircuitOpen
+            | Self::BudgetSpent => false,
         }
     }
 
@@ -67,6 +91,7 @@ impl ErrorKind {
             Self::Timeout => "timed out during",
             Self::Interrupted => "connection lost or answer broken off during",
             Self::CircuitOpen => "the API does not answer, not even asked for",
+            Self::BudgetSpent => "the request budget is spent, not sent:",
             Self::TooLarge => "answer too large for",
         }
     }
@@ -76,17 +101,18 @@ impl ErrorKind {
 ///
 /// The message names the method and the path, never the query, a header or a body. The cause is the
 /// [`source`](Error::source).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TransportError(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     kind: ErrorKind,
     method: Method,
     path: String,
     detail: Option<String>,
     attempts: u32,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    retry_after: Option<Duration>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl TransportError {
@@ -101,6 +127,7 @@ impl TransportError {
             path,
             detail: None,
             attempts: 1,
+            retry_after: None,
             source: None,
         }))
     }
@@ -115,8 +142,21 @@ impl TransportError {
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(source.into().into());
         self
+    }
+
+    /// Says after how long the same request may be sent.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// After how long the same request may be sent, where that is known: the circuit closes or the budget has room again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// Says how many attempts were made.
@@ -188,7 +228,7 @@ impl Error for TransportError {
 mod tests {
     use super::*;
 
-    const KINDS: [ErrorKind; 8] = [
+    const KINDS: [ErrorKind; 9] = [
         ErrorKind::InvalidRequest,
         ErrorKind::Credentials,
         ErrorKind::Connect,
@@ -196,6 +236,7 @@ mod tests {
         ErrorKind::Timeout,
         ErrorKind::Interrupted,
         ErrorKind::CircuitOpen,
+        ErrorKind::BudgetSpent,
         ErrorKind::TooLarge,
     ];
 
@@ -203,7 +244,8 @@ mod tests {
     fn each_kind_has_a_message_and_says_whether_to_try_again() {
         let lines = KINDS.map(|kind| {
             let error = TransportError::new(kind, Method::GET, "/organizations/acme/runs/r1?code=hidden");
-            format!("{error} | retryable: {}", error.is_retryable())
+            let acted = kind.may_have_acted();
+            format!("{error} | retryable: {}, may have acted: {acted}", error.is_retryable())
         });
         insta::assert_snapshot!("error_kinds", lines.join("\n"));
     }

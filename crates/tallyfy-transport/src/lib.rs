@@ -60,7 +60,7 @@ pub use self::reqwest::{BuildError, ReqwestTransport, ReqwestTransportBuilder};
 
 mod auth;
 pub use auth::{
-    Authenticated, ClientCredentials, CredentialsError, Generation, Secret, StaticToken, TokenFile, TokenSource,
+    Authenticated, ClientCredentials, CredentialsError, Generation, Secret, StaticToken, TokenFile, TokenSource, Tokens,
 };
 
 mod rate_limit;

@@ -8,6 +8,7 @@ use http::header::{DATE, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
+use serde::de::DeserializeOwned;
 
 /// No limit of the API that is documented has a window of more than an hour (API reference, f.2). To ask again after
 /// an hour costs one request; to believe a broken header could cost days.
@@ -59,6 +60,14 @@ impl Response {
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
+    }
+
+    /// The body, read as JSON.
+    ///
+    /// # Errors
+    /// What `serde_json` says of it.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.body)
     }
 
     /// How long the server asks to wait: `Retry-After`, as seconds or as an HTTP date, which is compared with `now`.

@@ -14,9 +14,9 @@ pub use policy::RetryPolicy;
 
 /// Sends a request again while the answer, or that there is none, says that this may help.
 ///
-/// - Only methods that may be repeated (RFC 9110, section 9.2.2) are: `GET`, `HEAD`, `OPTIONS`, `PUT` and `DELETE`. A
-///   `POST` that was not answered may have launched a run, and the API has no keys to tell a repetition (API reference,
-///   section h, 29).
+/// - Only what changes nothing (RFC 9110, section 9.2.1) is sent again: `GET`, `HEAD` and `OPTIONS`. A `POST` that was not
+///   answered may have launched a run, and the API has no keys to tell a repetition; a `PUT` or a `DELETE` that is sent
+///   again tells webhooks and mailboxes again.
 /// - Sent again are 408, 429, 500, 502, 503 and 504, and what was not answered at all: no connection, a time-out, an answer
 ///   that broke off.
 /// - Between attempts it waits as the [`RetryPolicy`] says, or as long as the server asks for.
@@ -56,7 +56,7 @@ impl<T> Retrying<T> {
             policy,
             budget: RetryBudget::default(),
             clock: Timestamp::now,
-            random: rand::random,
+            random: fastrand::f64,
         }
     }
 

@@ -57,10 +57,10 @@ impl Generation {
 }
 
 /// There is no usable token. The message names the source of it and never its content.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct CredentialsError {
     message: String,
-    source: Option<Box<dyn Error + Send + Sync>>,
+    source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
 impl CredentialsError {
@@ -75,7 +75,7 @@ impl CredentialsError {
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(source.into().into());
         self
     }
 

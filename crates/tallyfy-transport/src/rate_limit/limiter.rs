@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::bucket::Bucket;
 
@@ -131,6 +131,28 @@ impl RateLimiter {
                 Ok(permit) => return permit,
                 Err(ready_at) => sleep_until(ready_at).await,
             }
+        }
+    }
+
+    /// Waits for a permit no longer than this, and takes it.
+    ///
+    /// # Errors
+    /// After how long there is a permit, if that is not within this time, or if those who asked before take all that come
+    /// within it. Where that is certain from the start, nothing is waited for.
+    pub async fn acquire_within(&self, longest: Duration) -> Result<Permit, Duration> {
+        let now = Instant::now();
+        let until_ready = |now: Instant| self.state().ready_at(now).saturating_duration_since(now);
+        let wait = until_ready(now);
+        if wait > longest {
+            return Err(wait);
+        }
+        // A length that no clock can hold is no limit.
+        let Some(deadline) = now.checked_add(longest) else {
+            return Ok(self.acquire().await);
+        };
+        match timeout_at(deadline, self.acquire()).await {
+            Ok(permit) => Ok(permit),
+            Err(_) => Err(until_ready(Instant::now())),
         }
     }
 

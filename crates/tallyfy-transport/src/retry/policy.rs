@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use crate::{Response, TransportError};
+use crate::{ErrorKind, Response, TransportError};
 
 /// How often, and after which waits, a request is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl RetryPolicy {
         retry_after: Option<Duration>,
         random: f64,
     ) -> Option<Duration> {
-        if attempt >= self.max_attempts.get() || !method.is_idempotent() || !may_help(outcome) {
+        if attempt >= self.max_attempts.get() || !method.is_safe() || !may_help(outcome) {
             return None;
         }
         let doublings = attempt.saturating_sub(1).min(31);
@@ -99,8 +99,8 @@ fn may_help(outcome: &Result<Response, TransportError>) -> bool {
                 | StatusCode::SERVICE_UNAVAILABLE
                 | StatusCode::GATEWAY_TIMEOUT
         ),
-        // An open circuit has its own time, and is open to spare the server.
-        Err(error) => error.is_retryable() && error.kind() != crate::ErrorKind::CircuitOpen,
+        // An open circuit and a spent budget have their own time, and are there to spare the server.
+        Err(error) => error.is_retryable() && !matches!(error.kind(), ErrorKind::CircuitOpen | ErrorKind::BudgetSpent),
     }
 }
 
@@ -109,7 +109,6 @@ mod tests {
     use http::HeaderMap;
 
     use super::*;
-    use crate::ErrorKind;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -151,14 +150,15 @@ mod tests {
             ErrorKind::Credentials,
             ErrorKind::TooLarge,
             ErrorKind::CircuitOpen,
+            ErrorKind::BudgetSpent,
         ] {
             assert!(!is_retried(&Method::GET, &failed(kind)), "{kind:?}");
         }
         for (method, expected) in [
             (Method::HEAD, true),
             (Method::OPTIONS, true),
-            (Method::PUT, true),
-            (Method::DELETE, true),
+            (Method::PUT, false),
+            (Method::DELETE, false),
             (Method::POST, false),
             (Method::PATCH, false),
         ] {

@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use tallyfy_transport::{HttpTransport, RateLimited, RateLimiter, Request, Response, TransportError};
+use tallyfy_transport::{ErrorKind, HttpTransport, RateLimited, RateLimiter, Request, Response, TransportError};
 use tokio::time::Instant;
 
-use crate::limiter;
+use crate::{drain, limiter, seconds};
 
 /// Answers with these, one after another.
 struct Scripted(Mutex<Vec<Response>>);
@@ -64,4 +64,69 @@ async fn a_date_in_retry_after_is_compared_with_the_servers_own_date() {
 
     let without = vec![answer(429, &[half_past]), answer(200, &[])];
     assert_eq!(play(without, limiter(0, 0)).await, [0.0, 30.0]);
+}
+
+/// Sends once more than the burst of a limiter of five a minute, and says what became of the last.
+async fn one_too_many(layer: impl FnOnce(RateLimited<Scripted>) -> RateLimited<Scripted>) -> TransportError {
+    let script = (0..2).map(|_| answer(200, &[])).collect();
+    let layer = layer(RateLimited::new(Scripted(Mutex::new(script)), limiter(5, 0)));
+    layer.send(Request::get(["x"]).unwrap()).await.unwrap();
+    layer.send(Request::get(["x"]).unwrap()).await.unwrap_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_wait_long_enough_is_told_at_once_for_how_long() {
+    let start = Instant::now();
+    let error = one_too_many(|layer| layer.with_max_wait(seconds(14.0))).await;
+    assert_eq!(error.kind(), ErrorKind::BudgetSpent);
+    assert_eq!(error.retry_after(), Some(seconds(15.0)));
+    assert_eq!(
+        error.to_string(),
+        "the request budget is spent, not sent: GET /x: room again in 15.0s, which is waited for at most 14.0s"
+    );
+    assert_eq!(start.elapsed(), seconds(0.0), "nothing to wait for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_for_a_permit_is_part_of_the_time_that_a_request_has() {
+    let error = one_too_many(|layer| layer.with_timeout(seconds(10.0))).await;
+    assert_eq!(error.kind(), ErrorKind::BudgetSpent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_behind_others_waits_no_longer_than_it_said() {
+    let limiter = limiter(5, 0);
+    drain(&limiter).await;
+    let others = (0..3).map(|_| limiter.clone());
+    let others: Vec<_> = others
+        .map(|limiter| tokio::spawn(async move { limiter.acquire().await }))
+        .collect();
+    tokio::task::yield_now().await;
+    let start = Instant::now();
+    assert_eq!(limiter.acquire_within(seconds(20.0)).await.unwrap_err(), seconds(10.0));
+    assert_eq!(start.elapsed(), seconds(20.0));
+    for other in others {
+        other.await.unwrap();
+    }
+    assert!(limiter.acquire_within(std::time::Duration::MAX).await.is_ok());
+}
+
+/// Never answers.
+struct Silent;
+
+#[async_trait]
+impl HttpTransport for Silent {
+    async fn send(&self, _: Request) -> Result<Response, TransportError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_has_its_permit_has_what_is_left_of_its_time() {
+    let limiter = limiter(5, 0);
+    drain(&limiter).await;
+    let layer = RateLimited::new(Silent, limiter).with_timeout(seconds(20.0));
+    let start = Instant::now();
+    let error = layer.send(Request::get(["x"]).unwrap()).await.unwrap_err();
+    assert_eq!((error.kind(), start.elapsed()), (ErrorKind::Timeout, seconds(20.0)));
 }

@@ -176,6 +176,11 @@ fn a_setting_that_no_header_can_carry_is_refused() {
     let errors = [
         builder().user_agent("two\nlines").build(),
         builder().client_header("\0").build(),
+        builder().proxy("http://user:hidden@[nowhere").build(),
+        builder().trusting_only("no certificate").build(),
+        builder()
+            .trusting_only("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----")
+            .build(),
     ]
     .map(|built| built.unwrap_err().to_string());
     insta::assert_snapshot!("refused_settings", errors.join("\n"));

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::Request as Received;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::routing::{any, get};
-use tallyfy_transport::{ErrorKind, HttpTransport, Request, ReqwestTransportBuilder};
+use tallyfy_transport::{ErrorKind, HttpTransport, Request, ReqwestTransport, ReqwestTransportBuilder};
 
 use crate::server;
 
@@ -172,4 +172,19 @@ async fn a_proxy_of_the_environment_is_not_used_for_this_machine() {
         .await
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[tokio::test]
+async fn somebody_elses_client_sends_the_mandatory_headers_too() {
+    let base = echo().await.build().unwrap().base_url().clone();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let transport = ReqwestTransport::from_client(client, base).with_max_response_bytes(10_000);
+    let response = transport.send(x()).await.unwrap();
+    let text = String::from_utf8(response.body.to_vec()).unwrap();
+    for line in ["accept: application/json", "x-tallyfy-client: APIClient"] {
+        assert!(text.lines().any(|found| found == line), "{line} in {text}");
+    }
+    let small = transport.with_max_response_bytes(10).send(x()).await.unwrap_err();
+    assert_eq!(small.kind(), ErrorKind::TooLarge);
 }
