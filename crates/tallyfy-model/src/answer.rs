@@ -1,5 +1,7 @@
 //! What was entered in a form field, by the field's type (API reference, section c.7).
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde::de::{MapAccess, SeqAccess, value};
 use serde_json::{Number, Value};
@@ -91,6 +93,27 @@ impl Answer {
             Self::Date(date) => Some(date.as_str()),
             Self::Choice(choice) => choice.text.as_str(),
             Self::Choices(_) | Self::Table(_) | Self::Assignees(_) | Self::Files(_) | Self::Other(_) => None,
+        }
+    }
+
+    /// The text that a person reads: as [`as_str`](Self::as_str), and where the type of the field is not known, that of a
+    /// string, of a number, or of what looks like a chosen option.
+    ///
+    /// ```
+    /// use tallyfy_model::Run;
+    ///
+    /// let run = Run::from_json(r#"{"id":"r1","prerun":{"f1":{"id":2,"text":"Blue"}}}"#)?;
+    /// assert_eq!(run.answers()[0].text().as_deref(), Some("Blue"));
+    /// # Ok::<(), tallyfy_model::NotARun>(())
+    /// ```
+    pub fn text(&self) -> Option<Cow<'_, str>> {
+        let Self::Other(json) = self else {
+            return self.as_str().map(Cow::Borrowed);
+        };
+        let choice = json.raw().starts_with('{').then(|| json.read::<Choice>().into_value());
+        match choice {
+            Some(choice) => choice?.text.into_value().map(Cow::Owned),
+            None => text(json).into_value().map(Cow::Owned),
         }
     }
 

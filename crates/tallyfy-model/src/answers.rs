@@ -1,5 +1,6 @@
 //! The answers of a run, wherever in it they are.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::lenient::{Field, Json};
@@ -24,6 +25,11 @@ impl<'a> FieldAnswer<'a> {
     /// What a person sees of the form field.
     pub fn label(&self) -> Option<&'a str> {
         self.field?.label.as_str()
+    }
+
+    /// The text of the answer that a person reads, with or without its form field; see [`Answer::text`].
+    pub fn text(&self) -> Option<String> {
+        self.answer().get()?.text().map(Cow::into_owned)
     }
 
     /// The answer, read as what the type of its form field says; [`Answer::Other`] where that was not fetched.

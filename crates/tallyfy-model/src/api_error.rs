@@ -18,8 +18,27 @@ pub struct ApiError {
     pub message: Option<String>,
     /// What went wrong, for a program.
     pub code: Option<String>,
-    /// What is wrong, field by field, as `field: text`.
-    pub fields: Vec<String>,
+    /// What is wrong, field by field.
+    pub fields: Vec<FieldProblem>,
+}
+
+/// What is wrong with a field of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FieldProblem {
+    /// The name of the field, of fields within fields with dots between; empty if the answer does not name it.
+    pub field: String,
+    /// What is wrong with it, for a person; shortened.
+    pub message: String,
+}
+
+impl std::fmt::Display for FieldProblem {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.field.is_empty() {
+            write!(formatter, "{}: ", self.field)?;
+        }
+        formatter.write_str(&self.message)
+    }
 }
 
 impl ApiError {
@@ -51,13 +70,8 @@ impl ApiError {
 
 impl std::fmt::Display for ApiError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let parts: Vec<&str> = self
-            .message
-            .iter()
-            .chain(&self.code)
-            .chain(&self.fields)
-            .map(String::as_str)
-            .collect();
+        let fields = self.fields.iter().map(ToString::to_string);
+        let parts: Vec<String> = self.message.iter().chain(&self.code).cloned().chain(fields).collect();
         if parts.is_empty() {
             formatter.write_str("no reason given")
         } else {
@@ -66,14 +80,16 @@ impl std::fmt::Display for ApiError {
     }
 }
 
-fn collect_fields(name: &str, value: &Value, fields: &mut Vec<String>) {
+fn collect_fields(name: &str, value: &Value, fields: &mut Vec<FieldProblem>) {
     // As many as a person reads.
     if fields.len() >= 20 {
         return;
     }
     match value {
-        Value::String(text) if name.is_empty() => fields.push(shortened(text)),
-        Value::String(text) => fields.push(format!("{name}: {}", shortened(text))),
+        Value::String(text) => fields.push(FieldProblem {
+            field: name.to_owned(),
+            message: shortened(text),
+        }),
         Value::Array(items) => {
             for item in items {
                 collect_fields(name, item, fields);
@@ -177,6 +193,17 @@ mod tests {
         ] {
             assert_eq!(shown(body), expected, "{body}");
         }
+    }
+
+    #[test]
+    fn each_field_is_told_apart_from_what_is_wrong_with_it() {
+        let error = ApiError::parse(br#"{"errors":{"name":["is required"],"prerun":{"f1":"no such option"}}}"#);
+        let told: Vec<_> = error
+            .fields
+            .iter()
+            .map(|problem| (problem.field.as_str(), problem.message.as_str()))
+            .collect();
+        assert_eq!(told, [("name", "is required"), ("prerun.f1", "no such option")]);
     }
 
     #[test]

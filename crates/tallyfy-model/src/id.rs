@@ -6,7 +6,9 @@
 //! either case, so those are kept in lower case, and a run is one run whichever way somebody spelled it. Only the id of an
 //! organization, of whose form nothing is documented, stays as it came.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -120,6 +122,38 @@ macro_rules! ids {
             }
         }
 
+        impl FromStr for $name {
+            type Err = Infallible;
+
+            fn from_str(id: &str) -> Result<Self, Infallible> {
+                Ok(Self::new(id))
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, id: &str) -> bool {
+                self.0 == id
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, id: &&str) -> bool {
+                self.0 == *id
+            }
+        }
+
+        impl PartialEq<$name> for str {
+            fn eq(&self, id: &$name) -> bool {
+                self == id.0
+            }
+        }
+
+        impl PartialEq<$name> for &str {
+            fn eq(&self, id: &$name) -> bool {
+                *self == id.0
+            }
+        }
+
         impl Shape for $name {
             fn from_text(text: &str) -> Field<Self> {
                 if text.is_empty() { Field::Empty } else { Field::Value(Self::new(text)) }
@@ -191,6 +225,19 @@ ids! {
     FieldId,
 }
 
+/// Ids that the API writes as numbers, at least in some places.
+macro_rules! numbered {
+    ($($name:ident),+) => {$(
+        impl From<u64> for $name {
+            fn from(id: u64) -> Self {
+                Self(id.to_string())
+            }
+        }
+    )+};
+}
+
+numbered!(UserId, OptionId, ThreadId);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,6 +261,14 @@ mod tests {
             assert_eq!(RunId::new(as_it_came).as_str(), as_it_came);
         }
         assert_eq!(OrgId::new(upper).as_str(), upper);
+    }
+
+    #[test]
+    fn an_id_is_made_of_text_or_a_number_and_compared_with_text() {
+        assert_eq!("r1".parse::<RunId>(), Ok(RunId::from("r1")));
+        let r1 = RunId::from("r1");
+        assert!(r1 == "r1" && r1 == *"r1" && "r1" == r1 && *"r1" == r1 && r1 != "r2");
+        assert_eq!(UserId::from(1002), "1002");
     }
 
     #[test]

@@ -40,6 +40,7 @@ mod task;
 mod thread;
 mod time;
 mod webhook;
+mod with_json;
 
 /// The examples of the README, which are run as tests.
 #[cfg(doctest)]
@@ -49,7 +50,7 @@ struct Readme;
 pub use announced::Announced;
 pub use answer::{Answer, Choice, Column, Table};
 pub use answers::FieldAnswer;
-pub use api_error::ApiError;
+pub use api_error::{ApiError, FieldProblem};
 pub use asset::{Asset, AssetDetails, Subject};
 pub use checklist::{Checklist, ChecklistDetails};
 pub use folder::Folder;
@@ -59,18 +60,21 @@ pub use id::{
 };
 pub use json_text::{REDACTED, indented, minified, without_guest_links};
 pub use kickoff::KickoffFields;
-pub use lenient::{Field, Item, Json, List, Map, Shape};
+pub use lenient::{Elements, Field, Item, Json, List, Map, Shape};
 pub use open_enum::{
     AssetSource, FieldType, PrerunStatus, RunStatus, RunType, TaskStatus, TaskType, ThreadLabel, ThreadState,
 };
 pub use owners::{GroupDetails, GroupRef, Member, MemberDetails, Owners};
 pub use pagination::{Links, Meta, Pagination};
-
-pub use record::Surprise;
+pub use record::{Record, Surprise};
 pub use run::{Counted, NotARun, Progress, Run, RunFields};
 pub use step::{Delay, LinkedTemplate, Step, StepDetails};
 pub use tag::{Tag, TagDetails, TagText};
 pub use task::{Task, TaskDetails, TaskIncludes};
 pub use thread::{Thread, ThreadDetails};
 pub use time::ApiTime;
-pub use webhook::{Fingerprint, UnreadableWebhook, Webhook, WebhookKind};
+pub use webhook::{
+    Answered, Fingerprint, OrganizationBody, Person, ProcessBody, ProcessFurther, TaskBody, ThisTask, ThisTaskDetails,
+    UnreadableWebhook, Webhook, WebhookBody, WebhookKind,
+};
+pub use with_json::{Unreadable, WithJson};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::lenient::{Field, Item, Json, List, Map};
+use crate::lenient::{Field, Item, Json, List, Map, Shape};
 
 /// Something that was not understood, and where.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,6 +75,12 @@ impl Inspect for String {}
 impl Inspect for Json {}
 impl Inspect for crate::ApiTime {}
 
+/// What is decoded from a JSON object.
+pub trait Record: Shape {
+    /// The members that came in a form that nobody foresaw.
+    fn surprises(&self) -> Vec<Surprise>;
+}
+
 /// Declares a struct whose members are all read leniently: any may be absent, of any JSON type, or there twice (the last
 /// one counts); members that are not declared are left to the raw JSON.
 ///
@@ -102,6 +108,15 @@ macro_rules! record {
         )?
     ) => {
         $(#[$doc])*
+        $(
+            #[doc = ""]
+            #[doc = concat!(
+                "Reached in the same way, through [`", stringify!($rest), "`]: ",
+                $( "`", stringify!($rare), "`, ", )*
+                $($( "`", stringify!($rarest), "`, ", )*)?
+                "each a [`Field`](crate::Field)."
+            )]
+        )?
         #[derive(Clone, Default, PartialEq)]
         #[non_exhaustive]
         $vis struct $name {
@@ -227,6 +242,14 @@ macro_rules! record {
                         }
                     }
                     Ok(Field::Value(record))
+                }
+            }
+
+            impl $crate::record::Record for $name {
+                fn surprises(&self) -> Vec<Surprise> {
+                    let mut found = Vec::new();
+                    self.inspect("", &mut found);
+                    found
                 }
             }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{self, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
@@ -103,6 +104,13 @@ impl Serialize for Run {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let raw: &RawValue = serde_json::from_str(&self.raw).map_err(ser::Error::custom)?;
         raw.serialize(serializer)
+    }
+}
+
+/// Reads a run as [`Run::from_json`] does. Only from JSON: another format has no JSON text to keep.
+impl<'de> Deserialize<'de> for Run {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_raw(Box::<RawValue>::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

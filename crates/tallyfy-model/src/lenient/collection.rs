@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::slice;
 
 use serde::Deserialize;
 use serde::de::{MapAccess, SeqAccess, value};
@@ -121,6 +122,33 @@ impl<T> IntoIterator for List<T> {
     }
 }
 
+impl<'a, T> IntoIterator for &'a List<T> {
+    type Item = &'a T;
+    type IntoIter = Elements<'a, T>;
+
+    fn into_iter(self) -> Elements<'a, T> {
+        Elements(self.0.iter())
+    }
+}
+
+/// The elements of a [`List`] that were understood.
+#[derive(Clone, Debug)]
+pub struct Elements<'a, T>(slice::Iter<'a, Field<T>>);
+
+impl<T> Elements<'_, T> {
+    pub(super) fn none() -> Self {
+        Self([].iter())
+    }
+}
+
+impl<'a, T> Iterator for Elements<'a, T> {
+    type Item = &'a T;
+
+    fn next(&mut self) -> Option<&'a T> {
+        self.0.find_map(Field::get)
+    }
+}
+
 impl<T> FromIterator<Field<T>> for List<T> {
     fn from_iter<I: IntoIterator<Item = Field<T>>>(elements: I) -> Self {
         Self(elements.into_iter().collect())
@@ -207,6 +235,16 @@ impl<K: Ord, T> Map<K, T> {
         });
         entries.shrink_to_fit();
         Self(entries)
+    }
+}
+
+/// The keys and values, in the order of the keys.
+impl<K, T> IntoIterator for Map<K, T> {
+    type Item = (K, Field<T>);
+    type IntoIter = std::vec::IntoIter<(K, Field<T>)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

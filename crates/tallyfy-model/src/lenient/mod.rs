@@ -9,15 +9,19 @@ mod envelope;
 mod json;
 mod scalar;
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use jiff::Timestamp;
 use serde::de::{MapAccess, SeqAccess, Visitor, value};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Number, Value};
 
+use crate::ApiTime;
+
 pub(crate) use collection::is_position;
-pub use collection::{Item, List, Map};
+pub use collection::{Elements, Item, List, Map};
 pub(crate) use envelope::out_of_envelope;
 pub use json::Json;
 pub(crate) use scalar::whole;
@@ -76,6 +80,13 @@ impl Field<String> {
     }
 }
 
+impl Field<ApiTime> {
+    /// The instant, if there is one and its text names one for certain; see [`ApiTime::timestamp`].
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        self.get()?.timestamp()
+    }
+}
+
 impl<T> Field<List<T>> {
     /// The elements that were understood; none if the list is absent.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
@@ -83,7 +94,24 @@ impl<T> Field<List<T>> {
     }
 }
 
+impl<'a, T> IntoIterator for &'a Field<List<T>> {
+    type Item = &'a T;
+    type IntoIter = Elements<'a, T>;
+
+    fn into_iter(self) -> Elements<'a, T> {
+        self.get().map_or_else(Elements::none, IntoIterator::into_iter)
+    }
+}
+
 impl<K: Ord, T> Field<Map<K, T>> {
+    /// The value under a key, if there is a map with one that was understood.
+    pub fn of<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&T>
+    where
+        K: Borrow<Q>,
+    {
+        self.get()?.get(key)
+    }
+
     /// The keys and the values that were understood; none if the map is absent.
     pub fn entries(&self) -> impl Iterator<Item = (&K, &T)> {
         let entries = self.get().into_iter().flat_map(Map::iter);

@@ -2,6 +2,7 @@
 
 mod body;
 mod fingerprint;
+mod payload;
 mod read;
 mod wrapping;
 
@@ -12,6 +13,9 @@ use crate::lenient::Field;
 use crate::{Announced, ApiTime, OrgId, RunId, TaskId};
 
 pub use fingerprint::Fingerprint;
+pub use payload::{
+    Answered, OrganizationBody, Person, ProcessBody, ProcessFurther, TaskBody, ThisTask, ThisTaskDetails, WebhookBody,
+};
 
 use body::Body;
 use read::Layer;

@@ -6,6 +6,7 @@ mod cleared_values;
 mod includes;
 mod mutations;
 mod no_runs;
+mod payloads;
 mod raw_json;
 mod runs;
 mod shown;
