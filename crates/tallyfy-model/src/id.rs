@@ -267,7 +267,9 @@ mod tests {
     fn an_id_is_made_of_text_or_a_number_and_compared_with_text() {
         assert_eq!("r1".parse::<RunId>(), Ok(RunId::from("r1")));
         let r1 = RunId::from("r1");
-        assert!(r1 == "r1" && r1 == *"r1" && "r1" == r1 && *"r1" == r1 && r1 != "r2");
+        assert!(r1 == "r1");
+        assert!(*"r1" == r1);
+        assert!(r1 != *"r2");
         assert_eq!(UserId::from(1002), "1002");
     }
 

@@ -1,5 +1,7 @@
 //! Tasks of a run.
 
+use jiff::Timestamp;
+
 use crate::lenient::{Item, Json, List, Map};
 use crate::record::record;
 use crate::run::RunFields;
@@ -154,5 +156,10 @@ impl Task {
     pub fn is_open(&self) -> bool {
         let is_hidden = self.status.get().is_some_and(TaskStatus::is_hidden);
         !self.is_complete() && !is_hidden && self.archived_at.as_time().is_none()
+    }
+
+    /// Whether it was to be done before this time, and is not. A deadline that names no certain time is none.
+    pub fn is_overdue_at(&self, now: Timestamp) -> bool {
+        self.is_open() && self.deadline.timestamp().is_some_and(|deadline| deadline < now)
     }
 }

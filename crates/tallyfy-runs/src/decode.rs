@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 use tallyfy_model::json_text::depth;
-use tallyfy_model::{Field, Item, Json, List, Member, Meta, NotARun, Pagination, Run, RunId, Shape, Task, TaskId};
+use tallyfy_model::{
+    Checklist, ChecklistId, Field, Json, List, Member, Meta, NotARun, Pagination, Record, Run, RunId, Shape, Task,
+    TaskId, WithJson,
+};
 
 use crate::error::Mismatch;
 
@@ -38,21 +41,19 @@ pub(crate) fn run(body: &[u8], asked: &RunId) -> Result<Run, Mismatch> {
     Ok(run)
 }
 
-/// The task in the body of a 2xx answer: an object, or, as some endpoints wrap it, a list of one.
-pub(crate) fn task(body: &[u8], asked: &TaskId) -> Result<Task, Mismatch> {
+/// The run in the body of the answer to a launch.
+pub(crate) fn launched(body: &[u8]) -> Result<Run, Mismatch> {
     let (data, pointer) = data(body)?;
-    let unexpected = || Mismatch::Unexpected {
+    Run::from_raw(data.to_owned()).map_err(|_| Mismatch::Unexpected {
         pointer: pointer.to_owned(),
-        expected: "a task",
+        expected: "a run",
         found: kind(data),
-    };
-    if !data.get().starts_with(['{', '[']) {
-        return Err(unexpected());
-    }
-    let task = match read::<Item<Task>>(data) {
-        Field::Value(task) => task.into_inner(),
-        Field::Absent | Field::Empty | Field::Unexpected(_) => return Err(unexpected()),
-    };
+    })
+}
+
+/// The task in the body of a 2xx answer: an object, or, as some endpoints wrap it, a list of one.
+pub(crate) fn task(body: &[u8], asked: &TaskId) -> Result<WithJson<Task>, Mismatch> {
+    let task: WithJson<Task> = thing(body, "a task")?;
     match task.id.get() {
         Some(id) if !id.as_str().eq_ignore_ascii_case(asked.as_str()) => Err(Mismatch::AnotherTask {
             asked: asked.clone(),
@@ -62,17 +63,53 @@ pub(crate) fn task(body: &[u8], asked: &TaskId) -> Result<Task, Mismatch> {
     }
 }
 
-/// The member in the body of a 2xx answer.
-pub(crate) fn member(body: &[u8]) -> Result<Member, Mismatch> {
-    let (data, pointer) = data(body)?;
-    match read::<Item<Member>>(data) {
-        Field::Value(member) if member.any_id().is_some() => Ok(member.into_inner()),
-        _ => Err(Mismatch::Unexpected {
-            pointer: pointer.to_owned(),
-            expected: "a member",
-            found: kind(data),
+/// The template in the body of a 2xx answer.
+pub(crate) fn template(body: &[u8], asked: &ChecklistId) -> Result<WithJson<Checklist>, Mismatch> {
+    let template: WithJson<Checklist> = thing(body, "a template")?;
+    match template.id.get() {
+        Some(id) if !id.as_str().eq_ignore_ascii_case(asked.as_str()) => Err(Mismatch::AnotherTemplate {
+            asked: asked.clone(),
+            found: id.clone(),
         }),
+        _ => Ok(template),
     }
+}
+
+/// The member in the body of a 2xx answer.
+pub(crate) fn member(body: &[u8]) -> Result<WithJson<Member>, Mismatch> {
+    let member: WithJson<Member> = thing(body, "a member")?;
+    if member.any_id().is_none() {
+        return Err(Mismatch::Unexpected {
+            pointer: "/data".to_owned(),
+            expected: "a member",
+            found: "an object without an id",
+        });
+    }
+    Ok(member)
+}
+
+/// A thing in the body of a 2xx answer.
+pub(crate) fn thing<T: Record>(body: &[u8], expected: &'static str) -> Result<WithJson<T>, Mismatch> {
+    let (data, pointer) = data(body)?;
+    let unexpected = || Mismatch::Unexpected {
+        pointer: pointer.to_owned(),
+        expected,
+        found: kind(data),
+    };
+    if !data.get().starts_with(['{', '[']) {
+        return Err(unexpected());
+    }
+    WithJson::from_raw(data.to_owned()).map_err(|_| unexpected())
+}
+
+/// An element of a list, with its id.
+pub(crate) fn element<T: Record>(
+    json: Json,
+    id: impl FnOnce(&T) -> Option<&str>,
+) -> Result<(String, WithJson<T>), Json> {
+    let thing = WithJson::<T>::from_raw(json.clone().into()).ok();
+    let id = thing.as_ref().and_then(|thing| id(thing)).map(str::to_owned);
+    id.zip(thing).ok_or(json)
 }
 
 /// Reads JSON as leniently as everything in a run is read.

@@ -1,6 +1,6 @@
-//! Getting one run, or one task.
+//! Getting one run.
 
-use tallyfy_model::{Run, RunId, Task, TaskId};
+use tallyfy_model::{Run, RunId};
 use tallyfy_transport::Request;
 
 use crate::client::Client;
@@ -63,16 +63,6 @@ impl Client {
             request = request.query("form_fields_values", "true");
         }
         self.ask(request, |body| decode::run(body, &run)).await
-    }
-
-    /// Gets a task by its id alone: `GET /organizations/{org}/tasks/{task}`. It names its run.
-    ///
-    /// # Errors
-    /// [`Error`].
-    pub async fn get_task(&self, task: impl Into<TaskId>) -> Result<Task, Error> {
-        let task = task.into();
-        let request = self.get(["tasks", task.as_str()])?;
-        self.ask(request, |body| decode::task(body, &task)).await
     }
 }
 

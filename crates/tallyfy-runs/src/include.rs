@@ -110,7 +110,8 @@ includes! {
         GuestWatchers = "guest_watchers",
     }
 
-    /// What can be fetched together with the tasks of a run (API reference, section e.3).
+    /// What can be fetched together with a task, and with the tasks of a run (API reference, sections c.1 and e.3). Which of
+    /// them a list takes is not certain for all.
     TaskInclude {
         /// The step of the template.
         Step = "step",
@@ -130,6 +131,30 @@ includes! {
         RunChecklist = "run.checklist",
         /// The description, which lists leave out.
         Summary = "summary",
+        /// The tags.
+        Tags = "tags",
+        /// The problems that were reported with it.
+        Issues = "issues",
+        /// How many comments it has.
+        ThreadsCount = "threads_count",
+        /// The kick-off form of its run; with hyphens here.
+        KoFormFields = "ko-form-fields",
+        /// The folders that it is in.
+        Folders = "folders",
+        /// The roles it is for; never shown.
+        Roles = "roles",
+        /// Members who watch it; never shown.
+        MemberWatchers = "member_watchers",
+        /// Guests who watch it; never shown.
+        GuestWatchers = "guest_watchers",
+    }
+
+    /// What can be fetched together with a template (API reference, section c.4).
+    TemplateInclude {
+        /// The steps, with their form fields.
+        Steps = "steps",
+        /// The tags.
+        Tags = "tags",
     }
 }
 

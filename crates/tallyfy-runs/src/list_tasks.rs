@@ -1,10 +1,11 @@
 //! Listing the tasks of a run.
 
-use tallyfy_model::{Item, Json, RunId, Task, TaskStatus};
+use tallyfy_model::{GroupId, Json, RunId, Task, TaskStatus, UserId, WithJson};
 use tallyfy_transport::Request;
 
 use crate::client::Client;
-use crate::get_run::with;
+use crate::decode;
+use crate::get_run::{joined, with};
 use crate::include::TaskInclude;
 use crate::pages::Pages;
 
@@ -14,6 +15,14 @@ use crate::pages::Pages;
 pub struct ListTasksOptions {
     /// How they stand.
     pub status: Option<TaskStatus>,
+    /// Members of whom one is assigned.
+    pub owners: Vec<UserId>,
+    /// Guests of whom one is assigned, by e-mail address.
+    pub guests: Vec<String>,
+    /// Groups of which one is assigned.
+    pub groups: Vec<GroupId>,
+    /// Only those that nobody is assigned to.
+    pub unassigned: bool,
     /// In which order; the server's own by default.
     pub order: Option<TaskOrder>,
     /// What is fetched with each.
@@ -49,6 +58,34 @@ impl ListTasksOptions {
         self
     }
 
+    /// Lists those that one of these members is assigned to.
+    #[must_use]
+    pub fn with_owners(mut self, owners: impl IntoIterator<Item = impl Into<UserId>>) -> Self {
+        self.owners = owners.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Lists those that one of these guests is assigned to.
+    #[must_use]
+    pub fn with_guests(mut self, guests: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.guests = guests.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Lists those that one of these groups is assigned to.
+    #[must_use]
+    pub fn with_groups(mut self, groups: impl IntoIterator<Item = impl Into<GroupId>>) -> Self {
+        self.groups = groups.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Lists those that nobody is assigned to, or all.
+    #[must_use]
+    pub fn with_unassigned(mut self, unassigned: bool) -> Self {
+        self.unassigned = unassigned;
+        self
+    }
+
     /// Lists them in this order.
     #[must_use]
     pub fn with_order(mut self, order: TaskOrder) -> Self {
@@ -77,6 +114,17 @@ impl ListTasksOptions {
         if let Some(order) = self.order {
             request = request.query("sort", order.as_str());
         }
+        let people = [
+            ("owners", joined(&self.owners)),
+            ("guests", joined(&self.guests)),
+            ("groups", joined(&self.groups)),
+        ];
+        for (name, ids) in people.into_iter().filter(|(_, ids)| !ids.is_empty()) {
+            request = request.query(name, ids);
+        }
+        if self.unassigned {
+            request = request.query("unassigned", "true");
+        }
         for (name, value) in &self.other {
             request = request.query(name, value);
         }
@@ -89,17 +137,12 @@ impl Client {
     ///
     /// Tasks that a rule has hidden are among them. A run that was launched a moment ago may have none yet: the list is
     /// answered by a replica that lags behind (API reference, section e.3).
-    pub fn list_tasks(&self, run: impl Into<RunId>, options: &ListTasksOptions) -> Pages<Task> {
+    pub fn list_tasks(&self, run: impl Into<RunId>, options: &ListTasksOptions) -> Pages<WithJson<Task>> {
         let request = self.get(["runs", run.into().as_str(), "tasks"]);
         Pages::new(self, request.map(|request| options.query(request)), read)
     }
 }
 
-fn read(json: Json) -> Result<(String, Task), Json> {
-    let task = json.read::<Item<Task>>().into_value().map(Item::into_inner);
-    let id = task.as_ref().and_then(|task| task.id.get());
-    match id.map(ToString::to_string).zip(task) {
-        Some(read) => Ok(read),
-        None => Err(json),
-    }
+fn read(json: Json) -> Result<(String, WithJson<Task>), Json> {
+    decode::element(json, |task: &Task| Some(task.id.get()?.as_str()))
 }

@@ -1,8 +1,8 @@
 //! Who is who: the caller, and the members of the organization (API reference, section e.6).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map};
 
-use tallyfy_model::{Item, Json, Member, Task, UserId};
+use tallyfy_model::{Json, Member, Task, UserId, WithJson};
 use tallyfy_transport::Request;
 
 use crate::client::Client;
@@ -15,12 +15,12 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`]. A token of an application, not of a person, may have no answer.
-    pub async fn me(&self) -> Result<Member, Error> {
+    pub async fn me(&self) -> Result<WithJson<Member>, Error> {
         self.ask(Request::get(["me"])?, decode::member).await
     }
 
     /// Lists the members of the organization: `GET /organizations/{org}/users`.
-    pub fn list_members(&self) -> Pages<Member> {
+    pub fn list_members(&self) -> Pages<WithJson<Member>> {
         Pages::new(self, self.get(["users"]), read)
     }
 
@@ -33,22 +33,17 @@ impl Client {
     }
 }
 
-fn read(json: Json) -> Result<(String, Member), Json> {
-    let member = json.read::<Item<Member>>().into_value().map(Item::into_inner);
-    let id = member.as_ref().and_then(Member::any_id);
-    match id.map(ToString::to_string).zip(member) {
-        Some(read) => Ok(read),
-        None => Err(json),
-    }
+fn read(json: Json) -> Result<(String, WithJson<Member>), Json> {
+    decode::element(json, |member: &Member| Some(member.any_id()?.as_str()))
 }
 
 /// Members by their ids.
 #[derive(Clone, Debug, Default)]
-pub struct Members(HashMap<UserId, Member>);
+pub struct Members(HashMap<UserId, WithJson<Member>>);
 
 impl Members {
     /// The member with this id.
-    pub fn get(&self, id: &UserId) -> Option<&Member> {
+    pub fn get(&self, id: &UserId) -> Option<&WithJson<Member>> {
         self.0.get(id)
     }
 
@@ -63,7 +58,7 @@ impl Members {
     }
 
     /// The members, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+    pub fn iter(&self) -> impl Iterator<Item = &WithJson<Member>> {
         self.0.values()
     }
 
@@ -83,9 +78,29 @@ impl Members {
     }
 }
 
-impl FromIterator<Member> for Members {
-    fn from_iter<I: IntoIterator<Item = Member>>(members: I) -> Self {
-        let by_id = |member: Member| Some((member.any_id()?.clone(), member));
+impl FromIterator<WithJson<Member>> for Members {
+    fn from_iter<I: IntoIterator<Item = WithJson<Member>>>(members: I) -> Self {
+        let by_id = |member: WithJson<Member>| Some((member.any_id()?.clone(), member));
         Self(members.into_iter().filter_map(by_id).collect())
+    }
+}
+
+/// The members, in no order.
+impl IntoIterator for Members {
+    type Item = WithJson<Member>;
+    type IntoIter = hash_map::IntoValues<UserId, WithJson<Member>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_values()
+    }
+}
+
+/// The members, in no order.
+impl<'a> IntoIterator for &'a Members {
+    type Item = &'a WithJson<Member>;
+    type IntoIter = hash_map::Values<'a, UserId, WithJson<Member>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.values()
     }
 }

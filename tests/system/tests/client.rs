@@ -30,7 +30,7 @@ fn builder(sim: &Simulator) -> anyhow::Result<tallyfy_runs::ClientBuilder> {
     };
     let at_once = RetryPolicy::default().with_initial(std::time::Duration::ZERO);
     Ok(Client::builder(sim.org(), sim.token())
-        .base_url(sim.api_url().parse()?)
+        .base_url(sim.api_url())
         .rate_limits(unlimited)
         .retry(at_once))
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use metrics::{counter, histogram};
 use runs_store::{DueRefresh, Lane, PostponeCause, Postponement, Standing, StoreError, Subject, torture};
 use tallyfy_model::{RunId, TaskId};
-use tallyfy_runs::Error;
+use tallyfy_runs::{Error, GetTaskOptions};
 use tracing::{debug, error, info, warn};
 
 use crate::event::EventType;
@@ -55,7 +55,7 @@ impl Refresher {
     /// Asks which run a task belongs to. The run becomes due with the task's notifications.
     async fn attempt_task(&self, due: &DueRefresh, task_id: &TaskId, started: Timestamp) -> TokenVerdict {
         let fetched_at = self.clock.wall();
-        let Some(fetched) = self.unless_given_back(due, self.client.get_task(task_id)).await else {
+        let Some(fetched) = self.unless_given_back(due, self.client.get_task(task_id, &GetTaskOptions::default())).await else {
             return TokenVerdict::Unknown;
         };
         torture::point("refresh.task-fetched");

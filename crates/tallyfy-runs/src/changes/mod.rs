@@ -10,7 +10,9 @@ mod echo;
 mod fields;
 mod json;
 mod list;
+mod read_back;
 mod scan;
+mod shown;
 mod state;
 mod tasks;
 

@@ -1,13 +1,13 @@
 //! A task by its id alone.
 
-use tallyfy_model::{Task, TaskId};
-use tallyfy_runs::Error;
+use tallyfy_model::{Task, TaskId, WithJson};
+use tallyfy_runs::{Error, GetTaskOptions};
 
 use crate::answering::{answer, client};
 
-async fn get_t1(body: &str) -> Result<Task, Error> {
+async fn get_t1(body: &str) -> Result<WithJson<Task>, Error> {
     let (client, asked) = client(Ok(answer(200, body)));
-    let task = client.get_task(&TaskId::from("t1")).await;
+    let task = client.get_task(&TaskId::from("t1"), &GetTaskOptions::default()).await;
     assert_eq!(asked.recv().unwrap(), "GET /organizations/acme/tasks/t1");
     task
 }

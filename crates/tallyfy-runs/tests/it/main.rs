@@ -3,6 +3,7 @@
 
 mod accounting;
 mod answering;
+mod change_text;
 mod changes;
 mod errors;
 mod freshness;
@@ -12,3 +13,5 @@ mod lists;
 mod meaning;
 mod members;
 mod probe;
+mod send;
+mod writes;
