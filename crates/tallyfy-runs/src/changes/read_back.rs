@@ -193,8 +193,9 @@ impl<'de> Deserialize<'de> for OwnerRef {
         }
 
         let Members { r#type, id, name } = Members::deserialize(deserializer)?;
-        let known = ["member", "group"].into_iter().find(|known| *known == r#type);
-        let r#type = known.ok_or_else(|| D::Error::custom(format!("no owner is a `{}`", r#type)))?;
+        let kind = r#type;
+        let known = ["member", "group"].into_iter().find(|known| *known == kind);
+        let r#type = known.ok_or_else(|| D::Error::custom(format!("no owner is a `{kind}`")))?;
         Ok(Self { r#type, id, name })
     }
 }

@@ -21,9 +21,12 @@ fn find<'w>(org: &'w Organization, id: &str) -> Result<&'w Arc<Template>, ApiErr
 pub(super) async fn list(Extension(cx): Cx, Path(org): Path<String>) -> Response {
     cx.read(&org, |org, render| {
         let with = cx.with();
-        Ok(cx.page(org.templates.values().collect(), |template| {
-            render.template(template, &with)
-        }))
+        let wanted = cx.query.get("q").unwrap_or_default().to_lowercase();
+        let kind = cx.query.get("type");
+        let found = org.templates.values().filter(|template| {
+            template.title.to_lowercase().contains(&wanted) && kind.is_none_or(|kind| template.kind == kind)
+        });
+        Ok(cx.page(found.collect(), |template| render.template(template, &with)))
     })
 }
 

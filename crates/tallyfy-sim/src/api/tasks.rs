@@ -106,6 +106,8 @@ struct CompleteBody {
     task_id: String,
     #[serde(default)]
     override_user: Option<i64>,
+    #[serde(default)]
+    is_approved: Option<bool>,
 }
 
 /// `POST /organizations/{org}/runs/{run}/completed-tasks`
@@ -123,7 +125,8 @@ fn complete_one(cx: &Context, org: &str, body: &Bytes) -> Response {
         Ok(body) => body,
         Err(_) => return cx.refuse(&unprocessable("task_id", "is required")),
     };
-    let completion = Completion::new().by(body.override_user.unwrap_or(cx.caller.user));
+    let mut completion = Completion::new().by(body.override_user.unwrap_or(cx.caller.user));
+    completion.approved = body.is_approved;
     changed(cx, org, &body.task_id, StatusCode::CREATED, |world| {
         world.complete(&body.task_id, &completion)
     })

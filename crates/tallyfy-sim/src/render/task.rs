@@ -98,7 +98,7 @@ impl Render<'_> {
             "task_type": task.task_type,
             "is_oneoff_task": task.is_one_off(),
             "is_completable": task.status != TaskStatus::AutoSkipped,
-            "is_approved": null,
+            "is_approved": task.approved,
             "owners": self.owners(&task.owners),
             "taskdata": self.map(taskdata),
             "position": task.position,

@@ -18,6 +18,8 @@ pub struct Completion {
     pub guest: Option<String>,
     /// Fill fields that have no answer with examples.
     pub fill: bool,
+    /// The verdict of an approval.
+    pub approved: Option<bool>,
 }
 
 impl Completion {
@@ -34,7 +36,14 @@ impl Completion {
         self
     }
 
-    /// Answers all other fields with examples.
+    /// Approves or rejects.
+    #[must_use]
+    pub fn verdict(mut self, approved: bool) -> Self {
+        self.approved = Some(approved);
+        self
+    }
+
+    /// Answers all other fields with examples, and approves.
     #[must_use]
     pub fn filled(mut self) -> Self {
         self.fill = true;
@@ -76,6 +85,14 @@ impl World {
         if run.archived_at.is_some() {
             return Err(WorldError::invalid("task", "the process is archived"));
         }
+        let is_approval = task.task_type == "approval";
+        let verdict = completion
+            .approved
+            .or(completion.fill.then_some(true))
+            .filter(|_| is_approval);
+        if is_approval && verdict.is_none() {
+            return Err(WorldError::invalid("is_approved", "is required for an approval"));
+        }
         if run.status() == RunStatus::Issue {
             return Err(WorldError::invalid("task", "the process has an open issue"));
         }
@@ -97,6 +114,7 @@ impl World {
                 task.status = TaskStatus::Completed;
                 task.completed_at = Some(at);
                 task.completer = Some(completer);
+                task.approved = verdict;
                 Ok(())
             })?;
         }
@@ -156,6 +174,7 @@ impl World {
             task.status = TaskStatus::Active;
             task.completed_at = None;
             task.completer = None;
+            task.approved = None;
             task.last_updated = at;
             run.completed_at = None;
             Ok(())

@@ -47,6 +47,9 @@ pub struct StepDraft {
     /// Days from launch to deadline; by default the position of the step.
     #[serde(default)]
     pub deadline_days: Option<u32>,
+    /// Whether its task is an approval.
+    #[serde(default)]
+    pub approval: bool,
 }
 
 /// A form field to be made.
@@ -140,6 +143,7 @@ impl StepDraft {
             assignees: Assignees::default(),
             captures: Vec::new(),
             deadline_days: None,
+            approval: false,
         }
     }
 
@@ -185,6 +189,13 @@ impl StepDraft {
         self
     }
 
+    /// Makes its task an approval.
+    #[must_use]
+    pub fn approval(mut self) -> Self {
+        self.approval = true;
+        self
+    }
+
     /// Sets the deadline, in days after launch.
     #[must_use]
     pub fn due_in_days(mut self, days: u32) -> Self {
@@ -198,7 +209,7 @@ impl StepDraft {
             title: self.title.clone(),
             alias: self.alias.clone(),
             summary: format!("<p>{}</p>", self.title),
-            task_type: "task".to_owned(),
+            task_type: if self.approval { "approval" } else { "task" }.to_owned(),
             position,
             assignees: self.assignees.clone(),
             webhook: self.webhook.clone(),

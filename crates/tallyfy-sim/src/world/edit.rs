@@ -159,8 +159,11 @@ impl World {
     /// Comments on a task and returns the comment's id.
     ///
     /// # Errors
-    /// When the task is unknown.
+    /// When the task is unknown or the comment has no text.
     pub fn comment(&mut self, task: &str, author: i64, content: &str) -> Result<u64, WorldError> {
+        if content.trim().is_empty() {
+            return Err(WorldError::invalid("content", "is required"));
+        }
         let id = self.add_thread(task, author, content, "comment")?;
         let run = self.task(task)?.run_id.clone();
         self.happenings.push(Happening::CommentAdded {
@@ -247,6 +250,7 @@ impl World {
                 alias: None,
                 summary: String::new(),
                 task_type: "task".to_owned(),
+                approved: None,
                 status: TaskStatus::Active,
                 position: run.tasks.len() + 1,
                 owners,

@@ -128,6 +128,7 @@ impl World {
                 alias: step.alias.clone(),
                 summary: step.summary.clone(),
                 task_type: step.task_type.clone(),
+                approved: None,
                 status: TaskStatus::Active,
                 position: step.position,
                 owners: step.assignees.clone(),

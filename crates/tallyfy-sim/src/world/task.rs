@@ -84,6 +84,8 @@ pub struct Task {
     pub summary: String,
     /// `task`, `approval`, …
     pub task_type: String,
+    /// The verdict of an approval, once there is one.
+    pub approved: Option<bool>,
     /// How far it is.
     pub status: TaskStatus,
     /// Counted from 1.
