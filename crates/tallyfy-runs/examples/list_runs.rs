@@ -7,13 +7,10 @@ mod account;
 
 use std::error::Error;
 
-use futures_util::TryStreamExt as _;
-use tallyfy_model::Progress;
-use tallyfy_runs::{Include, ListRunsOptions};
+use tallyfy_runs::model::Progress;
+use tallyfy_runs::{Client, Include, ListRunsOptions, TryStreamExt as _};
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let client = account::client()?;
+pub(crate) async fn run(client: &Client) -> Result<(), Box<dyn Error>> {
     let options = ListRunsOptions::default().with_includes([Include::Tasks, Include::Tags]);
     let mut runs = client.list_runs(&options).into_stream();
     while let Some(run) = runs.try_next().await? {
@@ -28,4 +25,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    run(&account::client()?).await
 }

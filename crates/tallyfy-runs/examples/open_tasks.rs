@@ -7,12 +7,10 @@ mod account;
 
 use std::error::Error;
 
-use tallyfy_runs::{GetRunOptions, ListRunsOptions};
+use tallyfy_runs::{Client, GetRunOptions, ListRunsOptions};
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let client = account::client()?;
-    let id = match std::env::args().nth(1) {
+pub(crate) async fn run(client: &Client, id: Option<String>) -> Result<(), Box<dyn Error>> {
+    let id = match id {
         Some(id) => id.into(),
         None => {
             let newest = client.list_runs(&ListRunsOptions::default()).per_page(1).next().await?;
@@ -31,4 +29,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     Ok(())
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    run(&account::client()?, std::env::args().nth(1)).await
 }

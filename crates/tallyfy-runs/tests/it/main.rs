@@ -14,4 +14,5 @@ mod meaning;
 mod members;
 mod probe;
 mod send;
+mod wishes;
 mod writes;
