@@ -8,8 +8,8 @@ use crate::{cargo, locked};
 /// The crates that others may use.
 pub(crate) const PACKAGES: [&str; 3] = ["tallyfy-model", "tallyfy-transport", "tallyfy-runs"];
 
-/// The oldest Rust that they are for, as `rust-version` says it.
-const OLDEST_RUST: &str = env!("CARGO_PKG_RUST_VERSION");
+/// The oldest Rust that they are for, as `rust-version` of each says it.
+const OLDEST_RUST: &str = "1.88";
 
 /// Packages the crates that others may use, and builds each from its package, with the oldest Rust that it is for.
 pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
@@ -23,7 +23,15 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
         .ignore_stderr()
         .read()
         .with_context(|| format!("list what is in {package}"))?;
-        for needed in ["README.md", "LICENSE-APACHE", "LICENSE-MIT", "src/lib.rs"] {
+        let needed = [
+            "API-REFERENCE.md",
+            "CHANGELOG.md",
+            "LICENSE-APACHE",
+            "LICENSE-MIT",
+            "README.md",
+            "src/lib.rs",
+        ];
+        for needed in needed {
             ensure!(listed.lines().any(|file| file == needed), "{package} has no {needed}");
         }
         for file in ["LICENSE-APACHE", "LICENSE-MIT"] {
@@ -34,6 +42,16 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
         ensure!(
             readme.contains(&format!("Rust {OLDEST_RUST}")),
             "the README of {package} does not say that it needs Rust {OLDEST_RUST}"
+        );
+        // What is not in the package is not where the README is shown.
+        ensure!(
+            !readme.contains("](../"),
+            "the README of {package} has a link out of the package"
+        );
+        let manifest = shell.read_file(format!("crates/{package}/Cargo.toml"))?;
+        ensure!(
+            manifest.contains(&format!("rust-version = \"{OLDEST_RUST}\"")),
+            "{package} is not for Rust {OLDEST_RUST}"
         );
     }
     let toolchain = oldest_toolchain(shell)?;

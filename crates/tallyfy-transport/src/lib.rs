@@ -37,6 +37,7 @@
 //! - An answer is an answer: a transport returns every status the server sent, and an error only when there is none.
 //! - Redirects are not followed, and nothing but [`Retrying`] sends a request again.
 //! - No secret is in a message, a `Debug` output, a log line or a recording of this crate.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod transport;
 pub use transport::HttpTransport;
@@ -56,6 +57,7 @@ pub use base_url::{BaseUrl, BaseUrlError};
 #[cfg(feature = "reqwest")]
 mod reqwest;
 #[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub use self::reqwest::{BuildError, ReqwestTransport, ReqwestTransportBuilder};
 
 mod auth;
@@ -78,6 +80,7 @@ pub use record::{Recorded, Recording, RecordingError, Replay};
 #[cfg(feature = "mock")]
 mod mock;
 #[cfg(feature = "mock")]
+#[cfg_attr(docsrs, doc(cfg(feature = "mock")))]
 pub use mock::MockHttpTransport;
 
 #[cfg(all(doctest, feature = "reqwest"))]

@@ -23,7 +23,7 @@ const DEFAULT_CLIENT: &str = "APIClient";
 
 const DEFAULT_USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
-/// Sends requests over HTTP/1.1 or HTTP/2, over TLS unless the base URL is on this machine.
+/// Sends requests over HTTP/1.1, or HTTP/2 with the feature `http2`, over TLS unless the base URL is on this machine.
 ///
 /// - Every request carries `Accept: application/json` and `X-Tallyfy-Client`, unless it sets these headers itself.
 /// - One `send` is at most one request: redirects are returned as they are, and nothing is sent again.
@@ -229,8 +229,11 @@ impl ReqwestTransportBuilder {
             .gzip(true)
             .connect_timeout(self.connect_timeout)
             .read_timeout(self.read_timeout)
-            .timeout(self.timeout)
-            .http2_keep_alive_interval(Duration::from_secs(20));
+            .timeout(self.timeout);
+        #[cfg(feature = "http2")]
+        {
+            client = client.http2_keep_alive_interval(Duration::from_secs(20));
+        }
         if let Some(url) = &self.proxy {
             client = client.proxy(Proxy::all(url.expose()).map_err(|_| BuildError::Proxy)?);
         } else if self.base.is_loopback() {
@@ -308,7 +311,10 @@ fn tls(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     // A configuration that reqwest did not make is taken as it is.
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    if cfg!(feature = "http2") {
+        config.alpn_protocols.push(b"h2".to_vec());
+    }
+    config.alpn_protocols.push(b"http/1.1".to_vec());
     Ok(config)
 }
 

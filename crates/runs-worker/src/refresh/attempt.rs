@@ -55,7 +55,10 @@ impl Refresher {
     /// Asks which run a task belongs to. The run becomes due with the task's notifications.
     async fn attempt_task(&self, due: &DueRefresh, task_id: &TaskId, started: Timestamp) -> TokenVerdict {
         let fetched_at = self.clock.wall();
-        let Some(fetched) = self.unless_given_back(due, self.client.get_task(task_id, &GetTaskOptions::default())).await else {
+        let Some(fetched) = self
+            .unless_given_back(due, self.client.get_task(task_id, &GetTaskOptions::default()))
+            .await
+        else {
             return TokenVerdict::Unknown;
         };
         torture::point("refresh.task-fetched");

@@ -14,5 +14,6 @@ mod meaning;
 mod members;
 mod probe;
 mod send;
+mod weight;
 mod wishes;
 mod writes;

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use tallyfy_runs::model::{
-    Answer, Checklist, Member, OptionId, Run, RunId, Task, UserId, WebhookBody, WithJson,
-};
+use tallyfy_runs::model::{Answer, Checklist, Member, OptionId, Run, RunId, Task, UserId, WebhookBody, WithJson};
 use tallyfy_runs::transport::{
     BaseUrl, HttpTransport, Request, ReqwestTransport, Secret, StaticToken, TokenFile, Tokens,
 };
@@ -32,22 +30,33 @@ async fn a_task_with_its_form(client: &Client) -> Outcome {
     let task = client.get_task("TASK_ID", &options).await?;
     let _json: (&str, String) = (task.raw(), serde_json::to_string(&task)?);
     let _odd = task.surprises();
-    let form = Form::of_task(&task).fill("Outcome", "Go")?.fill("Due", Timestamp::now())?;
+    let form = Form::of_task(&task)
+        .fill("Outcome", "Go")?
+        .fill("Due", Timestamp::now())?;
     let task = client.set_answers(&task, &form).await?;
     let task = client.complete_task(Completion::of(&task)?.on_behalf_of(1002)).await?;
     client.reopen_task(&task).await?;
-    let assignees = Assignees::of(&task).unwrap_or_default().with_user(7).with_guest("g@example.com");
+    let assignees = Assignees::of(&task)
+        .unwrap_or_default()
+        .with_user(7)
+        .with_guest("g@example.com");
     client.reassign(&task, &assignees).await?;
     client.comment(&task, "Done").await?;
     Ok(())
 }
 
 async fn lists(client: &Client) -> Outcome {
-    let mut templates = client.list_templates(&ListTemplatesOptions::default().with_search("On")).into_stream();
+    let mut templates = client
+        .list_templates(&ListTemplatesOptions::default().with_search("On"))
+        .into_stream();
     while let Some(template) = templates.try_next().await? {
         let _: &Checklist = &template;
     }
-    for task in client.list_tasks("RUN_ID", &ListTasksOptions::default().with_unassigned(true)).all().await? {
+    for task in client
+        .list_tasks("RUN_ID", &ListTasksOptions::default().with_unassigned(true))
+        .all()
+        .await?
+    {
         let _: &Task = &task;
     }
     let members: Members = client.members().await?;
@@ -59,7 +68,9 @@ async fn lists(client: &Client) -> Outcome {
 
 async fn a_run_from_launch_to_archive(client: &Client) -> Outcome {
     let template = a_template_is_one_line(client).await?;
-    let run: Run = client.launch_run(&Launch::of(&template, "One").fill("Company", "Globex")?).await?;
+    let run: Run = client
+        .launch_run(&Launch::of(&template, "One").fill("Company", "Globex")?)
+        .await?;
     client.archive_run(run.id()).await?;
     client.activate_run(run.id()).await?;
     Ok(())
@@ -74,8 +85,11 @@ async fn what_to_do_about_an_error(client: &Client) -> Outcome {
     match (&error, error.status(), error.retry_after()) {
         (Error::OutcomeUnknown(_), _, _) => {}
         (_, Some(StatusCode::UNPROCESSABLE_ENTITY), _) => {
-            let _fields: BTreeMap<_, _> =
-                error.invalid_fields().iter().map(|problem| (&problem.field, &problem.message)).collect();
+            let _fields: BTreeMap<_, _> = error
+                .invalid_fields()
+                .iter()
+                .map(|problem| (&problem.field, &problem.message))
+                .collect();
         }
         (_, _, Some(wait)) => tokio::time::sleep(wait).await,
         _ => {}
@@ -83,8 +97,10 @@ async fn what_to_do_about_an_error(client: &Client) -> Outcome {
     Ok(())
 }
 
-fn clients(wire: impl HttpTransport + Clone + 'static) -> Outcome {
-    let _text = Client::builder("ORG", "token").base_url("https://api.tallyfy.com").build()?;
+fn clients<T: HttpTransport + 'static>(wire: T) -> Outcome {
+    let _text = Client::builder("ORG", "token")
+        .base_url("https://api.tallyfy.com")
+        .build()?;
     let _owned = Client::builder("ORG", "token".to_owned()).base_url(BaseUrl::default());
     let _file = Client::builder("ORG", TokenFile::new("/run/secrets/token"));
     let _secret = Client::builder("ORG", Secret::new("token"));
@@ -96,7 +112,7 @@ fn clients(wire: impl HttpTransport + Clone + 'static) -> Outcome {
         .proxy("http://proxy.example:3128")
         .max_response_bytes(1 << 20)
         .build()?;
-    println!("{_all:?}");
+    drop(format!("{_all:?}"));
     Ok(())
 }
 
@@ -108,7 +124,10 @@ fn a_client_of_somebody_else(client: reqwest::Client) -> Client {
 fn ids_are_read_compared_and_made_of_numbers() {
     let run: RunId = "r1".parse().unwrap();
     assert!(run == "r1" && run == *"r1");
-    assert_eq!((UserId::from(7), OptionId::from(7)), (UserId::from("7"), OptionId::from("7")));
+    assert_eq!(
+        (UserId::from(7), OptionId::from(7)),
+        (UserId::from("7"), OptionId::from("7"))
+    );
 }
 
 #[test]
@@ -165,13 +184,22 @@ fn the_wishes_compile() {
 #[test]
 fn the_newcomers_example_is_short_and_on_the_front_page() {
     let lines = |text: &str| -> Vec<String> {
-        text.lines().map(|line| line.trim().trim_start_matches("pub(crate) ").to_owned()).collect()
+        text.lines()
+            .map(|line| line.trim().trim_start_matches("pub(crate) ").to_owned())
+            .collect()
     };
     let example = lines(include_str!("../../examples/overdue.rs"));
-    let begin = example.iter().position(|line| line.starts_with("async fn run")).unwrap();
+    let begin = example
+        .iter()
+        .position(|line| line.starts_with("async fn run"))
+        .unwrap();
     let end = example.iter().skip(begin).position(String::is_empty).unwrap() + begin;
     let body = &example[begin..end];
     assert!(body.len() < 25, "{} lines", body.len());
     let page = lines(include_str!("../../README.md"));
-    assert!(page.windows(body.len()).any(|window| window == body), "the README has another text:\n{}", body.join("\n"));
+    assert!(
+        page.windows(body.len()).any(|window| window == body),
+        "the README has another text:\n{}",
+        body.join("\n")
+    );
 }
