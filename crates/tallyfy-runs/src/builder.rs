@@ -95,12 +95,11 @@ impl ClientBuilder {
     /// Wraps a layer of your own around each attempt, to measure or log it: inside the retries, the circuit breaker and the
     /// budget, outside the token, which it does not see. A layer that is added later goes around the earlier ones.
     ///
-    /// ```
+    /// ```no_run
     /// use tallyfy_runs::Client;
     /// use tallyfy_runs::transport::{Recorded, Recording};
     ///
-    /// # let folder = tempfile::tempdir()?;
-    /// let recording = Recording::to_file(folder.path().join("exchanges.jsonl"))?;
+    /// let recording = Recording::to_file("exchanges.jsonl")?;
     /// let client = Client::builder("ORG_ID", "token").layer(move |inner| Recorded::new(inner, recording)).build()?;
     /// # drop(client);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
