@@ -46,7 +46,7 @@ pub use clock::Clock;
 pub use event::EventType;
 pub use filter::{ChangeKind, EventFilter};
 pub use front_door::{ListenAddress, NotAnAddress};
-pub use handler::{Event, Handler, HandlerError, StdoutHandler};
+pub use handler::{Event, EventDraft, Handler, HandlerError, Notification, StdoutHandler};
 pub use start::{StartError, WorkerBuilder};
 pub use worker::Worker;
 

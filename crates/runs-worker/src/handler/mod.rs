@@ -1,6 +1,7 @@
 //! Handlers: where events go.
 
 mod command;
+mod draft;
 mod file;
 mod http;
 mod nats;
@@ -8,6 +9,7 @@ mod sample;
 mod set_up;
 mod signature;
 mod stdout;
+mod typed;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use tallyfy_model::{NotARun, OrgId, Run, RunId};
 use uuid::Uuid;
 
 pub(crate) use command::{CommandHandler, CommandLine};
+pub use draft::EventDraft;
 pub(crate) use file::FileHandler;
 pub(crate) use http::HttpMode;
 pub(crate) use http::{HttpHandler, HttpTarget};
@@ -28,6 +31,7 @@ pub(crate) use nats::{NatsHandler, NatsLogin, NatsTarget, Subject};
 pub(crate) use set_up::set_up;
 pub(crate) use signature::SigningKey;
 pub use stdout::StdoutHandler;
+pub use typed::Notification;
 
 /// How much of what the other side said is kept with a dead letter.
 const MAX_ANSWER_BYTES: usize = 4096;

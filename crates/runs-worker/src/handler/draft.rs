@@ -1,0 +1,128 @@
+//! An event that no worker made, to test a handler with.
+
+use jiff::Timestamp;
+use runs_store::{Delivery, HandlerName, Lease, Recipients};
+use tallyfy_model::{OrgId, Run, RunId};
+use tallyfy_runs::{Change, changes};
+
+use super::Event;
+use crate::event::{EventType, Occurrence};
+
+/// An event that no worker made, to test a handler with.
+///
+/// ```
+/// use runs_worker::{EventDraft, EventType};
+/// use tallyfy_model::Run;
+///
+/// let before = Run::from_json(r#"{"id":"r1","name":"Onboarding","status":"active"}"#)?;
+/// let after = Run::from_json(r#"{"id":"r1","name":"Onboarding","status":"complete"}"#)?;
+/// let event = EventDraft::new(EventType::Completed, "r1").with_runs(&before, &after).build()?;
+/// assert_eq!(event.kind(), Some(EventType::Completed));
+/// assert!(!event.changes()?.is_empty());
+/// assert!(!event.is_stale()? && event.notifications()?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct EventDraft {
+    event_type: EventType,
+    org: OrgId,
+    run_id: RunId,
+    run: Option<Run>,
+    changes: Vec<Change>,
+    stale: bool,
+    number: u64,
+    attempt: u32,
+    at: Timestamp,
+}
+
+impl EventDraft {
+    /// The first event of a run, at the first attempt, without the run itself.
+    pub fn new(event_type: EventType, run: impl Into<RunId>) -> Self {
+        Self {
+            event_type,
+            org: OrgId::new("sample"),
+            run_id: run.into(),
+            run: None,
+            changes: Vec::new(),
+            stale: false,
+            number: 1,
+            attempt: 1,
+            at: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// Of this organization.
+    pub fn with_org(mut self, org: impl Into<OrgId>) -> Self {
+        self.org = org.into();
+        self
+    }
+
+    /// With the run as it is.
+    pub fn with_run(mut self, run: &Run) -> Self {
+        self.run = Some(run.clone());
+        self
+    }
+
+    /// With the run as it is, and what is different from how it was.
+    pub fn with_runs(mut self, before: &Run, after: &Run) -> Self {
+        self.changes = changes(before, after);
+        self.with_run(after)
+    }
+
+    /// As one whose run is older than what was announced.
+    pub fn stale(mut self) -> Self {
+        self.stale = true;
+        self
+    }
+
+    /// As the event with this number among those of its run.
+    pub fn with_number(mut self, number: u64) -> Self {
+        self.number = number;
+        self
+    }
+
+    /// At this attempt.
+    pub fn with_attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
+    }
+
+    /// Made at this time.
+    pub fn at(mut self, at: Timestamp) -> Self {
+        self.at = at;
+        self
+    }
+
+    /// The event, with an id of its own.
+    ///
+    /// # Errors
+    /// None in practice: what it is made of is JSON.
+    pub fn build(self) -> Result<Event, serde_json::Error> {
+        let occurrence = Occurrence {
+            event_type: self.event_type,
+            org: &self.org,
+            run_id: &self.run_id,
+            run: self.run.as_ref(),
+            changes: &self.changes,
+            notifications: &[],
+            stale: self.stale,
+            number: self.number,
+            at: self.at,
+            guest_links: false,
+        };
+        let event = occurrence.write(Recipients::All)?;
+        Ok(Event::new(Delivery {
+            lease: Lease::of_nothing(),
+            handler: HandlerName::new("sample"),
+            event_id: event.id,
+            event_type: event.event_type,
+            org: self.org,
+            run: self.run_id,
+            number: self.number,
+            attempt: self.attempt,
+            created_at: self.at,
+            body: event.body,
+        }))
+    }
+}
