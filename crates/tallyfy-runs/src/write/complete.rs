@@ -3,7 +3,6 @@
 use serde_json::json;
 use tallyfy_model::{RunId, Task, TaskId, TaskStatus, TaskType, UserId, WithJson};
 use tallyfy_transport::Request;
-use thiserror::Error;
 
 use super::id_of;
 use crate::client::Client;
@@ -25,7 +24,7 @@ pub struct Completion {
 }
 
 /// Why a task cannot be completed, as it was fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotCompletable {
     /// It has no id.

@@ -1,7 +1,7 @@
 //! What changes something.
 //!
 //! A write is sent once, whatever becomes of it. When it is not known whether it was done, the error is
-//! [`Error::OutcomeUnknown`](crate::Error::OutcomeUnknown); every other error says that it was not done.
+//! [`Error::OutcomeUnknown`]; every other error says that it was not done.
 
 mod assign;
 mod comment;
