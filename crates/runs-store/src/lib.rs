@@ -39,11 +39,11 @@ pub mod torture;
 
 pub use desks::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName,
-    HandlerStats, IdsOf, InboxDesk, Lane, Lanes, Lease, Listed, ListedPage, MAX_CLAIMED_BODY_BYTES, NewEvent,
-    NewNotification, NotificationHead, NotificationSummary, OperatorDesk, OutboxDesk, PendingNotification,
-    PostponeCause, Postponement, Prune, Pruned, Query, Recipients, RefreshDesk, Refreshed, Settlement, Snapshot,
-    Standing, Stats, Store, Subject, Sweep, SweepDesk, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope,
-    Sweeps, Version, WaitingDelivery, Wakeups, Whole,
+    HandlerStats, IdsOf, InboxDesk, Lane, Lanes, Lease, LeaseLost, Listed, ListedPage, MAX_CLAIMED_BODY_BYTES,
+    MAX_CLAIMED_EVENT_BYTES, NewEvent, NewNotification, NotificationHead, NotificationSummary, OperatorDesk,
+    OutboxDesk, PendingNotification, PostponeCause, Postponement, Prune, Pruned, Query, Recipients, RefreshDesk,
+    Refreshed, Settlement, Snapshot, Standing, Stats, Store, Subject, Sweep, SweepDesk, SweepFound, SweepKind,
+    SweepOrder, SweepPhase, SweepScope, Sweeps, Turn, Version, WaitingDelivery, Wakeups, Whole,
 };
 pub use error::StoreError;
 pub use intake_log::{IntakeLog, IntakeLogError, IntakeLogSettings, LogBatch, LogId, Position};

@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::StoreUnderTest;
 use crate::desks::Version;
 use crate::desks::{
-    Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lanes, Lease, NewEvent, NewNotification,
-    NotificationHead, PostponeCause, Postponement, Prune, Pruned, Recipients, Refreshed, Settlement, Snapshot,
-    Standing, Stats, Subject,
+    Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lanes, Lease, LeaseLost, NewEvent,
+    NewNotification, NotificationHead, PostponeCause, Postponement, Prune, Pruned, Recipients, Refreshed, Settlement,
+    Snapshot, Standing, Stats, Subject,
 };
 use crate::error::StoreError;
 
@@ -241,7 +241,19 @@ impl<S: StoreUnderTest> Desk<S> {
     }
 
     pub(super) async fn settle(&self, lease: &Lease, settlement: Settlement, seconds: i64) {
-        self.0.store().settle(lease, settlement, at(seconds)).await.unwrap();
+        self.try_settle(lease, settlement, seconds).await.unwrap();
+    }
+
+    pub(super) async fn try_settle(
+        &self,
+        lease: &Lease,
+        settlement: Settlement,
+        seconds: i64,
+    ) -> Result<(), LeaseLost> {
+        let ended = vec![(lease.clone(), settlement)];
+        let settled = self.0.store().settle(ended, at(seconds)).await.unwrap();
+        assert_eq!(settled.len(), 1, "one outcome for one attempt");
+        settled[0]
     }
 
     pub(super) async fn prune(&self, prune: Prune) -> Pruned {

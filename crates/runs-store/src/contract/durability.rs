@@ -7,7 +7,7 @@ use super::arrange::{
     Desk, again, assert_lease_lost, at, changed, claim, give_up, keyed, of_run, of_task, org, postponed, run, text,
     then_pause_until, unchanged, unrecognized,
 };
-use crate::desks::{Appended, Lane, Lanes, PostponeCause, Settlement, Standing, Subject};
+use crate::desks::{Appended, Lane, Lanes, LeaseLost, PostponeCause, Settlement, Standing, Subject};
 
 /// Brings a store into all states that there are, ends it in some way, and looks whether they are all there.
 async fn fill<S: StoreUnderTest>(desk: &Desk<S>) {
@@ -103,12 +103,8 @@ pub async fn leases_end_with_their_worker<S: StoreUnderTest>() {
     );
     assert_eq!(desk.attempts("h", 1000).await, [("1".to_owned(), 2)]);
     assert_lease_lost(desk.try_commit(&refresh.lease, unchanged(), 1001).await);
-    assert_lease_lost(
-        desk.0
-            .store()
-            .settle(&delivery.lease, Settlement::Delivered, at(1001))
-            .await,
-    );
+    let late = desk.try_settle(&delivery.lease, Settlement::Delivered, 1001).await;
+    assert_eq!(late, Err(LeaseLost));
 }
 
 pub async fn a_failing_verb_does_not_hurt_those_beside_it<S: StoreUnderTest>() {
@@ -187,7 +183,7 @@ pub async fn every_verb_that_makes_something_due_wakes_the_stage<S: StoreUnderTe
     let due = desk.claim_one(2).await;
     woken!(deliverable by desk.commit(&due.lease, changed("1"), 2).await);
     let delivery = desk.one_delivery("h", 2).await;
-    woken!(deliverable by desk.0.store().release_delivery(&delivery.lease, at(2)).await.unwrap());
+    woken!(deliverable by desk.settle(&delivery.lease, Settlement::Released, 2).await);
     let delivery = desk.one_delivery("h", 2).await;
     woken!(deliverable by desk.settle(&delivery.lease, again(3), 2).await);
     let delivery = desk.one_delivery("h", 3).await;

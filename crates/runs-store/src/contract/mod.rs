@@ -132,6 +132,9 @@ macro_rules! store_contract {
                 a_released_delivery_was_no_attempt
                 the_limit_leaves_the_rest_due
                 a_lease_that_was_handed_out_again_changes_nothing
+                attempts_that_end_together_have_an_outcome_each
+                what_settling_makes_due_is_claimed_with_it
+                a_claim_hands_out_a_bounded_number_of_bytes
                 a_new_handler_starts_with_the_next_event
                 a_handler_that_is_not_named_keeps_what_it_has_left
                 nothing_of_an_unknown_handler_is_claimed

@@ -12,11 +12,11 @@ use uuid::Uuid;
 
 use super::StoreUnderTest;
 use super::arrange::{
-    Desk, again, assert_lease_lost, at, changed, claim, give_up, keyed, of_run, postponed, then_pause_until, unchanged,
+    Desk, again, assert_lease_lost, changed, claim, give_up, keyed, of_run, postponed, then_pause_until, unchanged,
     version,
 };
 use super::sweeps::{SYNC, listed};
-use crate::desks::{Appended, Claim, Delivery, DueRefresh, Lane, Lease, PostponeCause, Settlement, Subject};
+use crate::desks::{Appended, Claim, Delivery, DueRefresh, Lane, Lease, LeaseLost, PostponeCause, Settlement, Subject};
 use crate::desks::{SweepFound, SweepPhase};
 
 /// Enough to find a bug on the first day, few enough for every day. `PROPTEST_CASES` asks for more.
@@ -192,8 +192,8 @@ impl Model {
             Step::UseOldLease { pick } => {
                 if let Some(lease) = take(&mut self.ended, pick) {
                     assert_lease_lost(desk.try_commit(&lease, changed("old"), self.now).await);
-                    let settled = desk.0.store().settle(&lease, Settlement::Delivered, at(self.now));
-                    assert_lease_lost(settled.await);
+                    let settled = desk.try_settle(&lease, Settlement::Delivered, self.now).await;
+                    assert_eq!(settled, Err(LeaseLost));
                 }
             }
             Step::SetHandlers { first, second } => {
@@ -370,12 +370,7 @@ impl Model {
         };
         match how {
             0 => desk.settle(&delivery.lease, again(self.now + 30), self.now).await,
-            1 => desk
-                .0
-                .store()
-                .release_delivery(&delivery.lease, at(self.now))
-                .await
-                .unwrap(),
+            1 => desk.settle(&delivery.lease, Settlement::Released, self.now).await,
             _ => {
                 let settlement = if how == 2 { give_up() } else { Settlement::Delivered };
                 desk.settle(&delivery.lease, settlement, self.now).await;

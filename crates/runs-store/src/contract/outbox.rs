@@ -1,10 +1,8 @@
 //! Deliveries: for each handler and run in order, one at a time, until settled.
 
 use super::StoreUnderTest;
-use super::arrange::{
-    Desk, LEASE, again, assert_lease_lost, at, changed, claim, give_up, handler, of_run, org, run, text, unchanged,
-};
-use crate::desks::{Claim, HandlerStats, Lane, Recipients, Settlement, Stats};
+use super::arrange::{Desk, LEASE, again, at, changed, claim, give_up, handler, of_run, org, run, text, unchanged};
+use crate::desks::{Claim, HandlerStats, Lane, LeaseLost, MAX_CLAIMED_EVENT_BYTES, Recipients, Settlement, Stats};
 
 const DELIVERED: Settlement = Settlement::Delivered;
 
@@ -140,7 +138,7 @@ pub async fn a_released_delivery_was_no_attempt<S: StoreUnderTest>() {
     let desk = Desk::<S>::with_handlers(&["h"]).await;
     desk.change("a", "1", 0).await;
     let delivery = desk.one_delivery("h", 0).await;
-    desk.0.store().release_delivery(&delivery.lease, at(1)).await.unwrap();
+    desk.settle(&delivery.lease, Settlement::Released, 1).await;
     assert_eq!(desk.attempts("h", 1).await, [("1".to_owned(), 1)]);
 }
 
@@ -164,14 +162,73 @@ pub async fn a_lease_that_was_handed_out_again_changes_nothing<S: StoreUnderTest
     desk.change("a", "2", 0).await;
     let old = desk.one_delivery("h", 0).await.lease;
     let new = desk.one_delivery("h", 60).await.lease;
-    let store = desk.0.store();
-    for settlement in [DELIVERED, again(5000), give_up()] {
-        assert_lease_lost(store.settle(&old, settlement, at(61)).await);
+    for settlement in [DELIVERED, again(5000), give_up(), Settlement::Released] {
+        assert_eq!(desk.try_settle(&old, settlement, 61).await, Err(LeaseLost));
     }
-    assert_lease_lost(store.release_delivery(&old, at(61)).await);
     assert!(desk.deliveries("h", 62).await.is_empty());
     desk.settle(&new, DELIVERED, 63).await;
     assert_eq!(desk.attempts("h", 63).await, [("2".to_owned(), 1)]);
+}
+
+pub async fn attempts_that_end_together_have_an_outcome_each<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h"]).await;
+    for name in ["a", "b", "c", "d"] {
+        desk.change(name, name, 0).await;
+    }
+    desk.change("a", "a2", 0).await;
+    let mut leases = desk.deliveries("h", 0).await.into_iter().map(|delivery| delivery.lease);
+    let [a, b, c, d] = std::array::from_fn(|_| leases.next().unwrap());
+    desk.settle(&b, again(5), 1).await;
+    let ended = vec![
+        (a.clone(), DELIVERED),
+        (b, DELIVERED),
+        (c, again(9)),
+        (d, Settlement::Released),
+        (a, give_up()),
+    ];
+    let settled = desk.0.store().settle(ended, at(1)).await.unwrap();
+    let lost = Err(LeaseLost);
+    assert_eq!(settled, [Ok(()), lost, Ok(()), Ok(()), lost]);
+    let mut left = desk.attempts("h", 9).await;
+    left.sort_unstable();
+    let left: Vec<_> = left.iter().map(|(body, attempt)| (body.as_str(), *attempt)).collect();
+    assert_eq!(left, [("a2", 1), ("b", 2), ("c", 2), ("d", 1)]);
+    assert_eq!(desk.stats(9).await.handlers[0].dead_letters, 0);
+}
+
+pub async fn what_settling_makes_due_is_claimed_with_it<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h", "other"]).await;
+    for body in ["1", "2"] {
+        desk.change("a", body, 0).await;
+    }
+    let first = desk.one_delivery("h", 0).await.lease;
+    let ended = vec![(first.clone(), DELIVERED), (first, DELIVERED)];
+    let turn = desk
+        .0
+        .store()
+        .settle_and_claim(ended, &handler("h"), claim(1))
+        .await
+        .unwrap();
+    assert_eq!(turn.settled, [Ok(()), Err(LeaseLost)]);
+    let claimed: Vec<_> = turn.claimed.work.iter().map(|delivery| text(&delivery.body)).collect();
+    assert_eq!(claimed, ["2"]);
+    assert_eq!(
+        turn.claimed.next_due,
+        Some(at(1) + LEASE),
+        "what is leased comes again at its end"
+    );
+}
+
+pub async fn a_claim_hands_out_a_bounded_number_of_bytes<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h"]).await;
+    let large = "x".repeat(MAX_CLAIMED_EVENT_BYTES - 1);
+    for (name, body) in [("a", large.as_str()), ("b", "xx"), ("c", large.as_str())] {
+        desk.change(name, body, 0).await;
+    }
+    let claimed = desk.claim_deliveries("h", claim(1)).await;
+    let runs: Vec<_> = claimed.work.iter().map(|delivery| delivery.run.as_str()).collect();
+    assert_eq!((runs, claimed.next_due), (vec!["a", "b"], Some(at(0))));
+    assert_eq!(desk.one_delivery("h", 1).await.run, run("c"));
 }
 
 pub async fn a_new_handler_starts_with_the_next_event<S: StoreUnderTest>() {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::StoreUnderTest;
 use super::arrange::{Desk, LEASE, assert_lease_lost, at, changed, claim, of_run, postponed, run, text, unchanged};
-use crate::desks::{Claim, DueRefresh, Lane, PostponeCause, Refreshed, Settlement, Standing};
+use crate::desks::{Claim, DueRefresh, Lane, LeaseLost, PostponeCause, Refreshed, Settlement, Standing};
 
 const FAILED: PostponeCause = PostponeCause::Failed;
 
@@ -166,8 +166,9 @@ pub async fn a_lease_ends_once<S: StoreUnderTest>() {
 
     let lease = desk.one_delivery("h", 1).await.lease;
     desk.settle(&lease, Settlement::Delivered, 2).await;
-    assert_lease_lost(desk.0.store().settle(&lease, Settlement::Delivered, at(2)).await);
-    assert_lease_lost(desk.0.store().release_delivery(&lease, at(2)).await);
+    for settlement in [Settlement::Delivered, Settlement::Released] {
+        assert_eq!(desk.try_settle(&lease, settlement, 2).await, Err(LeaseLost));
+    }
 }
 
 pub async fn leases_of_refreshes_and_deliveries_are_not_mixed_up<S: StoreUnderTest>() {
@@ -177,7 +178,10 @@ pub async fn leases_of_refreshes_and_deliveries_are_not_mixed_up<S: StoreUnderTe
     let refresh = desk.claim_one(1).await.lease;
     let delivery = desk.one_delivery("h", 1).await.lease;
     assert_lease_lost(desk.try_commit(&delivery, changed("2"), 2).await);
-    assert_lease_lost(desk.0.store().settle(&refresh, Settlement::Delivered, at(2)).await);
+    assert_eq!(
+        desk.try_settle(&refresh, Settlement::Delivered, 2).await,
+        Err(LeaseLost)
+    );
     desk.commit(&refresh, unchanged(), 3).await;
     desk.settle(&delivery, Settlement::Delivered, 3).await;
 }

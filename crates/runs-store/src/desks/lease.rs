@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use thiserror::Error;
 
 use super::outbox::HandlerName;
 
@@ -48,3 +49,8 @@ impl Lease {
         }
     }
 }
+
+/// The work was settled, or handed out again: whoever holds it now does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the lease is lost: the work was settled, or handed out again")]
+pub struct LeaseLost;

@@ -13,12 +13,12 @@ use tokio::sync::watch;
 
 pub use inbox::{Appended, InboxDesk, NewNotification, NotificationHead, Subject};
 pub(crate) use known::{ABSENT, Known};
-pub use lease::{Claim, Claimed, Lease};
+pub use lease::{Claim, Claimed, Lease, LeaseLost};
 pub use operator::{
     DeadLetter, EventPage, EventSummary, HandlerStats, IdsOf, NotificationSummary, OperatorDesk, Prune, Pruned, Query,
     Stats, WaitingDelivery, Whole,
 };
-pub use outbox::{Delivery, HandlerName, NewEvent, OutboxDesk, Recipients, Settlement};
+pub use outbox::{Delivery, HandlerName, MAX_CLAIMED_EVENT_BYTES, NewEvent, OutboxDesk, Recipients, Settlement, Turn};
 pub use refreshes::{
     DueRefresh, Lane, Lanes, MAX_CLAIMED_BODY_BYTES, PendingNotification, PostponeCause, Postponement, RefreshDesk,
     Refreshed, Snapshot, Standing,

@@ -1,6 +1,7 @@
 //! The outbox: events, and who has had them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
 
-use super::lease::{Claim, Claimed, Lease};
+use super::lease::{Claim, Claimed, Lease, LeaseLost};
 use crate::error::StoreError;
 
 /// Events go out to handlers, one at a time for each handler and run.
@@ -21,24 +22,48 @@ pub trait OutboxDesk: Send + Sync {
     /// committed while it is not named are not for it.
     async fn set_handlers(&self, handlers: &[HandlerName], now: Timestamp) -> Result<(), StoreError>;
 
-    /// Leases deliveries of one handler that are due, at most one for each run, the longest due first.
+    /// Leases deliveries of one handler that are due, at most one for each run, the longest due first. While nothing is
+    /// due, this only reads.
+    ///
+    /// The bodies of one claim have [`MAX_CLAIMED_EVENT_BYTES`] together; only the last one may exceed that.
     async fn claim_deliveries(&self, handler: &HandlerName, claim: Claim) -> Result<Claimed<Delivery>, StoreError>;
 
-    /// Ends an attempt of a delivery: delivered, to be tried again, or given up.
-    async fn settle(&self, lease: &Lease, settlement: Settlement, now: Timestamp) -> Result<(), StoreError>;
+    /// Ends attempts, all in one transaction; says of each, in their order, whether it still had its lease.
+    async fn settle(
+        &self,
+        ended: Vec<(Lease, Settlement)>,
+        now: Timestamp,
+    ) -> Result<Vec<Result<(), LeaseLost>>, StoreError>;
 
-    /// Gives a delivery back untried, because the worker stops.
-    async fn release_delivery(&self, lease: &Lease, now: Timestamp) -> Result<(), StoreError>;
+    /// Ends attempts, and then claims, in one transaction. Wakes nobody: what it made due is in its own answer.
+    async fn settle_and_claim(
+        &self,
+        ended: Vec<(Lease, Settlement)>,
+        handler: &HandlerName,
+        claim: Claim,
+    ) -> Result<Turn, StoreError>;
+}
+
+/// How many bytes of events one claim hands out, so that many large events do not fill the memory.
+pub const MAX_CLAIMED_EVENT_BYTES: usize = 4 * 1024 * 1024;
+
+/// What came of settling and claiming together.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// For each attempt that ended, whether it still had its lease.
+    pub settled: Vec<Result<(), LeaseLost>>,
+    /// What was handed out.
+    pub claimed: Claimed<Delivery>,
 }
 
 /// The name of a handler, as configured.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HandlerName(String);
+pub struct HandlerName(Arc<str>);
 
 impl HandlerName {
     /// Takes a name.
     pub fn new(name: impl Into<String>) -> Self {
-        Self(name.into())
+        Self(name.into().into())
     }
 
     /// The name as text.
@@ -122,4 +147,6 @@ pub enum Settlement {
         /// What the other side said last, in more words; holds no secret.
         answer: Option<String>,
     },
+    /// It is given back: due as before, and this was no attempt.
+    Released,
 }

@@ -12,9 +12,9 @@ use super::operator::{self, dead_letters, deliveries, events, handlers, ids, not
 use super::{SqliteStore, claim, inbox, outbox, refresh, retention, stats, sweep};
 use crate::desks::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
-    InboxDesk, Lane, Lanes, Lease, ListedPage, NewNotification, NotificationSummary, OperatorDesk, OutboxDesk,
-    Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, Subject, Sweep, SweepDesk,
-    SweepOrder, SweepPhase, Sweeps, WaitingDelivery, Wakeups, Whole,
+    InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
+    OutboxDesk, Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, Subject, Sweep,
+    SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
 };
 use crate::error::StoreError;
 use crate::intake_log::{LogId, Position};
@@ -116,6 +116,16 @@ impl OutboxDesk for SqliteStore {
     }
 
     async fn claim_deliveries(&self, handler: &HandlerName, claim: Claim) -> Result<Claimed<Delivery>, StoreError> {
+        let looking = handler.clone();
+        let next_due = self
+            .read("looking for deliveries", move |view| outbox::look(view, &looking))
+            .await?;
+        if next_due.is_none_or(|due| due > claim.now) {
+            return Ok(Claimed {
+                work: Vec::new(),
+                next_due,
+            });
+        }
         let handler = handler.clone();
         self.write("claiming deliveries", move |transaction| {
             outbox::claim_deliveries(transaction, &handler, claim)
@@ -123,18 +133,32 @@ impl OutboxDesk for SqliteStore {
         .await
     }
 
-    async fn settle(&self, lease: &Lease, settlement: Settlement, now: Timestamp) -> Result<(), StoreError> {
-        let lease = lease.clone();
-        self.write("settling a delivery", move |transaction| {
-            outbox::settle(transaction, &lease, &settlement, now)
+    async fn settle(
+        &self,
+        ended: Vec<(Lease, Settlement)>,
+        now: Timestamp,
+    ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
+        self.write("settling deliveries", move |transaction| {
+            let settled = outbox::settle(transaction, &ended, now)?;
+            if settled.iter().any(Result::is_ok) {
+                transaction.wake_deliverable();
+            }
+            Ok(settled)
         })
         .await
     }
 
-    async fn release_delivery(&self, lease: &Lease, _now: Timestamp) -> Result<(), StoreError> {
-        let lease = lease.clone();
-        self.write("releasing a delivery", move |transaction| {
-            outbox::release_delivery(transaction, &lease)
+    async fn settle_and_claim(
+        &self,
+        ended: Vec<(Lease, Settlement)>,
+        handler: &HandlerName,
+        claim: Claim,
+    ) -> Result<Turn, StoreError> {
+        let handler = handler.clone();
+        self.write("settling and claiming deliveries", move |transaction| {
+            let settled = outbox::settle(transaction, &ended, claim.now)?;
+            let claimed = outbox::claim_deliveries(transaction, &handler, claim)?;
+            Ok(Turn { settled, claimed })
         })
         .await
     }

@@ -9,7 +9,9 @@ use uuid::Uuid;
 use super::column::{Column, later, limit};
 use super::failure::Failure;
 use super::writer::Transaction;
-use crate::desks::{Claim, Claimed, Delivery, HandlerName, Lease, NewEvent, Recipients, Settlement};
+use crate::desks::{
+    Claim, Claimed, Delivery, HandlerName, Lease, LeaseLost, MAX_CLAIMED_EVENT_BYTES, NewEvent, Recipients, Settlement,
+};
 use crate::torture;
 
 /// The tickets that the fetch behind an event covered.
@@ -114,25 +116,41 @@ pub(super) fn claim_deliveries(
     handler: &HandlerName,
     claim: Claim,
 ) -> Result<Claimed<Delivery>, Failure> {
-    let active = transaction.row(
-        "SELECT key FROM handlers WHERE name = ? AND active",
-        [handler.as_str()],
-        |row| row.get(0),
-    )?;
-    let Some(key) = active else {
+    let Some(key) = active(transaction, handler)? else {
         return Ok(Claimed {
             work: Vec::new(),
             next_due: None,
         });
     };
     let mut work = Vec::new();
+    let mut bytes = 0;
     for subject in claimable(transaction, key, claim)? {
+        if bytes >= MAX_CLAIMED_EVENT_BYTES {
+            break;
+        }
         if let Some(delivery) = lease(transaction, handler, key, subject, claim)? {
+            bytes += delivery.body.len();
             work.push(delivery);
         }
     }
     let next_due = next_due(transaction, key)?;
     Ok(Claimed { work, next_due })
+}
+
+/// When something of a handler is due, from the past on; `None` if nothing waits. Only reads.
+pub(super) fn look(transaction: &Transaction<'_>, handler: &HandlerName) -> Result<Option<Timestamp>, Failure> {
+    match active(transaction, handler)? {
+        Some(key) => next_due(transaction, key),
+        None => Ok(None),
+    }
+}
+
+fn active(transaction: &Transaction<'_>, handler: &HandlerName) -> Result<Option<i64>, Failure> {
+    transaction.row(
+        "SELECT key FROM handlers WHERE name = ? AND active",
+        [handler.as_str()],
+        |row| row.get(0),
+    )
 }
 
 /// The runs whose heads are to be handed out, the longest due first.
@@ -225,11 +243,11 @@ struct Held {
     attempts: i64,
 }
 
-fn held(transaction: &Transaction<'_>, lease: &Lease) -> Result<Held, Failure> {
+fn held(transaction: &Transaction<'_>, lease: &Lease) -> Result<Option<Held>, Failure> {
     let Some(handler) = &lease.handler else {
-        return Err(Failure::LeaseLost);
+        return Ok(None);
     };
-    let held = transaction.row(
+    transaction.row(
         "SELECT cursors.handler, cursors.number, cursors.attempts
            FROM cursors JOIN handlers ON handlers.key = cursors.handler
           WHERE handlers.name = ? AND cursors.subject = ? AND cursors.fence = ? AND cursors.lease_until IS NOT NULL",
@@ -242,19 +260,34 @@ fn held(transaction: &Transaction<'_>, lease: &Lease) -> Result<Held, Failure> {
                 attempts: row.get(2)?,
             })
         },
-    )?;
-    held.ok_or(Failure::LeaseLost)
+    )
 }
 
+/// Ends attempts. One whose lease is lost changes nothing, and does not hurt the others.
 pub(super) fn settle(
     transaction: &Transaction<'_>,
-    lease: &Lease,
+    ended: &[(Lease, Settlement)],
+    now: Timestamp,
+) -> Result<Vec<Result<(), LeaseLost>>, Failure> {
+    let mut outcomes = Vec::with_capacity(ended.len());
+    for (lease, settlement) in ended {
+        let held = held(transaction, lease)?;
+        if let Some(held) = &held {
+            settle_one(transaction, held, settlement, now)?;
+        }
+        outcomes.push(held.map(drop).ok_or(LeaseLost));
+    }
+    Ok(outcomes)
+}
+
+fn settle_one(
+    transaction: &Transaction<'_>,
+    held: &Held,
     settlement: &Settlement,
     now: Timestamp,
 ) -> Result<(), Failure> {
-    let held = held(transaction, lease)?;
     match settlement {
-        Settlement::Delivered => advance(transaction, &held, now)?,
+        Settlement::Delivered => advance(transaction, held, now)?,
         Settlement::Retry { at, reason } => {
             transaction.execute(
                 "UPDATE cursors SET due_at = ?, lease_until = NULL, reason = ? WHERE handler = ? AND subject = ?",
@@ -278,10 +311,15 @@ pub(super) fn settle(
                     Column(now)
                 ],
             )?;
-            advance(transaction, &held, now)?;
+            advance(transaction, held, now)?;
+        }
+        Settlement::Released => {
+            transaction.execute(
+                "UPDATE cursors SET lease_until = NULL, attempts = attempts - 1 WHERE handler = ? AND subject = ?",
+                [held.handler, held.subject],
+            )?;
         }
     }
-    transaction.wake_deliverable();
     Ok(())
 }
 
@@ -304,15 +342,5 @@ fn advance(transaction: &Transaction<'_>, held: &Held, now: Timestamp) -> Result
           WHERE handler = ?3 AND subject = ?4",
         params![next, next.map(|_| Column(now)), held.handler, held.subject],
     )?;
-    Ok(())
-}
-
-pub(super) fn release_delivery(transaction: &Transaction<'_>, lease: &Lease) -> Result<(), Failure> {
-    let held = held(transaction, lease)?;
-    transaction.execute(
-        "UPDATE cursors SET lease_until = NULL, attempts = attempts - 1 WHERE handler = ? AND subject = ?",
-        [held.handler, held.subject],
-    )?;
-    transaction.wake_deliverable();
     Ok(())
 }

@@ -9,6 +9,8 @@ use runs_store::HandlerName;
 use tokio::time::Instant;
 use tracing::{error, info};
 
+use crate::handler::HandlerError;
+
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longer than any worker runs.
 const FOR_GOOD: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
@@ -36,8 +38,19 @@ impl HandlerHealth {
         }
     }
 
+    /// Notes what the results of a call say of the handler.
+    pub(super) fn note<'r>(&self, results: impl Iterator<Item = &'r Result<(), HandlerError>>, now: Timestamp) {
+        for result in results {
+            match result {
+                Err(HandlerError::Unavailable { reason }) => self.unavailable(reason, now),
+                Err(HandlerError::Stop { reason }) => self.stopped(reason, now),
+                Ok(()) | Err(HandlerError::Retry { .. } | HandlerError::Reject { .. }) => self.works(),
+            }
+        }
+    }
+
     /// Says that the handler cannot handle anything. Each time, it is left alone for twice as long.
-    pub(crate) fn unavailable(&self, reason: &str, now: Timestamp) {
+    fn unavailable(&self, reason: &str, now: Timestamp) {
         let mut trouble = self.lock();
         let begun = Instant::now();
         // What was under way with the first failure is no further one.
@@ -59,7 +72,7 @@ impl HandlerHealth {
     }
 
     /// Says that the handler is to get nothing more, until the worker is started again.
-    pub(crate) fn stopped(&self, reason: &str, now: Timestamp) {
+    fn stopped(&self, reason: &str, now: Timestamp) {
         error!(
             handler = %self.name, reason,
             "the receiver wants no more events: they wait until the worker is started again, or the handler is removed"
@@ -74,7 +87,7 @@ impl HandlerHealth {
     }
 
     /// Says that the handler has handled something, or said what is wrong with it.
-    pub(crate) fn works(&self) {
+    fn works(&self) {
         // What was under way when the receiver had enough does not mean that it wants more.
         let mended = self.lock().take_if(|trouble| trouble.pause != FOR_GOOD);
         if mended.is_some() {

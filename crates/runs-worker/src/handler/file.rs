@@ -2,16 +2,19 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use runs_store::torture;
 
-use super::{Event, Handler, HandlerError};
+use super::{Event, Handler, HandlerError, LINES_AT_ONCE, lines_of, only};
 
-/// Appends each event to a file, as one line of JSON, and counts it as delivered once it is on the disk.
+/// Appends each event to a file, as one line of JSON, and counts it as delivered once it is on the disk. What waits
+/// together is written together, with one sync.
 ///
 /// - The file is made, for its owner alone, if it is not there.
 /// - When the path names another file than before, because it was rotated, that one is opened.
@@ -40,35 +43,85 @@ impl FileHandler {
 #[async_trait]
 impl Handler for FileHandler {
     async fn handle(&self, event: &Event) -> Result<(), HandlerError> {
-        let (open, path, json) = (Arc::clone(&self.open), self.path.clone(), event.json().clone());
-        let written = tokio::task::spawn_blocking(move || {
+        only(self.handle_many(std::slice::from_ref(event)).await)
+    }
+
+    fn at_once(&self) -> NonZeroUsize {
+        LINES_AT_ONCE
+    }
+
+    async fn handle_many(&self, events: &[Event]) -> Vec<Result<(), HandlerError>> {
+        let (open, path) = (Arc::clone(&self.open), self.path.clone());
+        let bodies: Vec<Bytes> = events.iter().map(|event| event.json().clone()).collect();
+        let appended = tokio::task::spawn_blocking(move || {
             let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-            append(&mut open, &path, &json)
+            append(&mut open, &path, &bodies)
         });
-        match written.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(HandlerError::unavailable(format!("{}: {error}", self.path.display()))),
-            Err(error) => Err(HandlerError::retry(error)),
-        }
+        let (kept, error) = match appended.await {
+            Ok((kept, Ok(()))) => (kept, None),
+            Ok((kept, Err(error))) => {
+                let error = HandlerError::unavailable(format!("{}: {error}", self.path.display()));
+                (kept, Some(error))
+            }
+            Err(error) => (0, Some(HandlerError::retry(error))),
+        };
+        let outcome = |place: usize| match &error {
+            Some(error) if place >= kept => Err(error.clone()),
+            _ => Ok(()),
+        };
+        (0..events.len()).map(outcome).collect()
     }
 }
 
-fn append(open: &mut Option<Open>, path: &Path, json: &[u8]) -> io::Result<()> {
+/// Appends lines; how many of them are on the disk, and what went wrong after those.
+fn append(open: &mut Option<Open>, path: &Path, bodies: &[Bytes]) -> (usize, io::Result<()>) {
     let named = std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     // What failed is opened again, which ends a line that was cut off.
     let current = match open.take() {
         Some(current) if named == Some(current.identity) => current,
-        _ => Open::at(path)?,
+        _ => match Open::at(path) {
+            Ok(opened) => opened,
+            Err(error) => return (0, Err(error)),
+        },
     };
-    let mut line = Vec::with_capacity(json.len() + 1);
-    line.extend_from_slice(json);
-    line.push(b'\n');
-    (&current.file).write_all(&line)?;
+    let lines = lines_of(bodies);
+    let (written, outcome) = write_as_far_as_it_goes(&current.file, &lines);
     torture::point("file.written");
-    current.file.sync_data()?;
+    if written == 0 && outcome.is_err() {
+        return (0, outcome);
+    }
+    if let Err(error) = current.file.sync_data() {
+        return (0, Err(error));
+    }
     torture::point("file.synced");
-    *open = Some(current);
-    Ok(())
+    if outcome.is_ok() {
+        *open = Some(current);
+    }
+    (whole_lines(bodies, written), outcome)
+}
+
+/// Writes; how many bytes went out, and what stopped the rest.
+fn write_as_far_as_it_goes(mut file: &File, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while written < bytes.len() {
+        match file.write(&bytes[written..]) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(taken) => written += taken,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
+}
+
+/// How many lines end within the first so many bytes.
+fn whole_lines(bodies: &[Bytes], written: usize) -> usize {
+    let mut end = 0;
+    let is_whole = |body: &&Bytes| {
+        end += body.len() + 1;
+        end <= written
+    };
+    bodies.iter().take_while(is_whole).count()
 }
 
 impl Open {
@@ -103,5 +156,29 @@ impl Open {
             identity: (found.dev(), found.ino()),
             file,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_count_as_far_as_they_are_whole() {
+        let bodies = [
+            Bytes::from_static(b"12"),
+            Bytes::from_static(b""),
+            Bytes::from_static(b"3"),
+        ];
+        assert_eq!(lines_of(&bodies), b"12\n\n3\n");
+        let counts: Vec<usize> = (0..=6).map(|written| whole_lines(&bodies, written)).collect();
+        assert_eq!(counts, [0, 0, 0, 1, 2, 2, 3]);
+    }
+
+    #[test]
+    fn a_full_disk_takes_the_lines_that_fit() {
+        let bodies = [Bytes::from_static(b"1")];
+        let (kept, outcome) = append(&mut None, Path::new("/dev/full"), &bodies);
+        assert_eq!((kept, outcome.is_err()), (0, true));
     }
 }

@@ -12,6 +12,7 @@ mod stdout;
 mod typed;
 
 use std::borrow::Cow;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -62,6 +63,40 @@ const MAX_ANSWER_BYTES: usize = 4096;
 pub trait Handler: Send + Sync {
     /// Handles one event. When this returns `Ok`, the event is done.
     async fn handle(&self, event: &Event) -> Result<(), HandlerError>;
+
+    /// The most events to get in one call of [`handle_many`](Self::handle_many), where that costs less than a call for
+    /// each. With more than one, `deliver.concurrency` does not matter much: what waits comes in few calls.
+    fn at_once(&self) -> NonZeroUsize {
+        NonZeroUsize::MIN
+    }
+
+    /// Handles several events, each of another run, and says of each, in their order, what became of it. Called only if
+    /// [`at_once`](Self::at_once) is more than one. One that nothing is said of is tried again.
+    async fn handle_many(&self, events: &[Event]) -> Vec<Result<(), HandlerError>> {
+        let mut results = Vec::with_capacity(events.len());
+        for event in events {
+            results.push(self.handle(event).await);
+        }
+        results
+    }
+}
+
+/// How many lines are written together.
+const LINES_AT_ONCE: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+
+/// Events as lines.
+fn lines_of(bodies: &[Bytes]) -> Vec<u8> {
+    let mut lines = Vec::with_capacity(bodies.iter().map(|body| body.len() + 1).sum());
+    for body in bodies {
+        lines.extend_from_slice(body);
+        lines.push(b'\n');
+    }
+    lines
+}
+
+/// The outcome of a call with one event.
+fn only(results: Vec<Result<(), HandlerError>>) -> Result<(), HandlerError> {
+    results.into_iter().next().unwrap_or(Ok(()))
 }
 
 /// Why a handler did not handle an event, by what is to be done about it.

@@ -1,13 +1,16 @@
 //! Events as lines on the standard output.
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
-use super::{Event, Handler, HandlerError};
+use super::{Event, Handler, HandlerError, LINES_AT_ONCE, lines_of, only};
 
-/// Writes each event to the standard output, as one line of JSON, and counts it as delivered once it was written.
+/// Writes each event to the standard output, as one line of JSON, and counts it as delivered once it was written. What
+/// waits together is written together.
 ///
 /// While nothing can be written, because the disk behind it is full or nobody reads the pipe any more, events wait. A line
 /// that could only be written in part is ended before the next one, so that the others stay lines.
@@ -30,31 +33,38 @@ impl StdoutHandler {
 #[async_trait]
 impl Handler for StdoutHandler {
     async fn handle(&self, event: &Event) -> Result<(), HandlerError> {
-        let (torn, json) = (Arc::clone(&self.torn), event.json().clone());
+        only(self.handle_many(std::slice::from_ref(event)).await)
+    }
+
+    fn at_once(&self) -> NonZeroUsize {
+        LINES_AT_ONCE
+    }
+
+    async fn handle_many(&self, events: &[Event]) -> Vec<Result<(), HandlerError>> {
+        let torn = Arc::clone(&self.torn);
+        let bodies: Vec<Bytes> = events.iter().map(|event| event.json().clone()).collect();
         // A pipe may block for as long as its reader likes.
         let written = tokio::task::spawn_blocking(move || {
             // One after another, because of what is done about a torn line.
             let mut torn = torn.lock().unwrap_or_else(PoisonError::into_inner);
-            write_line(&mut std::io::stdout().lock(), &json, &mut torn)
+            write_lines(&mut std::io::stdout().lock(), &bodies, &mut torn)
         });
-        match written.await {
+        let outcome = match written.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(HandlerError::unavailable(format!("standard output: {error}"))),
             Err(error) => Err(HandlerError::retry(format!("standard output: {error}"))),
-        }
+        };
+        vec![outcome; events.len()]
     }
 }
 
-fn write_line(out: &mut impl Write, json: &[u8], torn: &mut bool) -> std::io::Result<()> {
-    let mut line = Vec::with_capacity(json.len() + 2);
-    if *torn {
-        line.push(b'\n');
-    }
-    line.extend_from_slice(json);
-    line.push(b'\n');
+fn write_lines(out: &mut impl Write, bodies: &[Bytes], torn: &mut bool) -> std::io::Result<()> {
+    let lines = lines_of(bodies);
     // Whatever is written before it fails, a new line is due.
-    *torn = true;
-    out.write_all(&line)?;
+    if std::mem::replace(torn, true) {
+        out.write_all(b"\n")?;
+    }
+    out.write_all(&lines)?;
     out.flush()?;
     *torn = false;
     Ok(())
@@ -95,10 +105,9 @@ mod tests {
                 room,
             };
             let mut torn = false;
-            assert!(write_line(&mut disk, b"[1,2]", &mut torn).is_err());
-            for json in [b"[1,2]", b"[3,4]"] {
-                write_line(&mut disk, json, &mut torn).unwrap();
-            }
+            let [first, second] = [&b"[1,2]"[..], b"[3,4]"].map(Bytes::from_static);
+            assert!(write_lines(&mut disk, std::slice::from_ref(&first), &mut torn).is_err());
+            write_lines(&mut disk, &[first, second], &mut torn).unwrap();
             let text = String::from_utf8(disk.written).unwrap();
             let whole: Vec<&str> = text.lines().filter(|line| line.len() == 5).collect();
             assert!(text.ends_with("\n[1,2]\n[3,4]\n"), "{room}: {text:?}");

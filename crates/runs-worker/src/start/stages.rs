@@ -13,7 +13,7 @@ use tracing::error;
 
 use crate::clock::Clock;
 use crate::config::{Config, DeliverConfig};
-use crate::deliver::{Deliverer, HandlerHealth};
+use crate::deliver::{self, Deliverer, HandlerHealth};
 use crate::fetching::Fetching;
 use crate::filter::EventFilter;
 use crate::handler::Handler;
@@ -83,7 +83,8 @@ impl StoreStages {
         for (handler, health) in self.handlers {
             let deliverer = Deliverer {
                 health,
-                store: Arc::clone(&store),
+                outbox: deliver::guarded(Arc::clone(&store) as _),
+                wakeup: store.wakeups().deliverable,
                 clock: self.clock.clone(),
                 name: handler.name,
                 handler: handler.handler,

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use runs_store::intake_log::{LogId, Position};
 use runs_store::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
-    InboxDesk, Lane, Lanes, Lease, ListedPage, NewNotification, NotificationSummary, OperatorDesk, OutboxDesk,
-    Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, StoreError, Sweep, SweepDesk,
-    SweepOrder, SweepPhase, Sweeps, WaitingDelivery, Wakeups, Whole,
+    InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
+    OutboxDesk, Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, StoreError,
+    Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
 };
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
@@ -103,13 +103,23 @@ impl OutboxDesk for OddStore {
         self.store.claim_deliveries(handler, claim).await
     }
 
-    async fn settle(&self, lease: &Lease, settlement: Settlement, now: Timestamp) -> Result<(), StoreError> {
+    async fn settle(
+        &self,
+        ended: Vec<(Lease, Settlement)>,
+        now: Timestamp,
+    ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         self.room("settle")?;
-        self.store.settle(lease, settlement, now).await
+        self.store.settle(ended, now).await
     }
 
-    async fn release_delivery(&self, lease: &Lease, now: Timestamp) -> Result<(), StoreError> {
-        self.store.release_delivery(lease, now).await
+    async fn settle_and_claim(
+        &self,
+        ended: Vec<(Lease, Settlement)>,
+        handler: &HandlerName,
+        claim: Claim,
+    ) -> Result<Turn, StoreError> {
+        self.room("settle")?;
+        self.store.settle_and_claim(ended, handler, claim).await
     }
 }
 

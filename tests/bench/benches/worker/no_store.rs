@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use runs_store::intake_log::{LogId, Position};
 use runs_store::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
-    InboxDesk, Lane, Lanes, Lease, ListedPage, NewNotification, NotificationSummary, OperatorDesk, OutboxDesk,
-    Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, StoreError, Sweep, SweepDesk,
-    SweepOrder, SweepPhase, Sweeps, WaitingDelivery, Wakeups, Whole,
+    InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
+    OutboxDesk, Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, StoreError,
+    Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
 };
 use runs_worker::config::{self, Flags};
 use runs_worker::{Worker, telemetry};
@@ -97,12 +97,21 @@ impl OutboxDesk for NoStore {
         nothing()
     }
 
-    async fn settle(&self, _: &Lease, _: Settlement, _: Timestamp) -> Result<(), StoreError> {
-        NONE
+    async fn settle(
+        &self,
+        _: Vec<(Lease, Settlement)>,
+        _: Timestamp,
+    ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
+        Ok(Vec::new())
     }
 
-    async fn release_delivery(&self, _: &Lease, _: Timestamp) -> Result<(), StoreError> {
-        NONE
+    async fn settle_and_claim(
+        &self,
+        _: Vec<(Lease, Settlement)>,
+        _: &HandlerName,
+        _: Claim,
+    ) -> Result<Turn, StoreError> {
+        Err(StoreError::Closed)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, mpsc};
 use tokio::task::{JoinSet, yield_now};
 
 use super::*;
-use crate::desks::Appended;
+use crate::desks::{Appended, HandlerName};
 use crate::sqlite::failure::Failure;
 use crate::sqlite::writer::Transaction;
 
@@ -217,4 +217,15 @@ async fn counting_does_not_wait_for_whoever_writes() {
     let held = hold(&store).await;
     assert_eq!(store.stats(at(1)).await.unwrap().due, 1);
     drop(held);
+}
+
+#[tokio::test]
+async fn to_learn_that_no_delivery_is_due_waits_for_no_commit() {
+    let place = Place::new();
+    let store = place.open(0);
+    let handler = HandlerName::new("h");
+    store.set_handlers(std::slice::from_ref(&handler), at(0)).await.unwrap();
+    let _held = hold(&store).await;
+    let claimed = store.claim_deliveries(&handler, claim(0)).await.unwrap();
+    assert_eq!((claimed.work.len(), claimed.next_due), (0, None));
 }

@@ -25,6 +25,7 @@ use uuid::Uuid;
 use super::SqliteStore;
 use crate::desks::{Claim, DueRefresh, Lanes, NewNotification, NotificationHead, Refreshed, Standing, Subject};
 use crate::desks::{InboxDesk as _, OperatorDesk as _, OutboxDesk as _, RefreshDesk as _, Store as _};
+use crate::desks::{Lease, LeaseLost, Settlement};
 use crate::error::StoreError;
 
 fn at(seconds: i64) -> Timestamp {
@@ -125,4 +126,9 @@ fn told(error: &(dyn Error + 'static), place: &Path) -> String {
         source = cause.source();
     }
     text.replace(&place.display().to_string(), "/store")
+}
+
+async fn settle(store: &SqliteStore, lease: &Lease, settlement: Settlement, seconds: i64) -> Result<(), LeaseLost> {
+    let ended = vec![(lease.clone(), settlement)];
+    store.settle(ended, at(seconds)).await.unwrap().remove(0)
 }

@@ -1,6 +1,6 @@
 use super::takeover::changed;
 use super::*;
-use crate::desks::{HandlerName, Prune, Settlement};
+use crate::desks::{HandlerName, Prune};
 
 #[tokio::test]
 async fn the_file_stays_as_large_as_it_once_was() {
@@ -31,10 +31,7 @@ async fn the_file_stays_as_large_as_it_once_was() {
             store.commit_refresh(&due.lease, refreshed, at(0)).await.unwrap();
         }
         for delivery in store.claim_deliveries(&handler, claim(0)).await.unwrap().work {
-            store
-                .settle(&delivery.lease, Settlement::Delivered, at(0))
-                .await
-                .unwrap();
+            settle(&store, &delivery.lease, Settlement::Delivered, 0).await.unwrap();
         }
         let mut prune = Prune {
             events_before: Some(at(1)),

@@ -1,0 +1,69 @@
+//! What is measured and logged of attempts.
+
+use metrics::{Counter, Histogram, counter, histogram};
+use runs_store::{Delivery, HandlerName, Settlement};
+use tracing::{error, info, warn};
+
+use super::decide::Decided;
+
+const DELIVERED: &str = "delivered";
+const FAILED: &str = "failed";
+const DEAD_LETTER: &str = "dead letter";
+
+/// The metrics of one handler, looked up once.
+pub(super) struct Meters {
+    seconds: Histogram,
+    delivered: Counter,
+    failed: Counter,
+    dead_letters: Counter,
+}
+
+impl Meters {
+    pub(super) fn new(handler: &HandlerName) -> Self {
+        let of =
+            |outcome| counter!("runs_worker_deliveries_total", "handler" => handler.to_string(), "outcome" => outcome);
+        Self {
+            seconds: histogram!("runs_worker_delivery_seconds", "handler" => handler.to_string()),
+            delivered: of(DELIVERED),
+            failed: of(FAILED),
+            dead_letters: of(DEAD_LETTER),
+        }
+    }
+
+    pub(super) fn measure(&self, decided: &Decided) {
+        let outcome = match &decided.settlement {
+            Settlement::Delivered => &self.delivered,
+            Settlement::Retry { .. } => &self.failed,
+            Settlement::DeadLetter { .. } => &self.dead_letters,
+            // No attempt.
+            Settlement::Released => return,
+        };
+        outcome.increment(1);
+        self.seconds.record(decided.called.took.as_secs_f64());
+    }
+}
+
+/// One line for each attempt. What is given back has its line where the handler's health is noted.
+pub(super) fn log(handler: &HandlerName, decided: &Decided) {
+    let Delivery {
+        org,
+        run,
+        event_id,
+        event_type,
+        number,
+        attempt,
+        ..
+    } = decided.called.event.delivery();
+    match &decided.settlement {
+        Settlement::Delivered => {
+            info!(%handler, %org, %run, event = %event_id, event_type, number, attempt, outcome = DELIVERED, "delivery");
+        }
+        Settlement::Retry { at, reason } => {
+            warn!(%handler, %org, %run, event = %event_id, event_type, number, attempt, outcome = FAILED, reason, again_at = %at, "delivery");
+        }
+        Settlement::DeadLetter { reason, .. } => {
+            error!(%handler, %org, %run, event = %event_id, event_type, number, attempt, outcome = DEAD_LETTER, reason, "delivery");
+        }
+        Settlement::Released => {}
+    }
+}
