@@ -18,7 +18,6 @@ pub mod telemetry;
 
 mod admin;
 mod api;
-mod backoff;
 mod clock;
 mod data_folder;
 mod deliver;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::{ErrorKind, HttpTransport, Request, Response, TransportError};
+use crate::{Backoff, ErrorKind, HttpTransport, Request, Response, TransportError};
 
 /// When a circuit opens, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +45,13 @@ impl BreakerSettings {
         self.open_for = first;
         self.max_open_for = longest.max(first);
         self
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff {
+            initial: self.open_for,
+            max: self.max_open_for,
+        }
     }
 }
 
@@ -168,12 +175,8 @@ impl Passage<'_> {
             Verdict::Failed => {
                 inner.failures = inner.failures.saturating_add(1);
                 if self.trial || inner.failures >= settings.failures {
-                    let doublings = inner.openings.min(20);
-                    let open_for = settings
-                        .open_for
-                        .saturating_mul(1 << doublings)
-                        .min(settings.max_open_for);
                     inner.openings = inner.openings.saturating_add(1);
+                    let open_for = settings.backoff().full(inner.openings);
                     inner.open_until = Some(Instant::now() + open_for);
                     tracing::warn!(
                         failures = inner.failures,

@@ -68,6 +68,9 @@ pub use auth::{
 mod rate_limit;
 pub use rate_limit::{Permit, RateLimited, RateLimiter, RateLimits};
 
+mod backoff;
+pub use backoff::Backoff;
+
 mod breaker;
 pub use breaker::{BreakerSettings, CircuitBreaker, CircuitState, Guarded};
 

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use runs_store::Settlement;
+use tallyfy_transport::Backoff;
 
 use super::call::Called;
-use crate::backoff::Backoff;
 use crate::clock::later;
 use crate::config::DeliverConfig;
 use crate::handler::HandlerError;

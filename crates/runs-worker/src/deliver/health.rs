@@ -6,15 +6,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use metrics::gauge;
 use runs_store::HandlerName;
+use tallyfy_transport::Backoff;
 use tokio::time::Instant;
 use tracing::{error, info};
 
 use crate::handler::HandlerError;
 
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Longer than any worker runs.
 const FOR_GOOD: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long it is left alone.
+const PAUSE: Backoff = Backoff {
+    initial: Duration::from_secs(1),
+    max: Duration::from_secs(60),
+};
 
 /// What is known of a handler: that it works, or since when it cannot, and when it is tried again.
 pub(crate) struct HandlerHealth {
@@ -25,7 +29,8 @@ pub(crate) struct HandlerHealth {
 struct Trouble {
     since: Timestamp,
     reason: String,
-    pause: Duration,
+    /// In a row; `None` if it is not to be tried again.
+    failures: Option<u32>,
     try_at: Instant,
 }
 
@@ -57,16 +62,17 @@ impl HandlerHealth {
         if trouble.as_ref().is_some_and(|trouble| begun < trouble.try_at) {
             return;
         }
-        let (since, pause) = match &*trouble {
-            Some(trouble) => (trouble.since, (trouble.pause * 2).min(LONGEST_PAUSE)),
-            None => (now, FIRST_PAUSE),
+        let (since, failures) = match &*trouble {
+            Some(Trouble { since, failures, .. }) => (*since, failures.unwrap_or(u32::MAX).saturating_add(1)),
+            None => (now, 1),
         };
+        let pause = PAUSE.full(failures);
         error!(handler = %self.name, reason, again_in = ?pause, "the handler cannot work: its events wait");
         gauge!("runs_worker_handler_unavailable", "handler" => self.name.to_string()).set(1.0);
         *trouble = Some(Trouble {
             since,
             reason: reason.to_owned(),
-            pause,
+            failures: Some(failures),
             try_at: begun + pause,
         });
     }
@@ -81,7 +87,7 @@ impl HandlerHealth {
         *self.lock() = Some(Trouble {
             since: now,
             reason: reason.to_owned(),
-            pause: FOR_GOOD,
+            failures: None,
             try_at: Instant::now() + FOR_GOOD,
         });
     }
@@ -89,7 +95,7 @@ impl HandlerHealth {
     /// Says that the handler has handled something, or said what is wrong with it.
     fn works(&self) {
         // What was under way when the receiver had enough does not mean that it wants more.
-        let mended = self.lock().take_if(|trouble| trouble.pause != FOR_GOOD);
+        let mended = self.lock().take_if(|trouble| trouble.failures.is_some());
         if mended.is_some() {
             info!(handler = %self.name, "the handler works again");
             gauge!("runs_worker_handler_unavailable", "handler" => self.name.to_string()).set(0.0);

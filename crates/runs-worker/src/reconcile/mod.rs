@@ -19,13 +19,12 @@ use runs_store::{
 };
 use tallyfy_model::{ApiTime, Run, RunStatus};
 use tallyfy_runs::{Archived, Client, Error, ListRunsOptions, Page, Pages, RunOrder};
-use tallyfy_transport::RateLimiter;
+use tallyfy_transport::{Backoff, RateLimiter};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::config::ReconcileConfig;
 use crate::refresh::TokenGate;

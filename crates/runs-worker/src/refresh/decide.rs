@@ -9,10 +9,9 @@ use runs_store::{
 };
 use tallyfy_model::{Announced, ApiTime, Run};
 use tallyfy_runs::{Behind, Change, Error, behind, changes};
-use tallyfy_transport::ErrorKind;
+use tallyfy_transport::{Backoff, ErrorKind};
 use tracing::{error, warn};
 
-use crate::backoff::Backoff;
 use crate::clock::later;
 use crate::config::RefreshConfig;
 use crate::event::{EventType, Occurrence};

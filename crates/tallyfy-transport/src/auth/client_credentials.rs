@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{CredentialsError, Generation, Secret, TokenSource, check_token};
 use crate::request::UNRESERVED_STAYS;
-use crate::{HttpTransport, Request, Response};
+use crate::{Backoff, HttpTransport, Request, Response};
 
 /// How long a token serves if the server does not say: what the documentation says (API reference, a.3).
 const DOCUMENTED_LIFETIME: Duration = Duration::from_secs(604_800);
@@ -21,8 +21,10 @@ const LONGEST_LIFETIME: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// A token is renewed when less than this part of its life is left, so that a renewal may fail a few times.
 const RENEWAL_PART: u32 = 10;
 
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const PAUSE: Backoff = Backoff {
+    initial: Duration::from_secs(1),
+    max: Duration::from_secs(60),
+};
 
 /// Gets tokens by the client credentials grant, and renews them before they expire.
 ///
@@ -182,9 +184,8 @@ impl State {
     }
 
     fn failed(&mut self, now: Instant, message: String) {
-        let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(10));
         self.failures = self.failures.saturating_add(1);
-        self.not_before = Some(now + pause.min(LONGEST_PAUSE));
+        self.not_before = Some(now + PAUSE.full(self.failures));
         self.last_failure = message;
     }
 }
@@ -240,7 +241,7 @@ impl TokenSource for ClientCredentials {
             return;
         };
         // One that is refused as soon as it is issued would be asked for in a loop.
-        if now < current.at + LONGEST_PAUSE {
+        if now < current.at + PAUSE.max {
             state.failed(
                 now,
                 "client credentials: the token was refused as soon as it was issued".to_owned(),

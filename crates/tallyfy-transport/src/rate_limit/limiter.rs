@@ -8,13 +8,16 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::bucket::Bucket;
+use crate::backoff::Backoff;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// How long the first 429 without a `Retry-After` stops everybody. Each one that follows doubles it.
-const FIRST_PAUSE: Duration = Duration::from_secs(10);
-const LONGEST_GUESS: Duration = Duration::from_secs(5 * 60);
+/// How long a 429 without a `Retry-After` stops everybody, by how many there were in a row.
+const GUESSED_PAUSE: Backoff = Backoff {
+    initial: Duration::from_secs(10),
+    max: Duration::from_secs(5 * 60),
+};
 /// `Retry-After: 0` would make a loop of requests and 429s.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 /// Keeps arithmetic on instants from overflowing.
@@ -262,7 +265,7 @@ impl State {
         }
         let length = match retry_after {
             Some(length) => length.max(SHORTEST_PAUSE),
-            None if is_first => guessed_pause(self.in_a_row),
+            None if is_first => GUESSED_PAUSE.full(self.in_a_row),
             None => return None,
         };
         let until = self.pause(now, length);
@@ -272,9 +275,4 @@ impl State {
         }
         is_first.then_some(length)
     }
-}
-
-fn guessed_pause(in_a_row: u32) -> Duration {
-    let doublings = in_a_row.saturating_sub(1).min(16);
-    (FIRST_PAUSE * (1 << doublings)).min(LONGEST_GUESS)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use crate::{ErrorKind, Response, TransportError};
+use crate::{Backoff, ErrorKind, Response, TransportError};
 
 /// How often, and after which waits, a request is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,9 +77,11 @@ impl RetryPolicy {
         if attempt >= self.max_attempts.get() || !method.is_safe() || !may_help(outcome) {
             return None;
         }
-        let doublings = attempt.saturating_sub(1).min(31);
-        let longest = self.initial.saturating_mul(1 << doublings).min(self.max_wait);
-        let wait = longest.mul_f64(random.clamp(0.0, 1.0));
+        let backoff = Backoff {
+            initial: self.initial,
+            max: self.max_wait,
+        };
+        let wait = backoff.full(attempt).mul_f64(random.clamp(0.0, 1.0));
         match retry_after {
             Some(asked) if asked > self.max_wait => None,
             Some(asked) => Some(asked.max(wait)),
