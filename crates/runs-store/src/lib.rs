@@ -38,7 +38,7 @@ mod thread;
 pub mod torture;
 
 pub use desks::{
-    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName,
+    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Failing, Finding, HandlerName,
     HandlerStats, IdsOf, InboxDesk, Lane, Lanes, Lease, LeaseLost, Listed, ListedPage, MAX_CLAIMED_BODY_BYTES,
     MAX_CLAIMED_EVENT_BYTES, NewEvent, NewNotification, NotificationHead, NotificationSummary, OperatorDesk,
     OutboxDesk, PendingNotification, PostponeCause, Postponement, Prune, Pruned, Query, Recipients, RefreshDesk,

@@ -99,7 +99,7 @@ impl Admin {
         for handler in stats.handlers {
             let name = handler.handler.to_string();
             gauge!("runs_worker_undelivered", "handler" => name.clone()).set(count(handler.waiting));
-            gauge!("runs_worker_oldest_undelivered_seconds", "handler" => name.clone()).set(age(handler.oldest_due));
+            gauge!("runs_worker_oldest_undelivered_seconds", "handler" => name.clone()).set(age(handler.oldest));
             gauge!("runs_worker_dead_letters", "handler" => name).set(count(handler.dead_letters));
         }
     }

@@ -129,7 +129,7 @@ pub fn start_metrics() -> Result<PrometheusHandle, Box<dyn Error + Send + Sync>>
     describe_gauge!(
         "runs_worker_oldest_undelivered_seconds",
         Unit::Seconds,
-        "How long the longest waiting one could have been delivered"
+        "Since when the handler should have had the oldest event, failing or not"
     );
     describe_gauge!("runs_worker_dead_letters", "Deliveries that were given up");
     describe_gauge!(

@@ -135,6 +135,8 @@ macro_rules! store_contract {
                 attempts_that_end_together_have_an_outcome_each
                 what_settling_makes_due_is_claimed_with_it
                 a_claim_hands_out_a_bounded_number_of_bytes
+                a_failing_delivery_tells_how_it_stands
+                nothing_of_a_paused_handler_is_claimed
                 a_new_handler_starts_with_the_next_event
                 a_handler_that_is_not_named_keeps_what_it_has_left
                 nothing_of_an_unknown_handler_is_claimed

@@ -431,7 +431,7 @@ impl Model {
             stats
                 .handlers
                 .iter()
-                .all(|handler| handler.waiting == 0 && handler.oldest_due.is_none())
+                .all(|handler| handler.waiting == 0 && handler.oldest.is_none())
         );
     }
 }

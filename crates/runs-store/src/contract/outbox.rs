@@ -2,7 +2,9 @@
 
 use super::StoreUnderTest;
 use super::arrange::{Desk, LEASE, again, at, changed, claim, give_up, handler, of_run, org, run, text, unchanged};
-use crate::desks::{Claim, HandlerStats, Lane, LeaseLost, MAX_CLAIMED_EVENT_BYTES, Recipients, Settlement, Stats};
+use crate::desks::{
+    Claim, Failing, HandlerStats, Lane, LeaseLost, MAX_CLAIMED_EVENT_BYTES, Recipients, Settlement, Stats,
+};
 
 const DELIVERED: Settlement = Settlement::Delivered;
 
@@ -231,6 +233,59 @@ pub async fn a_claim_hands_out_a_bounded_number_of_bytes<S: StoreUnderTest>() {
     assert_eq!(desk.one_delivery("h", 1).await.run, run("c"));
 }
 
+pub async fn a_failing_delivery_tells_how_it_stands<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h"]).await;
+    desk.change("a", "1", 0).await;
+    desk.change("a", "2", 3).await;
+    let released = desk.one_delivery("h", 5).await;
+    desk.settle(&released.lease, Settlement::Released, 6).await;
+    for (second, attempt) in [(10, 1), (20, 2)] {
+        let delivery = desk.one_delivery("h", second).await;
+        assert_eq!((delivery.attempt, delivery.tried_since), (attempt, at(10)));
+        desk.settle(&delivery.lease, again(second + 10), second + 1).await;
+    }
+    let stats = desk.stats(22).await.handlers.remove(0);
+    let failing = Failing {
+        reason: "503".to_owned(),
+        at: at(21),
+        attempts: 2,
+        next_try: at(30),
+    };
+    assert_eq!((stats.oldest, stats.failing), (Some(at(0)), Some(failing)));
+
+    let delivery = desk.one_delivery("h", 30).await;
+    desk.settle(&delivery.lease, DELIVERED, 31).await;
+    let stats = desk.stats(32).await.handlers.remove(0);
+    assert_eq!((stats.oldest, stats.failing), (Some(at(3)), None));
+    assert_eq!(desk.one_delivery("h", 40).await.tried_since, at(40));
+}
+
+pub async fn nothing_of_a_paused_handler_is_claimed<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h", "other"]).await;
+    desk.change("a", "1", 0).await;
+    assert!(desk.0.store().set_paused(&handler("h"), true).await.unwrap());
+    assert!(
+        !desk.0.store().set_paused(&handler("x"), true).await.unwrap(),
+        "there is none"
+    );
+    let desk = Desk(desk.0.restart(at(1)).await);
+    desk.set_handlers(&["h", "other"], 1).await;
+    let claimed = desk.claim_deliveries("h", claim(2)).await;
+    assert_eq!((claimed.work.len(), claimed.next_due), (0, None));
+    assert_eq!(desk.deliveries("other", 2).await.len(), 1);
+    let paused: Vec<_> = desk
+        .stats(2)
+        .await
+        .handlers
+        .iter()
+        .map(|handler| handler.paused)
+        .collect();
+    assert_eq!(paused, [true, false]);
+
+    desk.0.store().set_paused(&handler("h"), false).await.unwrap();
+    assert_eq!(desk.one_delivery("h", 3).await.number, 1);
+}
+
 pub async fn a_new_handler_starts_with_the_next_event<S: StoreUnderTest>() {
     let desk = Desk::<S>::with_handlers(&["old"]).await;
     desk.change("a", "1", 0).await;
@@ -291,8 +346,10 @@ pub async fn stats_count_what_waits<S: StoreUnderTest>() {
     let a = HandlerStats {
         handler: handler("a"),
         active: true,
+        paused: false,
         waiting: 1,
-        oldest_due: Some(at(5)),
+        oldest: Some(at(5)),
+        failing: None,
         dead_letters: 0,
     };
     let b = HandlerStats {

@@ -15,8 +15,8 @@ pub use inbox::{Appended, InboxDesk, NewNotification, NotificationHead, Subject}
 pub(crate) use known::{ABSENT, Known};
 pub use lease::{Claim, Claimed, Lease, LeaseLost};
 pub use operator::{
-    DeadLetter, EventPage, EventSummary, HandlerStats, IdsOf, NotificationSummary, OperatorDesk, Prune, Pruned, Query,
-    Stats, WaitingDelivery, Whole,
+    DeadLetter, EventPage, EventSummary, Failing, HandlerStats, IdsOf, NotificationSummary, OperatorDesk, Prune,
+    Pruned, Query, Stats, WaitingDelivery, Whole,
 };
 pub use outbox::{Delivery, HandlerName, MAX_CLAIMED_EVENT_BYTES, NewEvent, OutboxDesk, Recipients, Settlement, Turn};
 pub use refreshes::{

@@ -95,12 +95,29 @@ pub struct HandlerStats {
     pub handler: HandlerName,
     /// Whether it is in the configuration.
     pub active: bool,
+    /// Whether a person has paused it.
+    pub paused: bool,
     /// Events that it has not been given yet.
     pub waiting: u64,
-    /// Since when the longest waiting head of a run could have been claimed.
-    pub oldest_due: Option<Timestamp>,
+    /// Since when it should have had the oldest of them, failing or not.
+    pub oldest: Option<Timestamp>,
+    /// What failed last and is tried again.
+    pub failing: Option<Failing>,
     /// Deliveries that were given up.
     pub dead_letters: u64,
+}
+
+/// A delivery that failed and is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// What happened; holds no secret.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried again.
+    pub next_try: Timestamp,
 }
 
 /// What is to be removed: what is older than these times and needed by nobody, from these places on.

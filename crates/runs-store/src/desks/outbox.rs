@@ -22,6 +22,10 @@ pub trait OutboxDesk: Send + Sync {
     /// committed while it is not named are not for it.
     async fn set_handlers(&self, handlers: &[HandlerName], now: Timestamp) -> Result<(), StoreError>;
 
+    /// Pauses a handler, or lets it go on. While it is paused nothing of it is claimed; its events wait. Says whether the
+    /// store knows a handler of this name.
+    async fn set_paused(&self, handler: &HandlerName, paused: bool) -> Result<bool, StoreError>;
+
     /// Leases deliveries of one handler that are due, at most one for each run, the longest due first. While nothing is
     /// due, this only reads.
     ///
@@ -122,6 +126,8 @@ pub struct Delivery {
     pub number: u64,
     /// Which try this is, from 1. A try that ended with its lease counts.
     pub attempt: u32,
+    /// When the first try began, by the scheduling time.
+    pub tried_since: Timestamp,
     /// When the event was made.
     pub created_at: Timestamp,
     /// The whole event.

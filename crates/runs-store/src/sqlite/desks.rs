@@ -115,6 +115,14 @@ impl OutboxDesk for SqliteStore {
         .await
     }
 
+    async fn set_paused(&self, handler: &HandlerName, paused: bool) -> Result<bool, StoreError> {
+        let handler = handler.clone();
+        self.write("pausing a handler", move |transaction| {
+            outbox::set_paused(transaction, &handler, paused)
+        })
+        .await
+    }
+
     async fn claim_deliveries(&self, handler: &HandlerName, claim: Claim) -> Result<Claimed<Delivery>, StoreError> {
         let looking = handler.clone();
         let next_due = self

@@ -71,8 +71,8 @@ fn put_in_line(
     now: Timestamp,
 ) -> Result<(), Failure> {
     transaction.execute(
-        "INSERT INTO deliveries (handler, subject, number) VALUES (?, ?, ?)",
-        [handler, subject, number],
+        "INSERT INTO deliveries (handler, subject, number, since) VALUES (?, ?, ?, ?)",
+        params![handler, subject, number, Column(now)],
     )?;
     // Where the line has a head already, this event waits behind it.
     transaction.execute(
@@ -111,6 +111,15 @@ pub(super) fn set_handlers(
     Ok(())
 }
 
+pub(super) fn set_paused(transaction: &Transaction<'_>, handler: &HandlerName, paused: bool) -> Result<bool, Failure> {
+    let changed = transaction.execute(
+        "UPDATE handlers SET paused = ? WHERE name = ?",
+        params![paused, handler.as_str()],
+    )?;
+    transaction.wake_deliverable();
+    Ok(changed > 0)
+}
+
 pub(super) fn claim_deliveries(
     transaction: &Transaction<'_>,
     handler: &HandlerName,
@@ -145,9 +154,10 @@ pub(super) fn look(transaction: &Transaction<'_>, handler: &HandlerName) -> Resu
     }
 }
 
+/// The key of a handler whose events may be claimed.
 fn active(transaction: &Transaction<'_>, handler: &HandlerName) -> Result<Option<i64>, Failure> {
     transaction.row(
-        "SELECT key FROM handlers WHERE name = ? AND active",
+        "SELECT key FROM handlers WHERE name = ? AND active AND NOT paused",
         [handler.as_str()],
         |row| row.get(0),
     )
@@ -183,13 +193,22 @@ fn lease(
     claim: Claim,
 ) -> Result<Option<Delivery>, Failure> {
     let leased = transaction.row(
-        "UPDATE cursors SET fence = fence + 1, attempts = attempts + 1, lease_until = ?1
+        "UPDATE cursors
+            SET fence = fence + 1, attempts = attempts + 1, lease_until = ?1, tried_since = coalesce(tried_since, ?4)
           WHERE handler = ?2 AND subject = ?3
-      RETURNING fence, attempts, number",
-        params![Column(later(claim.now, claim.lease)), handler_key, subject],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?)),
+      RETURNING fence, attempts, number, tried_since",
+        params![
+            Column(later(claim.now, claim.lease)),
+            handler_key,
+            subject,
+            Column(claim.now)
+        ],
+        |row| {
+            let Column(tried_since) = row.get::<_, Column<Timestamp>>(3)?;
+            Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?, tried_since))
+        },
     )?;
-    let Some((fence, attempt, number)) = leased else {
+    let Some((fence, attempt, number, tried_since)) = leased else {
         return Ok(None);
     };
     transaction.row(
@@ -211,6 +230,7 @@ fn lease(
                 run: RunId::new(row.get::<_, String>(3)?),
                 number: row.get(4)?,
                 attempt,
+                tried_since,
                 created_at: row.get::<_, Column<Timestamp>>(5)?.0,
                 body: Bytes::from(row.get::<_, Vec<u8>>(6)?),
             })
@@ -290,8 +310,9 @@ fn settle_one(
         Settlement::Delivered => advance(transaction, held, now)?,
         Settlement::Retry { at, reason } => {
             transaction.execute(
-                "UPDATE cursors SET due_at = ?, lease_until = NULL, reason = ? WHERE handler = ? AND subject = ?",
-                params![Column(*at), reason, held.handler, held.subject],
+                "UPDATE cursors SET due_at = ?, lease_until = NULL, reason = ?, failed_at = ?
+                  WHERE handler = ? AND subject = ?",
+                params![Column(*at), reason, Column(now), held.handler, held.subject],
             )?;
         }
         Settlement::DeadLetter { reason, answer } => {
@@ -315,7 +336,9 @@ fn settle_one(
         }
         Settlement::Released => {
             transaction.execute(
-                "UPDATE cursors SET lease_until = NULL, attempts = attempts - 1 WHERE handler = ? AND subject = ?",
+                "UPDATE cursors
+                    SET lease_until = NULL, attempts = attempts - 1, tried_since = iif(attempts > 1, tried_since, NULL)
+                  WHERE handler = ? AND subject = ?",
                 [held.handler, held.subject],
             )?;
         }
@@ -338,7 +361,8 @@ fn advance(transaction: &Transaction<'_>, held: &Held, now: Timestamp) -> Result
     let next = next.flatten();
     transaction.execute(
         "UPDATE cursors
-            SET number = coalesce(?1, number), due_at = ?2, lease_until = NULL, attempts = 0, reason = NULL
+            SET number = coalesce(?1, number), due_at = ?2, lease_until = NULL, attempts = 0, reason = NULL,
+                tried_since = NULL, failed_at = NULL
           WHERE handler = ?3 AND subject = ?4",
         params![next, next.map(|_| Column(now)), held.handler, held.subject],
     )?;

@@ -4,13 +4,13 @@
 //! kept as a counter.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::claim::{lanes, lines};
 use super::column::Column;
 use super::failure::Failure;
 use super::writer::Transaction;
-use crate::desks::{HandlerName, HandlerStats, Lanes, Stats};
+use crate::desks::{Failing, HandlerName, HandlerStats, Lanes, Stats};
 
 /// Counts, all of one moment: within a transaction.
 pub(super) fn stats(view: &Transaction<'_>, now: Timestamp) -> Result<Stats, Failure> {
@@ -24,7 +24,7 @@ pub(super) fn stats(view: &Transaction<'_>, now: Timestamp) -> Result<Stats, Fai
         due: count("due")?,
         oldest_due: oldest_due(connection, now)?,
         unrecognized: count("unrecognized")?,
-        handlers: handlers(connection, now)?,
+        handlers: handlers(connection)?,
     })
 }
 
@@ -49,29 +49,42 @@ fn oldest_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Optio
     Ok(oldest.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
 }
 
-fn handlers(connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<HandlerStats>> {
-    // The oldest of all heads that wait or whose lease ran out.
+fn handlers(connection: &Connection) -> rusqlite::Result<Vec<HandlerStats>> {
     let mut handlers = connection.prepare_cached(
-        "SELECT name, active, waiting, dead_letters,
-                min(
-                    coalesce((SELECT min(due_at) FROM cursors INDEXED BY cursors_waiting
-                      WHERE handler = handlers.key AND due_at <= ?1 AND lease_until IS NULL), ?2),
-                    coalesce((SELECT min(lease_until) FROM cursors INDEXED BY cursors_leased
-                      WHERE handler = handlers.key AND lease_until <= ?1), ?2)
-                )
+        "SELECT key, name, active, paused, waiting, dead_letters,
+                (SELECT min(since) FROM deliveries INDEXED BY deliveries_oldest WHERE handler = handlers.key)
            FROM handlers
           WHERE active OR waiting > 0 OR dead_letters > 0
           ORDER BY name",
     )?;
-    let rows = handlers.query_map(params![Column(now), i64::MAX], |row| {
-        let oldest = row.get::<_, i64>(4)?;
+    let rows = handlers.query_map([], |row| {
         Ok(HandlerStats {
-            handler: HandlerName::new(row.get::<_, String>(0)?),
-            active: row.get(1)?,
-            waiting: row.get(2)?,
-            oldest_due: Timestamp::from_microsecond(oldest).ok(),
-            dead_letters: row.get(3)?,
+            handler: HandlerName::new(row.get::<_, String>(1)?),
+            active: row.get(2)?,
+            paused: row.get(3)?,
+            waiting: row.get(4)?,
+            oldest: row.get::<_, Option<Column<Timestamp>>>(6)?.map(|Column(time)| time),
+            failing: failing(connection, row.get(0)?)?,
+            dead_letters: row.get(5)?,
         })
     })?;
     rows.collect()
+}
+
+/// The delivery of a handler that failed last.
+fn failing(connection: &Connection, handler: i64) -> rusqlite::Result<Option<Failing>> {
+    let mut failing = connection.prepare_cached(
+        "SELECT reason, failed_at, attempts, due_at FROM cursors INDEXED BY cursors_failing
+          WHERE handler = ? AND failed_at IS NOT NULL
+          ORDER BY failed_at DESC LIMIT 1",
+    )?;
+    let read = |row: &Row<'_>| {
+        Ok(Failing {
+            reason: row.get::<_, Option<String>>(0)?.unwrap_or_default(),
+            at: row.get::<_, Column<Timestamp>>(1)?.0,
+            attempts: row.get(2)?,
+            next_try: row.get::<_, Column<Timestamp>>(3)?.0,
+        })
+    };
+    failing.query_row([handler], read).optional()
 }

@@ -54,7 +54,7 @@ async fn list(store: &dyn Store, as_json: bool) -> Outcome {
             json!(handler.handler.as_str()),
             json!(handler.active),
             json!(handler.waiting),
-            json!(handler.oldest_due),
+            json!(handler.oldest),
             json!(handler.dead_letters),
         ]);
     }

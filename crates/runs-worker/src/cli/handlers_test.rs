@@ -42,6 +42,16 @@ pub(super) async fn run(name: &str, settings: &Settings) -> ExitCode {
         }
         Ok(Err(error)) => {
             let (reason, answer, then) = match error {
+                HandlerError::Retry {
+                    reason,
+                    answer,
+                    give_up_after: Some(_),
+                    ..
+                } => (
+                    reason,
+                    answer,
+                    "it would be tried again for a while, and then be a dead letter",
+                ),
                 HandlerError::Retry { reason, answer, .. } => (reason, answer, "it would be tried again"),
                 HandlerError::Reject { reason, answer } => (reason, answer, "it would be a dead letter"),
                 HandlerError::Unavailable { reason } => (reason, None, "events would wait"),

@@ -1,9 +1,8 @@
 //! `[deliver]` and `[events]`: how handlers are called, and what they get.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use serde::Deserialize;
 
 use super::text;
@@ -13,7 +12,7 @@ use super::text;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct DeliverConfig {
-    /// The most deliveries to one handler at a time; for one run there is never more than one.
+    /// The most calls of one handler at a time; for one run there is never more than one delivery.
     pub concurrency: NonZeroUsize,
     /// How long a handler may take.
     #[serde(deserialize_with = "text::duration")]
@@ -24,16 +23,17 @@ pub struct DeliverConfig {
     /// The longest wait after a failure.
     #[serde(deserialize_with = "text::duration")]
     pub retry_max: Duration,
-    /// After how many failed tries a delivery becomes a dead letter.
-    pub max_attempts: NonZeroU32,
-    /// After how long since the event was made a failed try is the last one; 0 is never.
+    /// After how many failed tries a delivery becomes a dead letter; 0 is never.
+    pub max_attempts: u32,
+    /// How long a failing delivery is tried before it becomes a dead letter; 0 is without end.
     #[serde(deserialize_with = "text::duration")]
     pub max_age: Duration,
 }
 
 impl DeliverConfig {
-    pub(crate) fn is_too_old(&self, age: SignedDuration) -> bool {
-        !self.max_age.is_zero() && Duration::try_from(age).is_ok_and(|age| age >= self.max_age)
+    /// How long a failing delivery is tried; `None` is without end.
+    pub(crate) fn longest(&self) -> Option<Duration> {
+        Some(self.max_age).filter(|age| !age.is_zero())
     }
 }
 
@@ -44,9 +44,9 @@ impl Default for DeliverConfig {
             timeout: Duration::from_secs(30),
             retry_initial: Duration::from_secs(1),
             retry_max: Duration::from_secs(10 * 60),
-            // Some seven hours with the waits above.
-            max_attempts: const { NonZeroU32::new(50).unwrap() },
-            max_age: Duration::ZERO,
+            max_attempts: 0,
+            // From Friday evening to Monday morning.
+            max_age: Duration::from_secs(72 * 60 * 60),
         }
     }
 }

@@ -41,7 +41,7 @@ impl Calling {
             .note(called.iter().map(|called| &called.result), self.clock.wall());
         let mut attempts = Vec::with_capacity(called.len());
         for called in called {
-            let decided = decide(called, &self.config, self.clock.wall(), rand::random());
+            let decided = decide(called, &self.config, rand::random());
             self.meters.measure(&decided);
             report::log(&self.name, &decided);
             attempts.push(decided);

@@ -1,5 +1,7 @@
 //! What the end of a call means for its delivery.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use runs_store::Settlement;
 use tallyfy_transport::Backoff;
@@ -7,7 +9,7 @@ use tallyfy_transport::Backoff;
 use super::call::Called;
 use crate::clock::later;
 use crate::config::DeliverConfig;
-use crate::handler::HandlerError;
+use crate::handler::{HandlerError, visible_line, visible_text};
 
 /// An attempt of which is known how it is to be settled.
 pub(super) struct Decided {
@@ -15,42 +17,123 @@ pub(super) struct Decided {
     pub(super) settlement: Settlement,
 }
 
-/// Decides by what the handler said, by the attempts so far, and by the age of the event at `wall`. `random` is between 0
-/// and 1.
-pub(super) fn decide(mut called: Called, config: &DeliverConfig, wall: Timestamp, random: f64) -> Decided {
-    let result = std::mem::replace(&mut called.result, Ok(()));
-    let settlement = match result {
+/// Decides by what the handler said, by the attempts so far, and by how long they have gone on. `random` is between 0 and 1.
+pub(super) fn decide(mut called: Called, config: &DeliverConfig, random: f64) -> Decided {
+    let settlement = match std::mem::replace(&mut called.result, Ok(())) {
         Ok(()) => Settlement::Delivered,
         Err(HandlerError::Unavailable { .. } | HandlerError::Stop { .. }) => Settlement::Released,
-        Err(HandlerError::Reject { reason, answer }) => Settlement::DeadLetter {
-            reason: reason.into_owned(),
+        Err(HandlerError::Reject { reason, answer }) => dead_letter(&reason, answer),
+        Err(HandlerError::Retry {
+            reason,
+            after,
+            give_up_after,
             answer,
+        }) => match last_try(&called, config, give_up_after) {
+            Some(limit) => dead_letter(&format!("{limit}: {reason}"), answer),
+            None => Settlement::Retry {
+                at: again_at(&called, config, after, random),
+                reason: visible_line(&reason),
+            },
         },
-        Err(HandlerError::Retry { reason, after, answer }) => {
-            let delivery = called.event.delivery();
-            let (attempt, age) = (delivery.attempt, wall.duration_since(delivery.created_at));
-            if attempt >= config.max_attempts.get() {
-                Settlement::DeadLetter {
-                    reason: format!("after {attempt} tries: {reason}"),
-                    answer,
-                }
-            } else if config.is_too_old(age) {
-                Settlement::DeadLetter {
-                    reason: format!("after {:?}, at try {attempt}: {reason}", config.max_age),
-                    answer,
-                }
-            } else {
-                let backoff = Backoff {
-                    initial: config.retry_initial,
-                    max: config.retry_max,
-                };
-                let wait = backoff.wait(attempt, random).max(after.unwrap_or_default());
-                Settlement::Retry {
-                    at: later(called.ended, wait),
-                    reason: reason.into_owned(),
-                }
-            }
-        }
     };
     Decided { called, settlement }
+}
+
+fn dead_letter(reason: &str, answer: Option<String>) -> Settlement {
+    Settlement::DeadLetter {
+        reason: visible_line(reason),
+        answer: answer.map(|answer| visible_text(&answer)),
+    }
+}
+
+/// Why this try was the last one, if it was.
+fn last_try(called: &Called, config: &DeliverConfig, give_up_after: Option<Duration>) -> Option<String> {
+    let delivery = called.event.delivery();
+    let attempt = delivery.attempt;
+    if config.max_attempts > 0 && attempt >= config.max_attempts {
+        return Some(format!("after {attempt} tries"));
+    }
+    let tried_for = Duration::try_from(called.ended.duration_since(delivery.tried_since)).unwrap_or_default();
+    let longest = config.longest().into_iter().chain(give_up_after).min()?;
+    (tried_for >= longest).then(|| format!("after {longest:?}, at try {attempt}"))
+}
+
+/// When it is tried again: after a wait that doubles, or as long as the other side asks.
+fn again_at(called: &Called, config: &DeliverConfig, after: Option<Duration>, random: f64) -> Timestamp {
+    let backoff = Backoff {
+        initial: config.retry_initial,
+        max: config.retry_max,
+    };
+    let attempt = called.event.delivery().attempt;
+    let wait = backoff.wait(attempt, random).max(after.unwrap_or_default());
+    later(called.ended, wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use tallyfy_model::OrgId;
+
+    use super::*;
+    use crate::handler::Event;
+
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    /// How an attempt is settled that fails after so long.
+    fn settled(
+        attempt: u32,
+        tried_for: Duration,
+        give_up_after: Option<Duration>,
+        config: &DeliverConfig,
+    ) -> Settlement {
+        let began = Timestamp::UNIX_EPOCH;
+        let mut delivery = Event::sample(&OrgId::new("acme"), began).unwrap().delivery().clone();
+        delivery.attempt = attempt;
+        let called = Called {
+            event: Event::new(delivery),
+            result: Err(HandlerError::Retry {
+                reason: "no\u{1b}".into(),
+                after: None,
+                give_up_after,
+                answer: Some("no\u{9b}".to_owned()),
+            }),
+            took: Duration::ZERO,
+            ended: later(began, tried_for),
+        };
+        decide(called, config, 1.0).settlement
+    }
+
+    fn given_up(reason: &str) -> Settlement {
+        Settlement::DeadLetter {
+            reason: format!("{reason}: no\\u{{1b}}"),
+            answer: Some("no\\u{9b}".to_owned()),
+        }
+    }
+
+    #[test]
+    fn giving_up_goes_by_time() {
+        let mut config = DeliverConfig::default();
+        let outage = settled(1000, HOUR * 71, None, &config);
+        let at = later(Timestamp::UNIX_EPOCH, HOUR * 71 + Duration::from_secs(600));
+        assert_eq!(
+            outage,
+            Settlement::Retry {
+                at,
+                reason: "no\\u{1b}".to_owned()
+            }
+        );
+        assert_eq!(
+            settled(1000, HOUR * 72, None, &config),
+            given_up("after 259200s, at try 1000")
+        );
+        assert_eq!(settled(9, HOUR, Some(HOUR), &config), given_up("after 3600s, at try 9"));
+
+        config.max_age = Duration::ZERO;
+        assert!(matches!(
+            settled(1000, HOUR * 9999, None, &config),
+            Settlement::Retry { .. }
+        ));
+        config.max_attempts = 3;
+        assert!(matches!(settled(2, HOUR, None, &config), Settlement::Retry { .. }));
+        assert_eq!(settled(3, HOUR, None, &config), given_up("after 3 tries"));
+    }
 }

@@ -40,6 +40,10 @@ mod defect {
             self.0.set_handlers(handlers, now).await
         }
 
+        async fn set_paused(&self, handler: &HandlerName, paused: bool) -> Result<bool, StoreError> {
+            self.0.set_paused(handler, paused).await
+        }
+
         async fn claim_deliveries(&self, handler: &HandlerName, claim: Claim) -> Result<Claimed<Delivery>, StoreError> {
             let claimed = self.0.claim_deliveries(handler, claim).await?;
             self.settled(claimed, claim.now).await

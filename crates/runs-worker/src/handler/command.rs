@@ -13,12 +13,14 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::process::{Child, ChildStderr, ChildStdin, Command};
 use tracing::info;
 
-use super::{Event, Handler, HandlerError, MAX_ANSWER_BYTES};
+use super::{Event, Handler, HandlerError, MAX_ANSWER_BYTES, visible_line};
 
 /// Exit status: try again (`EX_TEMPFAIL` of `sysexits.h`).
 const TRY_AGAIN: i32 = 75;
 /// How much of the standard error is read for one event, in bytes; the rest is dropped.
 const MAX_STDERR_BYTES: u64 = 16 * 1024;
+/// How long an id may be: Linux gives a program no longer environment variable than 128 KiB.
+const MAX_ID_BYTES: usize = 64 * 1024;
 /// How long after the end of a program what it said is still read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// What a program gets of the worker's own environment. No more: that holds tokens.
@@ -79,6 +81,9 @@ impl CommandHandler {
 #[async_trait]
 impl Handler for CommandHandler {
     async fn handle(&self, event: &Event) -> Result<(), HandlerError> {
+        if let Some(problem) = not_for_a_program(event) {
+            return Err(HandlerError::reject(problem));
+        }
         let mut child = self
             .spawn(event)
             .map_err(|error| HandlerError::unavailable(format!("{}: {error}", self.line.program.display())))?;
@@ -103,6 +108,26 @@ impl Handler for CommandHandler {
     }
 }
 
+/// Why an id of the event cannot be in the environment of any program, if one cannot. That is a matter of the event, and
+/// must not stop the handler.
+fn not_for_a_program(event: &Event) -> Option<String> {
+    let ids = [("organization", event.org().as_str()), ("run", event.run_id().as_str())];
+    ids.into_iter().find_map(|(name, id)| {
+        if id.contains('\0') {
+            Some(format!(
+                "the id of the {name} contains a NUL, which no program can be given"
+            ))
+        } else if id.len() > MAX_ID_BYTES {
+            let length = id.len();
+            Some(format!(
+                "the id of the {name} has {length} bytes, a program can be given {MAX_ID_BYTES}"
+            ))
+        } else {
+            None
+        }
+    })
+}
+
 /// A program that does not read its input is none the worse for it.
 async fn feed(input: Option<ChildStdin>, event: &Event) {
     if let Some(mut input) = input {
@@ -121,11 +146,7 @@ async fn listen(errors: Option<ChildStderr>, handler: &str, event: &Event) -> St
     let mut lines = BufReader::new((&mut errors).take(MAX_STDERR_BYTES));
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
-        let text: String = String::from_utf8_lossy(&line)
-            .trim()
-            .chars()
-            .filter(|c| !c.is_control())
-            .collect();
+        let text = visible_line(String::from_utf8_lossy(&line).trim());
         if !text.is_empty() {
             info!(handler, org = %event.org(), run = %event.run_id(), event = %event.id(), stderr = text, "program");
             length += text.len() + 1;
@@ -175,5 +196,34 @@ impl Drop for Group {
             // It may be gone already.
             let _ = killpg(group, Signal::SIGKILL);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use tallyfy_model::{OrgId, RunId};
+
+    use super::*;
+
+    async fn of_run(id: &str) -> Result<(), HandlerError> {
+        let mut event = Event::sample(&OrgId::new("acme"), Timestamp::UNIX_EPOCH).unwrap();
+        event.delivery.run = RunId::new(id);
+        let line = CommandLine {
+            program: PathBuf::from("/bin/true"),
+            arguments: Vec::new(),
+            environment: BTreeMap::new(),
+            working_dir: None,
+        };
+        CommandHandler::new("run".to_owned(), line).handle(&event).await
+    }
+
+    #[tokio::test]
+    async fn an_id_that_no_program_can_be_given_is_a_matter_of_its_event() {
+        for id in ["a\0b", &"x".repeat(200_000)] {
+            let outcome = of_run(id).await;
+            assert!(matches!(outcome, Err(HandlerError::Reject { .. })), "{outcome:?}");
+        }
+        assert_eq!(of_run(&"x".repeat(MAX_ID_BYTES)).await, Ok(()));
     }
 }

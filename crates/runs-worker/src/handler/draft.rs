@@ -121,6 +121,7 @@ impl EventDraft {
             run: self.run_id,
             number: self.number,
             attempt: self.attempt,
+            tried_since: self.at,
             created_at: self.at,
             body: event.body,
         }))

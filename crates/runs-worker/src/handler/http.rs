@@ -11,16 +11,20 @@ use reqwest::{Client, Url, redirect, retry};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tallyfy_transport::Response;
+use url::Host;
 
+use super::confidence::Confidence;
 use super::signature::{SigningKey, signatures};
-use super::{Event, Handler, HandlerError, MAX_ANSWER_BYTES};
+use super::{Event, Handler, HandlerError};
 use crate::clock::Clock;
 
 /// How much of an answer is repeated.
 const MAX_REASON_CHARS: usize = 200;
 
-/// A shorter word of a header or a URL may be any word.
-const SHORTEST_SECRET: usize = 8;
+/// An answer of up to so many bytes is read to its end, so that the connection can be used again.
+const MAX_READ_BYTES: usize = 64 * 1024;
+/// How long the rest of an answer that says that all is well is waited for.
+const REST_OF_SUCCESS: Duration = Duration::from_secs(1);
 
 /// How an event is put into a request (CloudEvents HTTP protocol binding, section 3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,20 +44,19 @@ pub(crate) struct HttpTarget {
     pub(crate) mode: HttpMode,
     pub(crate) keys: Vec<SigningKey>,
     pub(crate) headers: HeaderMap,
+    /// The statuses that reject at once.
+    pub(crate) reject_on: Vec<StatusCode>,
+    /// How long a status that says that the event is wrong is tried again before it rejects.
+    pub(crate) reject_after: Duration,
 }
 
-impl HttpTarget {
-    /// What the other side said, without what it was told in confidence: many repeat a token that they refuse.
-    fn without_secrets(&self, said: &[u8]) -> String {
-        let mut said = String::from_utf8_lossy(said).into_owned();
-        let values = self.headers.values().filter_map(|value| value.to_str().ok());
-        // `Bearer` may be repeated without the token, and the token without `Bearer`.
-        let words = values.flat_map(str::split_whitespace);
-        let url = [self.url.path().trim_matches('/'), self.url.query().unwrap_or_default()];
-        for secret in words.chain(url).filter(|word| word.len() >= SHORTEST_SECRET) {
-            said = said.replace(secret, "[redacted]");
-        }
-        said
+/// Whether nothing that is sent there leaves this machine.
+pub(crate) fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -61,6 +64,7 @@ impl HttpTarget {
 pub(crate) struct HttpHandler {
     client: Client,
     target: HttpTarget,
+    confidence: Confidence,
     clock: Clock,
 }
 
@@ -75,10 +79,14 @@ impl HttpHandler {
             .referer(false)
             .connect_timeout(Duration::from_secs(5).min(timeout))
             .timeout(timeout);
-        let is_local = matches!(target.url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        let client = if is_local { client.no_proxy() } else { client };
+        let client = if is_this_machine(&target.url) {
+            client.no_proxy()
+        } else {
+            client
+        };
         Ok(Self {
             client: client.build()?,
+            confidence: Confidence::of(&target.headers, &target.url),
             target,
             clock,
         })
@@ -126,36 +134,58 @@ impl Handler for HttpHandler {
         let mut answer = request.send().await.map_err(failed)?;
         let (status, headers) = (answer.status(), std::mem::take(answer.headers_mut()));
         if status.is_success() {
+            // Whatever it says, it has the event.
+            let _ = tokio::time::timeout(REST_OF_SUCCESS, read(&mut answer)).await;
             return Ok(());
         }
-        let mut said = BytesMut::new();
-        while said.len() < MAX_ANSWER_BYTES
-            && let Ok(Some(chunk)) = answer.chunk().await
-        {
-            said.extend_from_slice(&chunk[..chunk.len().min(MAX_ANSWER_BYTES - said.len())]);
-        }
-        let said = self.target.without_secrets(&said);
+        let said = self.said(&mut answer).await;
         let reason = reason(status, &said);
         let after = Response::new(status, headers, "").retry_after(self.clock.wall());
-        Err(verdict(status, reason, after).with_answer(said))
+        Err(self.verdict(status, reason, after).with_answer(said))
     }
 }
 
-/// What an answer that is not 2xx means.
-fn verdict(status: StatusCode, reason: String, after: Option<Duration>) -> HandlerError {
-    match status {
-        StatusCode::GONE => HandlerError::stop(reason),
-        // What is wrong with the event itself stays wrong.
-        StatusCode::BAD_REQUEST
-        | StatusCode::PAYLOAD_TOO_LARGE
-        | StatusCode::UNSUPPORTED_MEDIA_TYPE
-        | StatusCode::UNPROCESSABLE_ENTITY => HandlerError::reject(reason),
-        // Anything else may be mended on the other side: a token, a route that is being deployed, the server itself.
-        _ => match after {
-            Some(after) => HandlerError::retry_after(reason, after),
-            None => HandlerError::retry(reason),
-        },
+impl HttpHandler {
+    /// What an answer says, without what the receiver was told in confidence.
+    async fn said(&self, answer: &mut reqwest::Response) -> String {
+        let mut said = read(answer).await;
+        if said.len() == MAX_READ_BYTES {
+            // The beginning of a secret that was cut off.
+            said.truncate(MAX_READ_BYTES.saturating_sub(self.confidence.longest()));
+        }
+        self.confidence.taken_out_of(&String::from_utf8_lossy(&said))
     }
+
+    /// What an answer that is not 2xx means.
+    fn verdict(&self, status: StatusCode, reason: String, after: Option<Duration>) -> HandlerError {
+        if self.target.reject_on.contains(&status) {
+            return HandlerError::reject(reason);
+        }
+        match status {
+            StatusCode::GONE => HandlerError::stop(reason),
+            // What is wrong with the event itself stays wrong; but a clock, a key or a deploy may look like it.
+            StatusCode::BAD_REQUEST
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::UNPROCESSABLE_ENTITY => HandlerError::retry_within(reason, self.target.reject_after),
+            // Anything else may be mended on the other side: a token, a route that is being deployed, the server itself.
+            _ => match after {
+                Some(after) => HandlerError::retry_after(reason, after),
+                None => HandlerError::retry(reason),
+            },
+        }
+    }
+}
+
+/// The body of an answer, as far as it is read.
+async fn read(answer: &mut reqwest::Response) -> BytesMut {
+    let mut said = BytesMut::new();
+    while said.len() < MAX_READ_BYTES
+        && let Ok(Some(chunk)) = answer.chunk().await
+    {
+        said.extend_from_slice(&chunk[..chunk.len().min(MAX_READ_BYTES - said.len())]);
+    }
+    said
 }
 
 /// The status and what the receiver says, on one line.
@@ -165,7 +195,6 @@ fn reason(status: StatusCode, said: &str) -> String {
         .collect::<Vec<_>>()
         .join(" ")
         .chars()
-        .filter(|character| !character.is_control())
         .take(MAX_REASON_CHARS)
         .collect();
     if line.is_empty() {

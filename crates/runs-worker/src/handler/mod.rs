@@ -1,6 +1,7 @@
 //! Handlers: where events go.
 
 mod command;
+mod confidence;
 mod draft;
 mod file;
 mod http;
@@ -10,6 +11,7 @@ mod set_up;
 mod signature;
 mod stdout;
 mod typed;
+mod visible;
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
@@ -26,13 +28,13 @@ use uuid::Uuid;
 pub(crate) use command::{CommandHandler, CommandLine};
 pub use draft::EventDraft;
 pub(crate) use file::FileHandler;
-pub(crate) use http::HttpMode;
-pub(crate) use http::{HttpHandler, HttpTarget};
+pub(crate) use http::{HttpHandler, HttpMode, HttpTarget, is_this_machine};
 pub(crate) use nats::{NatsHandler, NatsLogin, NatsTarget, Subject};
 pub(crate) use set_up::set_up;
 pub(crate) use signature::SigningKey;
 pub use stdout::StdoutHandler;
 pub use typed::Notification;
+pub(crate) use visible::{visible_line, visible_text};
 
 /// How much of what the other side said is kept with a dead letter.
 const MAX_ANSWER_BYTES: usize = 4096;
@@ -109,6 +111,8 @@ pub enum HandlerError {
         reason: Cow<'static, str>,
         /// The shortest wait.
         after: Option<Duration>,
+        /// After how long since the first try this makes a dead letter, if that is sooner than `deliver.max_age`.
+        give_up_after: Option<Duration>,
         /// See [`with_answer`](HandlerError::with_answer).
         answer: Option<String>,
     },
@@ -137,8 +141,9 @@ impl HandlerError {
     /// Asks for another try.
     pub fn retry(reason: impl std::fmt::Display) -> Self {
         Self::Retry {
-            reason: reason.to_string().into(),
+            reason: shown(reason),
             after: None,
+            give_up_after: None,
             answer: None,
         }
     }
@@ -146,30 +151,38 @@ impl HandlerError {
     /// Asks for another try, not before `after` has passed.
     pub fn retry_after(reason: impl std::fmt::Display, after: Duration) -> Self {
         Self::Retry {
-            reason: reason.to_string().into(),
+            reason: shown(reason),
             after: Some(after),
+            give_up_after: None,
+            answer: None,
+        }
+    }
+
+    /// Asks for another try, but for no longer than this since the first one: what looks like a rejection may be the other
+    /// side's own trouble.
+    pub fn retry_within(reason: impl std::fmt::Display, longest: Duration) -> Self {
+        Self::Retry {
+            reason: shown(reason),
+            after: None,
+            give_up_after: Some(longest),
             answer: None,
         }
     }
 
     /// Says that no event can be handled now.
     pub fn unavailable(reason: impl std::fmt::Display) -> Self {
-        Self::Unavailable {
-            reason: reason.to_string().into(),
-        }
+        Self::Unavailable { reason: shown(reason) }
     }
 
     /// Says that no more events are wanted.
     pub fn stop(reason: impl std::fmt::Display) -> Self {
-        Self::Stop {
-            reason: reason.to_string().into(),
-        }
+        Self::Stop { reason: shown(reason) }
     }
 
     /// Gives the event up.
     pub fn reject(reason: impl std::fmt::Display) -> Self {
         Self::Reject {
-            reason: reason.to_string().into(),
+            reason: shown(reason),
             answer: None,
         }
     }
@@ -179,12 +192,17 @@ impl HandlerError {
     #[must_use]
     pub fn with_answer(mut self, said: impl Into<String>) -> Self {
         if let Self::Retry { answer, .. } | Self::Reject { answer, .. } = &mut self {
-            let mut said = said.into();
+            let mut said = visible_text(&said.into());
             said.truncate(said.floor_char_boundary(MAX_ANSWER_BYTES));
             *answer = Some(said).filter(|said| !said.trim().is_empty());
         }
         self
     }
+}
+
+/// A reason as it may be logged and shown.
+fn shown(reason: impl std::fmt::Display) -> Cow<'static, str> {
+    visible_line(&reason.to_string()).into()
 }
 
 /// An event, as a handler gets it: a CloudEvents JSON object, and the essentials of it.

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::jetstream::context::PublishErrorKind;
-use async_nats::jetstream::{self, Context};
+use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::jetstream::{self, Context, ErrorCode};
 use async_nats::{Client, ConnectOptions, HeaderMap, ServerAddr};
 use async_trait::async_trait;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -17,6 +17,8 @@ use super::{Event, Handler, HandlerError};
 use crate::event::EventType;
 use crate::telemetry;
 
+/// A longer one makes a server close the connection: the whole line may have 4096 bytes.
+const MAX_SUBJECT_BYTES: usize = 3072;
 /// What may stand in a token of a subject as it is.
 const TOKEN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
@@ -187,6 +189,12 @@ impl Handler for NatsHandler {
             return Err(HandlerError::unavailable("the connection to NATS is lost"));
         }
         let subject = self.target.subject.of(event);
+        if subject.len() > MAX_SUBJECT_BYTES {
+            return Err(HandlerError::reject(format!(
+                "its subject would have {} bytes, a server takes {MAX_SUBJECT_BYTES}",
+                subject.len()
+            )));
+        }
         let mut headers = HeaderMap::new();
         headers.insert("Nats-Msg-Id", event.id().to_string());
         headers.insert("Content-Type", "application/cloudevents+json");
@@ -208,9 +216,23 @@ impl Handler for NatsHandler {
                     let size = event.json().len();
                     HandlerError::reject(format!("the event has {size} bytes, the server takes {most}"))
                 }
-                _ => HandlerError::retry(telemetry::chain(&error)),
+                _ => refused(&error),
             }),
         }
+    }
+}
+
+/// What it means that a stream did not take a message.
+fn refused(error: &PublishError) -> HandlerError {
+    let text = telemetry::chain(error);
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<jetstream::Error>());
+    match source.map(jetstream::Error::error_code) {
+        Some(ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM) => HandlerError::reject(text),
+        // The stream is full, or its server: no event can be taken.
+        Some(
+            ErrorCode::STREAM_STORE_FAILED | ErrorCode::STORAGE_RESOURCES_EXCEEDED | ErrorCode::INSUFFICIENT_RESOURCES,
+        ) => HandlerError::unavailable(text),
+        _ => HandlerError::retry(text),
     }
 }
 

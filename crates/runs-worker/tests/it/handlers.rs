@@ -133,7 +133,8 @@ async fn in_binary_mode_the_attributes_are_headers() {
 async fn an_answer_says_whether_to_try_again_to_give_up_or_to_stop() {
     let folder = tempfile::tempdir().unwrap();
     let (url, mut received) = receiver(&[503, 401, 422, 200, 410]).await;
-    let handler = format!("[[handlers]]\nname = \"crm\"\ntype = \"http\"\nurl = \"{url}\"\nconcurrency = 1");
+    let handler =
+        format!("[[handlers]]\nname = \"crm\"\ntype = \"http\"\nurl = \"{url}\"\nconcurrency = 1\nreject_on = [422]");
     let worker = start(&folder, &handler).await;
     notify(&worker, "r1").await;
     let mut attempts = Vec::new();
@@ -164,6 +165,34 @@ async fn an_answer_says_whether_to_try_again_to_give_up_or_to_stop() {
     );
     assert!(!problem.contains("s3cret"));
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_refuses_an_event_is_asked_again_for_a_while() {
+    let folder = tempfile::tempdir().unwrap();
+    let (url, mut received) = receiver(&[422, 400, 200]).await;
+    let handler = format!("[[handlers]]\nname = \"crm\"\ntype = \"http\"\nurl = \"{url}\"");
+    let worker = start(&folder, &handler).await;
+    notify(&worker, "r1").await;
+    for attempt in ["1", "2", "3"] {
+        let (headers, _) = received.recv().await.unwrap();
+        assert_eq!(header(&headers, "runs-attempt"), attempt);
+    }
+    worker.stop().await;
+    assert!(dead_letters(&folder).is_empty());
+
+    let folder = tempfile::tempdir().unwrap();
+    let (url, _received) = receiver(&[422]).await;
+    let handler = format!("[[handlers]]\nname = \"crm\"\ntype = \"http\"\nurl = \"{url}\"\nreject_after = \"1ms\"");
+    let worker = start(&folder, &handler).await;
+    notify(&worker, "r1").await;
+    until(|| !dead_letters(&folder).is_empty()).await;
+    worker.stop().await;
+    let reason = &dead_letters(&folder)[0].reason;
+    assert!(
+        reason.starts_with("after 1ms, at try ") && reason.ends_with(": answered 422: because of reasons"),
+        "{reason}"
+    );
 }
 
 /// The events in a file, one from each line.
@@ -388,7 +417,7 @@ async fn a_handler_can_be_tried_with_a_sample() {
     assert_eq!(
         (said.as_str(), status),
         (
-            "runs-worker: crm: answered 422: because of reasons; it would be a dead letter\nbecause\nof reasons\n",
+            "runs-worker: crm: answered 422: because of reasons; it would be tried again for a while, and then be a dead letter\nbecause\nof reasons\n",
             1
         )
     );

@@ -99,6 +99,10 @@ impl OutboxDesk for OddStore {
         self.store.set_handlers(handlers, now).await
     }
 
+    async fn set_paused(&self, handler: &HandlerName, paused: bool) -> Result<bool, StoreError> {
+        self.store.set_paused(handler, paused).await
+    }
+
     async fn claim_deliveries(&self, handler: &HandlerName, claim: Claim) -> Result<Claimed<Delivery>, StoreError> {
         self.store.claim_deliveries(handler, claim).await
     }

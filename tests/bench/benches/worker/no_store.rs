@@ -93,6 +93,10 @@ impl OutboxDesk for NoStore {
         NONE
     }
 
+    async fn set_paused(&self, _: &HandlerName, _: bool) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     async fn claim_deliveries(&self, _: &HandlerName, _: Claim) -> Result<Claimed<Delivery>, StoreError> {
         nothing()
     }

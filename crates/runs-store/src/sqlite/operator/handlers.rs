@@ -21,7 +21,9 @@ pub(in crate::sqlite) fn drop_waiting(transaction: &Transaction<'_>, handler: &H
         None => return Err(Failure::Unfitting(format!("no handler was ever called `{handler}`"))),
     };
     transaction.execute(
-        "UPDATE cursors SET due_at = NULL, lease_until = NULL, attempts = 0, reason = NULL WHERE handler = ?",
+        "UPDATE cursors
+            SET due_at = NULL, lease_until = NULL, attempts = 0, reason = NULL, tried_since = NULL, failed_at = NULL
+          WHERE handler = ?",
         [key],
     )?;
     let dropped = transaction.execute("DELETE FROM deliveries WHERE handler = ?", [key])?;

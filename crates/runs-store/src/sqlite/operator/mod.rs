@@ -69,13 +69,14 @@ fn put_back(
     now: Timestamp,
 ) -> Result<(), Failure> {
     transaction.execute(
-        "INSERT INTO deliveries (handler, subject, number) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        [handler, subject, number],
+        "INSERT INTO deliveries (handler, subject, number, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        params![handler, subject, number, Column(now)],
     )?;
     transaction.execute(
         "INSERT INTO cursors (handler, subject, number, due_at) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (handler, subject) DO UPDATE
-            SET number = excluded.number, due_at = excluded.due_at, attempts = 0, reason = NULL
+            SET number = excluded.number, due_at = excluded.due_at, attempts = 0, reason = NULL,
+                tried_since = NULL, failed_at = NULL
           WHERE cursors.due_at IS NULL OR (cursors.lease_until IS NULL AND excluded.number < cursors.number)",
         params![handler, subject, number, Column(now)],
     )?;

@@ -1,13 +1,14 @@
 //! What a handler of the type `http` needs.
 
 use std::path::Path;
+use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use secrecy::ExposeSecret as _;
 
 use super::{HandlerTable, Told};
 use crate::filter::unknown_word;
-use crate::handler::{HttpMode, HttpTarget, SigningKey};
+use crate::handler::{HttpMode, HttpTarget, SigningKey, is_this_machine};
 
 /// Headers that say how a request is framed and where it goes, which is not for a configuration to say, and those that the
 /// handler makes itself.
@@ -28,17 +29,23 @@ const OWN_HEADERS: [&str; 14] = [
     "webhook-timestamp",
 ];
 
+/// A deploy on the other side, or a clock that is set, takes less.
+const REJECT_AFTER: Duration = Duration::from_secs(60 * 60);
+
 impl HandlerTable {
     pub(super) fn http(&self, told: &mut Told<'_>) -> Option<HttpTarget> {
         let url = self.url(told);
         let mode = self.mode(told);
         let keys = self.keys(told);
         let headers = self.headers(told);
+        let reject_on = self.statuses(told);
         Some(HttpTarget {
             url: url?,
             mode,
             keys,
             headers,
+            reject_on,
+            reject_after: self.reject_after.unwrap_or(REJECT_AFTER),
         })
     }
 
@@ -47,7 +54,7 @@ impl HandlerTable {
             told.problem("url", "is missing: where events are posted to".to_owned());
             return None;
         };
-        target_url(url.expose_secret())
+        target_url(url.expose_secret(), self.allow_plain)
             .map_err(|message| told.problem("url", message))
             .ok()
     }
@@ -83,6 +90,20 @@ impl HandlerTable {
         keys
     }
 
+    fn statuses(&self, told: &mut Told<'_>) -> Vec<StatusCode> {
+        let mut statuses = Vec::new();
+        for status in &self.reject_on {
+            match StatusCode::from_u16(*status) {
+                Ok(status) if status.is_client_error() || status.is_server_error() => statuses.push(status),
+                _ => told.problem(
+                    "reject_on",
+                    format!("{status} is no status of an error, expected 400 to 599"),
+                ),
+            }
+        }
+        statuses
+    }
+
     fn headers(&self, told: &mut Told<'_>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
@@ -109,13 +130,16 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'static
 }
 
 /// The URL is not repeated: it may hold a secret.
-fn target_url(text: &str) -> Result<reqwest::Url, String> {
+fn target_url(text: &str, allow_plain: bool) -> Result<reqwest::Url, String> {
     let url = reqwest::Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
-    let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
     match url.scheme() {
         "https" => {}
-        "http" if is_local => {}
-        "http" => return Err("plain http would show runs to everybody on the way, expected https".to_owned()),
+        "http" if allow_plain || is_this_machine(&url) => {}
+        "http" => {
+            let message =
+                "plain http shows runs to everybody on the way, expected https; `allow_plain = true` allows it";
+            return Err(message.to_owned());
+        }
         _ => return Err("expected https".to_owned()),
     }
     if !url.username().is_empty() || url.password().is_some() {

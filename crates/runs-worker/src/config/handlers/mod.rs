@@ -6,7 +6,7 @@ mod http;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ pub(super) struct HandlerTable {
     /// In the place of `deliver.concurrency`.
     pub(super) concurrency: Option<NonZeroUsize>,
     /// In the place of `deliver.max_attempts`.
-    pub(super) max_attempts: Option<NonZeroU32>,
+    pub(super) max_attempts: Option<u32>,
     /// In the place of `deliver.max_age`.
     #[serde(deserialize_with = "text::optional_duration")]
     pub(super) max_age: Option<Duration>,
@@ -60,6 +60,13 @@ pub(super) struct HandlerTable {
     pub(super) signing_keys_file: Option<PathBuf>,
     /// `http`: further headers.
     pub(super) headers: BTreeMap<String, SecretString>,
+    /// `http`: statuses that reject an event at once.
+    pub(super) reject_on: Vec<u16>,
+    /// `http`: how long an event is tried that was answered with 400, 413, 415 or 422.
+    #[serde(deserialize_with = "text::optional_duration")]
+    pub(super) reject_after: Option<Duration>,
+    /// `http`: whether the URL may be one of plain http to another machine.
+    pub(super) allow_plain: bool,
     /// `command`: the program and its arguments; no shell reads them.
     pub(super) command: Vec<String>,
     /// `command`: further environment variables.
@@ -228,6 +235,9 @@ impl HandlerTable {
             ("signing_keys", "http", !self.signing_keys.is_empty()),
             ("signing_keys_file", "http", self.signing_keys_file.is_some()),
             ("headers", "http", !self.headers.is_empty()),
+            ("reject_on", "http", !self.reject_on.is_empty()),
+            ("reject_after", "http", self.reject_after.is_some()),
+            ("allow_plain", "http", self.allow_plain),
             ("command", "command", !self.command.is_empty()),
             ("env", "command", !self.env.is_empty()),
             ("working_dir", "command", self.working_dir.is_some()),
