@@ -8,7 +8,7 @@ use runs_store::{HandlerName, Store};
 use serde_json::json;
 
 use super::table::Table;
-use super::with_store::{Outcome, with_store};
+use super::with_store::{End, Outcome, misused, with_store};
 use super::{Settings, handlers_test, print};
 
 #[derive(Debug, Subcommand)]
@@ -24,6 +24,16 @@ pub(super) enum Handlers {
         /// The handler's name, as configured
         name: String,
     },
+    /// Hand nothing out to a handler until it is resumed; its events wait
+    Pause {
+        /// The handler's name
+        name: String,
+    },
+    /// Let a paused handler go on
+    Resume {
+        /// The handler's name
+        name: String,
+    },
     /// Delete what waits for a handler that is not configured any more
     Drop {
         /// The handler's name
@@ -36,6 +46,8 @@ impl Handlers {
         match self {
             Self::List { json } => with_store(settings, async |store| list(store, json).await).await,
             Self::Test { name } => handlers_test::run(&name, settings).await,
+            Self::Pause { name } => with_store(settings, async |store| set_paused(store, name, true).await).await,
+            Self::Resume { name } => with_store(settings, async |store| set_paused(store, name, false).await).await,
             Self::Drop { name } => {
                 with_store(settings, async |store| {
                     let dropped = store.drop_waiting(&HandlerName::new(name)).await?;
@@ -47,15 +59,39 @@ impl Handlers {
     }
 }
 
+async fn set_paused(store: &dyn Store, name: String, paused: bool) -> Outcome {
+    if store.set_paused(&HandlerName::new(name.clone()), paused).await? {
+        Ok(End::Well)
+    } else {
+        Err(misused(format!("no handler was ever called `{name}`")))
+    }
+}
+
 async fn list(store: &dyn Store, as_json: bool) -> Outcome {
-    let mut table = Table::new(["handler", "configured", "waiting", "since", "dead letters"]);
+    let mut table = Table::new([
+        "handler",
+        "configured",
+        "paused",
+        "waiting",
+        "since",
+        "dead letters",
+        "attempts",
+        "failed at",
+        "next try",
+        "last error",
+    ]);
     for handler in store.stats(Timestamp::now()).await?.handlers {
         table.row([
             json!(handler.handler.as_str()),
             json!(handler.active),
+            json!(handler.paused),
             json!(handler.waiting),
             json!(handler.oldest),
             json!(handler.dead_letters),
+            json!(handler.failing.as_ref().map(|failing| failing.attempts)),
+            json!(handler.failing.as_ref().map(|failing| failing.at)),
+            json!(handler.failing.as_ref().map(|failing| failing.next_try)),
+            json!(handler.failing.as_ref().map(|failing| &failing.reason)),
         ]);
     }
     print::table(table, as_json)

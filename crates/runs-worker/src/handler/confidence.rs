@@ -97,9 +97,8 @@ fn forms(part: &str) -> Vec<String> {
             url::form_urlencoded::byte_serialize(plain.as_bytes()).collect(),
             json.to_owned(),
             json.replace('/', "\\/"),
-            json.replace('&', "\\u0026")
-                .replace('<', "\\u003c")
-                .replace('>', "\\u003e"),
+            without_html(json),
+            without_html(json).replace('/', "\\/"),
             html.replace('"', "&quot;"),
             html.replace('"', "&#34;"),
             STANDARD.encode(plain).trim_end_matches('=').to_owned(),
@@ -107,6 +106,13 @@ fn forms(part: &str) -> Vec<String> {
         ]);
     }
     forms.iter().map(|form| form.to_ascii_lowercase()).collect()
+}
+
+/// JSON as some write it that is to stand in a page.
+fn without_html(json: &str) -> String {
+    json.replace('&', "\\u0026")
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
 }
 
 #[cfg(test)]

@@ -179,16 +179,22 @@ async fn a_receiver_that_refuses_an_event_is_asked_again_for_a_while() {
         assert_eq!(header(&headers, "runs-attempt"), attempt);
     }
     worker.stop().await;
-    assert!(dead_letters(&folder).is_empty());
+    assert!(dead_letters(&folder).await.is_empty());
 
     let folder = tempfile::tempdir().unwrap();
     let (url, _received) = receiver(&[422]).await;
     let handler = format!("[[handlers]]\nname = \"crm\"\ntype = \"http\"\nurl = \"{url}\"\nreject_after = \"1ms\"");
     let worker = start(&folder, &handler).await;
     notify(&worker, "r1").await;
-    until(|| !dead_letters(&folder).is_empty()).await;
+    let letters = loop {
+        let letters = dead_letters(&folder).await;
+        if !letters.is_empty() {
+            break letters;
+        }
+        tokio::task::yield_now().await;
+    };
     worker.stop().await;
-    let reason = &dead_letters(&folder)[0].reason;
+    let reason = &letters[0].reason;
     assert!(
         reason.starts_with("after 1ms, at try ") && reason.ends_with(": answered 422: because of reasons"),
         "{reason}"

@@ -106,6 +106,55 @@ async fn a_dead_letter_is_seen_and_sent_again_while_the_worker_runs() {
 }
 
 #[tokio::test]
+async fn a_handler_is_paused_and_resumed_and_says_what_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let (relay, mut events) = Relay::new(|event| match event.attempt() {
+        1 => Err(HandlerError::retry_after(
+            "it is closed",
+            std::time::Duration::from_secs(3600),
+        )),
+        _ => Ok(()),
+    });
+    let worker = builder(&folder, &[])
+        .transport(Api::new(|path, _| {
+            let id = path.rsplit('/').next().unwrap_or_default().to_owned();
+            (200, run(&id, r#""status":"active""#))
+        }))
+        .handler("crm", relay)
+        .start()
+        .await
+        .unwrap();
+    webhook(&worker, r#"{"event":"process.launched","process":{"id":"r1"}}"#).await;
+    events.recv().await.unwrap();
+    let failing = loop {
+        let row = rows(data_dir(&worker), &["handlers", "list"]).remove(0);
+        if !row["last_error"].is_null() {
+            break row;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    };
+    assert_eq!(
+        (&failing["last_error"], &failing["attempts"], &failing["paused"]),
+        (&"it is closed".into(), &1.into(), &false.into())
+    );
+    assert_eq!(command(data_dir(&worker), &["handlers", "pause", "cmr"]).1, 2);
+    assert_eq!(command(data_dir(&worker), &["handlers", "pause", "crm"]).1, 0);
+    webhook(&worker, r#"{"event":"process.launched","process":{"id":"r2"}}"#).await;
+    let paused = loop {
+        let row = rows(data_dir(&worker), &["handlers", "list"]).remove(0);
+        if row["waiting"] == 2 {
+            break row;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    };
+    assert_eq!(paused["paused"], true);
+    assert!(events.try_recv().is_err(), "nothing is handed out");
+    assert_eq!(command(data_dir(&worker), &["handlers", "resume", "crm"]).1, 0);
+    assert_eq!(events.recv().await.unwrap().run_id().as_str(), "r2");
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn notifications_are_listed_and_shown_without_guest_links() {
     let folder = tempfile::tempdir().unwrap();
     let (relay, mut events) = Relay::new(|_| Ok(()));
