@@ -52,7 +52,7 @@ async fn a_run_is_launched_answered_completed_reopened_and_archived() -> anyhow:
     assert_eq!(
         answers
             .iter()
-            .filter_map(tallyfy_runs::tallyfy_model::FieldAnswer::text)
+            .filter_map(tallyfy_model::FieldAnswer::text)
             .count(),
         3,
         "{answers:?}"

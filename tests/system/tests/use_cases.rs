@@ -1,5 +1,6 @@
 //! The examples of `tallyfy-runs`, run against the simulator.
 #![allow(dead_code, reason = "an example has a main of its own")]
+#![allow(clippy::duplicate_mod, reason = "each example connects as the others do")]
 
 use std::error::Error;
 use std::sync::Arc;

@@ -33,7 +33,7 @@ pub use sweeps::{
 /// # What every implementation keeps
 ///
 /// - Each verb is one transaction: it happens whole or not at all, and when it has returned `Ok`, it survives a power
-///   cut. An `Err` other than [`StoreError::LeaseLost`] says that nothing is known to have happened.
+///   cut. An `Err` other than [`StoreError::LeaseLost`](crate::StoreError::LeaseLost) says that nothing is known to have happened.
 /// - A notification that was appended stays until a committed refresh has covered it. Requests for a refresh are
 ///   counted per subject by *tickets*: a notification takes the next one, a claim notes the newest one, and the commit
 ///   covers the tickets up to the one that its claim noted. What arrives in between leaves the subject due.
@@ -41,7 +41,7 @@ pub use sweeps::{
 ///   postponement of a run whose fetches fail, nor loses the place of those before it. It does bring the run into the
 ///   [live](Lane::Live) lane, ahead of sweeps.
 /// - Work is handed out under a [`Lease`] that expires and carries a fencing number. A verb that takes a lease fails
-///   with [`StoreError::LeaseLost`] and changes nothing once the work was settled or handed to somebody else. A lease
+///   with [`StoreError::LeaseLost`](crate::StoreError::LeaseLost) and changes nothing once the work was settled or handed to somebody else. A lease
 ///   that has expired, but whose work nobody has claimed since, is still good.
 /// - An attempt that ended with its lease counts: as one more failure in a row for a refresh, which then waits among
 ///   the retries, and as an attempt for a delivery. Work that brings the worker down each time can be told by that.
@@ -57,7 +57,7 @@ pub trait Store: InboxDesk + RefreshDesk + OutboxDesk + SweepDesk + OperatorDesk
     fn wakeups(&self) -> Wakeups;
 
     /// Finishes what was asked of the store and lets go of it. What is asked later is refused with
-    /// [`StoreError::Closed`]. Closing again does nothing.
+    /// [`StoreError::Closed`](crate::StoreError::Closed). Closing again does nothing.
     async fn close(&self);
 }
 

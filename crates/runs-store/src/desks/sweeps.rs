@@ -18,7 +18,7 @@ pub trait SweepDesk: Send + Sync {
     /// Begins a sweep, or gives the one that is under way. What a person asked for is thereby begun.
     async fn start_sweep(&self, org: &OrgId, order: SweepOrder, now: Timestamp) -> Result<Sweep, StoreError>;
 
-    /// Compares a page of the run list with what is known. Runs that differ become due in the [sweep](Lane::Sweep)
+    /// Compares a page of the run list with what is known. Runs that differ become due in the [sweep](crate::Lane::Sweep)
     /// lane, unless it is an audit. [`StoreError::LeaseLost`] if the sweep does not expect this page next: somebody else
     /// went on with it.
     async fn record_page(&self, org: &OrgId, page: ListedPage, now: Timestamp) -> Result<Sweep, StoreError>;

@@ -60,7 +60,7 @@ type Question = Box<dyn FnOnce(&rusqlite::Connection) + Send>;
 /// The store in one SQLite file, for one worker.
 ///
 /// Dropping it finishes what was asked of it, moves the write-ahead log into the file and lets go of the file; it
-/// blocks until that is done. [`close`](Self::close) does the same without blocking.
+/// blocks until that is done. [`close`](crate::Store::close) does the same without blocking.
 pub struct SqliteStore {
     path: PathBuf,
     // First in, last out: who closes the file last empties the write-ahead log.
