@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_who_ask_and_never_read_do_not_delay_an_honest_sender() -> anyhow::Result<()> {
     for (places, attackers) in [(Some("256"), 500), (None, 500)] {
-        let mut environment = vec![("RUNS_WORKER__LOG__FILTER", "warn,runs_worker::worker=info")];
+        let mut environment = vec![("RUNS_WORKER__LOG__FILTER", "warn,runs_worker::start=info")];
         environment.extend(places.map(|places| ("RUNS_WORKER__RECEIVE__MAX_CONNECTIONS", places)));
         let stage = Stage::set(SimConfig::default(), &environment).await?;
         // This is about receiving: nothing is fetched meanwhile.

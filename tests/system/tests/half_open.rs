@@ -25,7 +25,7 @@ async fn honest_senders_are_answered_while_thousands_of_connections_are_half_ope
     let places = (half_open / 3).to_string();
     let mut environment = vec![
         ("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "1"),
-        ("RUNS_WORKER__LOG__FILTER", "warn,runs_worker::worker=info"),
+        ("RUNS_WORKER__LOG__FILTER", "warn,runs_worker::start=info"),
     ];
     if std::env::var_os("DEFAULT_PLACES").is_none() {
         environment.push(("RUNS_WORKER__RECEIVE__MAX_CONNECTIONS", &places));

@@ -117,7 +117,7 @@ async fn restart_under_load(
     end: impl AsyncFn(&mut WorkerProcess) -> anyhow::Result<Exit>,
 ) -> anyhow::Result<Account> {
     let (restarts, rate) = (setting("RESTARTS", 4), setting("RATE", 100));
-    let quiet = [("RUNS_WORKER__LOG__FILTER", "warn,runs_worker::worker=info")];
+    let quiet = [("RUNS_WORKER__LOG__FILTER", "warn,runs_worker::start=info")];
     let stage = Stage::set(SimConfig::default(), &quiet).await?;
     // This is about receiving: nothing is fetched meanwhile.
     stage.sim.revoke_tokens();

@@ -41,7 +41,7 @@ impl Scene {
             .with("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "0")
             .with("RUNS_WORKER__API__REQUESTS_PER_HOUR", "0")
             .with("RUNS_WORKER__RECONCILE__SCOPE", "off")
-            .with("RUNS_WORKER__LOG__FILTER", "error,runs_worker::worker=info");
+            .with("RUNS_WORKER__LOG__FILTER", "error,runs_worker::start=info");
         for (name, value) in environment {
             settings = settings.with(name, value);
         }

@@ -26,7 +26,7 @@ pub(crate) fn settings(data_dir: &Path) -> WorkerSettings {
     WorkerSettings::new(ORG, "token", SECRET, "http://127.0.0.1:9", data_dir)
         .with("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "1")
         .with("RUNS_WORKER__RECONCILE__SCOPE", "off")
-        .with("RUNS_WORKER__LOG__FILTER", "error,runs_worker::worker=info")
+        .with("RUNS_WORKER__LOG__FILTER", "error,runs_worker::start=info")
 }
 
 pub(crate) fn load(worker: &WorkerProcess) -> Load {
