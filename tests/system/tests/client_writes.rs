@@ -50,10 +50,7 @@ async fn a_run_is_launched_answered_completed_reopened_and_archived() -> anyhow:
     let run = client.launch_run(&launch).await?;
     let answers = run.answers();
     assert_eq!(
-        answers
-            .iter()
-            .filter_map(tallyfy_model::FieldAnswer::text)
-            .count(),
+        answers.iter().filter_map(tallyfy_model::FieldAnswer::text).count(),
         3,
         "{answers:?}"
     );

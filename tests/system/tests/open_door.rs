@@ -152,13 +152,32 @@ async fn restart_under_load(
         *account.told.entry(format!("{told:?}")).or_default() += 1;
         account.slowest = account.slowest.max(took);
         if told == Told::Answered(202) {
-            // Who is told that the same was announced before knows that it was kept.
+            // What was kept the first time is a duplicate now.
             let (again, _) = sender.send(number, PATIENCE).await;
-            account.lost += usize::from(again != Told::Answered(200));
+            ensure!(again == Told::Answered(202), "{again:?}");
         }
     }
+    let kept = told_twice(&stage, account.count(&Told::Answered(202))).await?;
+    account.lost = account.count(&Told::Answered(202)) - kept;
     worker.terminate().await?;
     Ok(account)
+}
+
+/// How many notifications are in the store of which a duplicate came: waits for so many, as long as the import may take.
+async fn told_twice(stage: &Stage, expected: usize) -> anyhow::Result<usize> {
+    let database = rusqlite::Connection::open(stage.folder().join("another/runs.db"))?;
+    let count = || {
+        database.query_row("SELECT count(*) FROM notifications WHERE duplicates > 0", [], |row| {
+            row.get::<_, i64>(0)
+        })
+    };
+    for _ in 0..200 {
+        if usize::try_from(count()?)? >= expected {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(usize::try_from(count()?)?.min(expected))
 }
 
 /// Until it is stopped; then waits for what is under way.

@@ -48,9 +48,13 @@ impl Confidence {
         for form in &self.0 {
             // ASCII only, so that positions stay the same.
             let mut lower = text.to_ascii_lowercase();
-            while let Some(at) = lower.find(form.as_str()) {
+            let mut from = 0;
+            // On from behind what was put in, in which a form may stand again.
+            while let Some(at) = lower.get(from..).and_then(|rest| rest.find(form.as_str())) {
+                let at = from + at;
                 text.replace_range(at..at + form.len(), REDACTED);
                 lower.replace_range(at..at + form.len(), REDACTED);
+                from = at + REDACTED.len();
             }
         }
         text
