@@ -177,9 +177,8 @@ impl Plan {
             plan.hold = Some(Hold::LONGER_THAN_A_LEASE);
         }
         for _ in 0..2 {
-            // Between the wrong answer and the commit there is little time: it dies in there, and not whenever it happens.
-            let crash = (defect == "answer-before-commit")
-                .then(|| ("writer.before-commit".to_owned(), rng.random_range(20..200)));
+            // Between the wrong answer and the write there is little time: it dies in there, and not whenever it happens.
+            let crash = (defect == "answer-before-fsync").then(|| ("log.writing".to_owned(), rng.random_range(5..40)));
             plan.lives.push(Life {
                 crash,
                 io: None,

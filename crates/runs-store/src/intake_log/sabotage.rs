@@ -17,7 +17,10 @@ pub(super) fn answer_before_fsync(group: Vec<Append>, first: u64) -> Vec<Append>
             caller,
         }
     };
-    (first..).zip(group).map(answer).collect()
+    let group = (first..).zip(group).map(answer).collect();
+    // So that the answers go out.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    group
 }
 
 /// With `recycle-before-durable`, lets go of what was read, whether it is durable in the store or not.

@@ -200,10 +200,6 @@ impl Writer {
     /// Runs a batch, and answers it.
     pub(super) fn serve(&mut self, mut batch: Vec<Box<dyn Request>>) {
         let transaction = Transaction::on(&self.connection);
-        #[cfg(feature = "torture")]
-        if torture::is_sabotaged("answer-before-commit") {
-            return answer_before_commit(&transaction, batch);
-        }
         let outcome = run_together(&transaction, &mut batch);
         if let Err(failure) = &outcome {
             tracing::warn!(requests = batch.len(), error = %failure, "commit failed");
@@ -277,19 +273,6 @@ fn run_together(transaction: &Transaction<'_>, batch: &mut [Box<dyn Request>]) -
         transaction.execute("ROLLBACK", [])?;
     }
     committed
-}
-
-/// A deliberate defect: callers are told before anything is on the disk.
-#[cfg(feature = "torture")]
-fn answer_before_commit(transaction: &Transaction<'_>, mut batch: Vec<Box<dyn Request>>) {
-    let ran = begin(transaction).and_then(|()| run_each(transaction, &mut batch));
-    for request in batch {
-        request.answer();
-    }
-    std::thread::sleep(std::time::Duration::from_millis(20));
-    if let Err(failure) = ran.and_then(|()| transaction.execute("COMMIT", []).map(drop)) {
-        tracing::warn!(error = %failure, "commit failed");
-    }
 }
 
 fn begin(transaction: &Transaction<'_>) -> Result<(), Failure> {
