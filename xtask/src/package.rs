@@ -11,7 +11,7 @@ pub(crate) const PACKAGES: [&str; 3] = ["tallyfy-model", "tallyfy-transport", "t
 /// The oldest Rust that they are for, as `rust-version` of each says it.
 const OLDEST_RUST: &str = "1.88";
 
-/// Packages the crates that others may use, and builds each from its package, with the oldest Rust that it is for.
+/// Packages the crates that others may use, and builds each from its package, and with the oldest Rust that it is for.
 pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     let locked = locked();
     for package in PACKAGES {
@@ -54,14 +54,21 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
             "{package} is not for Rust {OLDEST_RUST}"
         );
     }
-    let toolchain = oldest_toolchain(shell)?;
-    let packages = PACKAGES.map(|package| format!("--package={package}"));
-    // Together, because they depend on each other and none of them need have been published.
+    let packages = &PACKAGES.map(|package| format!("--package={package}"));
+    // Together, because they depend on each other and none of them need have been published; which the oldest Rust's own
+    // cargo cannot do yet.
     cargo(cmd!(
         shell,
-        "cargo {toolchain...} package --quiet {locked...} --allow-dirty {packages...}"
+        "cargo package --quiet {locked...} --allow-dirty {packages...}"
     ))
     .run()?;
+    if let Some(toolchain) = oldest_toolchain(shell)? {
+        cargo(cmd!(
+            shell,
+            "cargo {toolchain} check --quiet {locked...} {packages...} --all-features"
+        ))
+        .run()?;
+    }
     Ok(())
 }
 
