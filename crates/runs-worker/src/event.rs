@@ -1,5 +1,7 @@
 //! The event: what handlers get, as one CloudEvents 1.0 JSON object.
 
+mod attributes;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -141,12 +143,13 @@ impl Occurrence<'_> {
         let event = CloudEvent {
             specversion: "1.0",
             id,
-            source: format!("/organizations/{}", self.org),
+            source: attributes::source(self.org, self.run_id),
             event_type: self.event_type.as_str(),
-            subject: self.run_id,
+            subject: attributes::text(self.run_id.as_str()),
             time: self.at,
             datacontenttype: "application/json",
-            sequence: self.number.to_string(),
+            sequence: attributes::sequence(self.number),
+            partitionkey: attributes::text(self.run_id.as_str()),
             data: Data {
                 run: self
                     .run
@@ -178,11 +181,12 @@ struct CloudEvent<'a> {
     source: String,
     #[serde(rename = "type")]
     event_type: &'static str,
-    subject: &'a RunId,
+    subject: String,
     time: Timestamp,
     datacontenttype: &'static str,
-    /// An extension of the CloudEvents registry: grows by one with each event of a run.
+    /// Two extensions of the CloudEvents registry. The sequence grows by one with each event of a run.
     sequence: String,
+    partitionkey: String,
     data: Data<'a>,
 }
 

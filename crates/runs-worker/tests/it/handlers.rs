@@ -119,9 +119,10 @@ async fn in_binary_mode_the_attributes_are_headers() {
     assert_eq!(header(&headers, "content-type"), "application/json");
     assert_eq!(header(&headers, "ce-specversion"), "1.0");
     assert_eq!(header(&headers, "ce-type"), "com.tallyfy.run.seen.v1");
-    assert_eq!(header(&headers, "ce-source"), "/organizations/acme");
+    assert_eq!(header(&headers, "ce-source"), "/organizations/acme/runs/r1");
+    assert_eq!(header(&headers, "ce-partitionkey"), "r1");
     assert_eq!(header(&headers, "ce-subject"), "r1");
-    assert_eq!(header(&headers, "ce-sequence"), "1");
+    assert_eq!(header(&headers, "ce-sequence"), "00000000000000000001");
     assert_eq!(json(&body)["run"]["name"], "Größe \"0\" %");
     standardwebhooks::Webhook::new(KEY)
         .unwrap()
@@ -150,9 +151,15 @@ async fn an_answer_says_whether_to_try_again_to_give_up_or_to_stop() {
 
     // It was rejected: the next event of that run goes on.
     notify(&worker, "r1").await;
-    assert_eq!(json(&received.recv().await.unwrap().1)["sequence"], "2");
+    assert_eq!(
+        json(&received.recv().await.unwrap().1)["sequence"],
+        "00000000000000000002"
+    );
     notify(&worker, "r1").await;
-    assert_eq!(json(&received.recv().await.unwrap().1)["sequence"], "3");
+    assert_eq!(
+        json(&received.recv().await.unwrap().1)["sequence"],
+        "00000000000000000003"
+    );
     let problem = loop {
         let (status, body) = get(worker.admin_address(), "/health/ready").await;
         if status != 200 {

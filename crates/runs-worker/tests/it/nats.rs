@@ -142,7 +142,7 @@ async fn events_are_published_in_order_with_their_ids() {
     for ((_, id, event), number) in seen.iter().zip(1..) {
         assert_eq!(
             (event["id"].as_str(), &event["sequence"]),
-            (Some(id.as_str()), &number.to_string().into())
+            (Some(id.as_str()), &format!("{number:020}").into())
         );
     }
 }
@@ -168,7 +168,7 @@ async fn what_was_published_before_and_comes_again_is_kept_once() {
     tell(&second, "t2").await;
     let seen = messages(&stream, 2).await;
     second.stop().await;
-    assert_eq!(seen[1].2["sequence"], "2");
+    assert_eq!(seen[1].2["sequence"], "00000000000000000002");
 }
 
 #[tokio::test]
@@ -196,5 +196,5 @@ async fn events_wait_for_a_server_that_is_away_and_for_a_stream_that_is_missing(
     let kept = stream(&server.jetstream().await).await;
     let seen = messages(&kept, 2).await;
     worker.stop().await;
-    assert_eq!(seen[1].2["sequence"], "2");
+    assert_eq!(seen[1].2["sequence"], "00000000000000000002");
 }

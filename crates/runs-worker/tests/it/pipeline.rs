@@ -298,8 +298,8 @@ async fn each_organization_has_its_own_secret_and_its_own_runs() {
     assert_eq!(
         sources,
         [
-            r#""/organizations/acme" "/organizations/acme/runs/r1""#,
-            r#""/organizations/globex" "/organizations/globex/runs/r1""#,
+            r#""/organizations/acme/runs/r1" "/organizations/acme/runs/r1""#,
+            r#""/organizations/globex/runs/r1" "/organizations/globex/runs/r1""#,
         ]
     );
 }

@@ -33,7 +33,9 @@ for (const { mode, headers, body } of JSON.parse(readFileSync(file, "utf8"))) {
   const event = HTTP.toEvent({ headers, body });
   expect(event.type === "com.tallyfy.run.seen.v1", event.type);
   expect(event.id === headers["webhook-id"], event.id);
-  expect(event.source === "/organizations/acme", event.source);
+  expect(event.source === "/organizations/acme/runs/r1", event.source);
+  expect(event.sequence === "1".padStart(20, "0"), event.sequence);
+  expect(event.partitionkey === "r1", event.partitionkey);
   expect(event.subject === "r1" && event.data.run.id === "r1", event.subject);
   expect(event.data.run.name.startsWith("Größe"), event.data.run.name);
   console.log("ok", mode);

@@ -32,6 +32,8 @@ for request in requests:
     assert event.get_type() == "com.tallyfy.run.seen.v1", event.get_type()
     assert event.get_id() == headers["webhook-id"], event.get_id()
     assert event.get_subject() == data["run"]["id"] == "r1", event.get_subject()
-    assert event.get_source() == "/organizations/acme", event.get_source()
+    assert event.get_source() == "/organizations/acme/runs/r1", event.get_source()
+    assert event.get_extension("sequence") == "0" * 19 + "1", event.get_extension("sequence")
+    assert event.get_extension("partitionkey") == "r1", event.get_extension("partitionkey")
     assert data["run"]["name"].startswith("Größe"), data
     print("ok", request["mode"])
