@@ -1,7 +1,7 @@
 //! The durable state of the runs worker: notifications, due runs, snapshots, events and deliveries.
 //!
 //! [`Store`] has five desks with a verb for each step of a notification's way, each of them one transaction. [`SqliteStore`]
-//! keeps it all in one file. The [intake log](intake_log) stands before it.
+//! keeps it all in one file, or in memory for tests. The [intake log](intake_log) stands before it.
 //!
 //! ```
 //! use std::time::Duration;

@@ -1,4 +1,4 @@
-//! SQLite keeps the contract.
+//! SQLite keeps the contract, in a file and in memory.
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
@@ -59,4 +59,45 @@ fn copy(from: &InAFile, to: &Path) {
     }
 }
 
-runs_store::store_contract!(InAFile);
+mod in_a_file {
+    use super::InAFile;
+
+    runs_store::store_contract!(InAFile);
+}
+
+struct InMemory(Arc<SqliteStore>);
+
+impl InMemory {
+    async fn successor(self, now: Timestamp) -> Self {
+        Self(Arc::new(self.0.successor(now).await.unwrap()))
+    }
+}
+
+#[async_trait]
+impl StoreUnderTest for InMemory {
+    async fn fresh(now: Timestamp) -> Self {
+        Self(Arc::new(SqliteStore::in_memory(now).unwrap()))
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.0.as_ref()
+    }
+
+    async fn beside(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.0) as _
+    }
+
+    async fn restart(self, now: Timestamp) -> Self {
+        self.successor(now).await
+    }
+
+    async fn crash(self, now: Timestamp) -> Self {
+        self.successor(now).await
+    }
+}
+
+mod in_memory {
+    use super::InMemory;
+
+    runs_store::store_contract!(InMemory);
+}

@@ -37,10 +37,13 @@ pub enum EventType {
     Gone,
     /// The token may not see it.
     Inaccessible,
+    /// A type that this version of the worker does not know: another one made the event. [`Event::kind`](crate::Event::kind)
+    /// names it. No filter asks for it.
+    Unknown,
 }
 
 impl EventType {
-    /// All of them.
+    /// All that are known.
     pub const ALL: [Self; 8] = [
         Self::Seen,
         Self::Changed,
@@ -63,6 +66,7 @@ impl EventType {
             Self::Notified => "notified",
             Self::Gone => "gone",
             Self::Inaccessible => "inaccessible",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -77,6 +81,7 @@ impl EventType {
             Self::Notified => "com.tallyfy.run.notified.v1",
             Self::Gone => "com.tallyfy.run.gone.v1",
             Self::Inaccessible => "com.tallyfy.run.inaccessible.v1",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -102,12 +107,29 @@ impl FromStr for EventType {
 
     /// Reads the word in the middle of the type, or the whole type.
     fn from_str(text: &str) -> Result<Self, String> {
-        let word = text
-            .strip_prefix("com.tallyfy.run.")
-            .and_then(|rest| rest.strip_suffix(".v1"))
-            .unwrap_or(text);
+        let word = word_in(text);
         let known = Self::ALL.into_iter().find(|event_type| event_type.word() == word);
         known.ok_or_else(|| unknown_word("event type", word, &Self::ALL.map(Self::word)))
+    }
+}
+
+/// The word in the middle of a type, or all of what is no such type.
+pub(crate) fn word_in(event_type: &str) -> &str {
+    let rest = event_type.strip_prefix("com.tallyfy.run.");
+    rest.and_then(|rest| rest.strip_suffix(".v1")).unwrap_or(event_type)
+}
+
+/// Compares with the whole type.
+impl PartialEq<str> for EventType {
+    fn eq(&self, text: &str) -> bool {
+        self.as_str() == text
+    }
+}
+
+/// Compares with the whole type.
+impl PartialEq<&str> for EventType {
+    fn eq(&self, text: &&str) -> bool {
+        self.as_str() == *text
     }
 }
 

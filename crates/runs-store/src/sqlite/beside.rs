@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::connect::{self, identify};
 use super::failure::store_error;
+use super::writer::Place;
 use super::{SqliteStore, file, schema};
 use crate::error::StoreError;
 
@@ -44,6 +45,6 @@ impl SqliteStore {
             writing.pragma_update(None, pragma, value).map_err(opening)?;
         }
         let reading = connect::reading(&path).map_err(opening)?;
-        Self::start(path, writing, reading, None)
+        Self::start(path, writing, Some(reading), Place::Beside)
     }
 }

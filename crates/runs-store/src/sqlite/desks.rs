@@ -389,7 +389,9 @@ impl Store for SqliteStore {
 
     /// Moves the write-ahead log into the file, too.
     async fn close(&self) {
-        self.reader.close().await;
+        if let Some(reader) = &self.reader {
+            reader.close().await;
+        }
         self.writer.close().await;
     }
 }

@@ -21,6 +21,7 @@ mod import;
 mod inbox;
 mod inspect;
 mod lock;
+mod memory;
 mod operator;
 mod outbox;
 mod refresh;
@@ -48,7 +49,8 @@ pub use self::verify::verify;
 use self::checkpoint::Checkpointer;
 use self::failure::{Failure, store_error};
 use self::lock::Lock;
-use self::writer::{Owned, Request, Transaction, Writer};
+use self::memory::Left;
+use self::writer::{Owned, Place, Request, Transaction, Writer};
 use crate::desks::Wakeups;
 use crate::error::StoreError;
 use crate::thread::ConnectionThread;
@@ -57,15 +59,18 @@ use crate::torture;
 /// A question to the reading thread.
 type Question = Box<dyn FnOnce(&rusqlite::Connection) + Send>;
 
-/// The store in one SQLite file, for one worker.
+/// The store in one SQLite file, or [in memory](Self::in_memory), for one worker.
 ///
 /// Dropping it finishes what was asked of it, moves the write-ahead log into the file and lets go of the file; it
 /// blocks until that is done. [`close`](crate::Store::close) does the same without blocking.
 pub struct SqliteStore {
     path: PathBuf,
     // First in, last out: who closes the file last empties the write-ahead log.
-    reader: ConnectionThread<Question>,
+    /// None in memory, where there is one connection: the writer answers, too.
+    reader: Option<ConnectionThread<Question>>,
     writer: ConnectionThread<Box<dyn Request>>,
+    /// Where the connection of a store in memory is left when it is closed.
+    left: Left,
     commits: Arc<AtomicU64>,
     wakeups: Wakeups,
 }
@@ -104,30 +109,36 @@ impl SqliteStore {
             database,
             lock,
         };
-        Self::start(path, connection, reading, Some(owned))
+        Self::start(path, connection, Some(reading), Place::File(owned))
     }
 
     /// Starts the threads of these connections.
     fn start(
         path: PathBuf,
         writing: rusqlite::Connection,
-        reading: rusqlite::Connection,
-        owned: Option<Owned>,
+        reading: Option<rusqlite::Connection>,
+        place: Place,
     ) -> Result<Self, StoreError> {
         let (due, due_changed) = watch::channel(0);
         let (deliverable, deliverable_changed) = watch::channel(0);
         let commits = Arc::new(AtomicU64::new(0));
-        let lock = owned.as_ref().map(|owned| Arc::clone(&owned.lock));
+        let (lock, left) = match &place {
+            Place::File(owned) => (Some(Arc::clone(&owned.lock)), Left::default()),
+            Place::Beside => (None, Left::default()),
+            Place::Memory(left) => (None, left.clone()),
+        };
         let writer = Writer {
             connection: writing,
             path: path.clone(),
             due,
             deliverable,
             commits: Arc::clone(&commits),
-            owned,
+            place,
         };
         let threads = || {
-            let reader = ConnectionThread::start("store-reader", (reading, lock), serve_reader, drop)?;
+            let reader = reading
+                .map(|reading| ConnectionThread::start("store-reader", (reading, lock), serve_reader, drop))
+                .transpose()?;
             let writer = ConnectionThread::start("store-writer", writer, Writer::serve, Writer::end)?;
             Ok((reader, writer))
         };
@@ -136,6 +147,7 @@ impl SqliteStore {
             path,
             reader,
             writer,
+            left,
             commits,
             wakeups: Wakeups {
                 due: due_changed,
@@ -167,6 +179,9 @@ impl SqliteStore {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
+        let Some(reader) = &self.reader else {
+            return self.write(doing, work).await;
+        };
         let (sender, answer) = oneshot::channel();
         let question = move |connection: &rusqlite::Connection| {
             let looked = || {
@@ -178,7 +193,7 @@ impl SqliteStore {
             // The caller may have gone.
             let _: Result<(), _> = sender.send(looked());
         };
-        self.reader.request(Box::new(question)).await?;
+        reader.request(Box::new(question)).await?;
         let seen: Result<T, Failure> = answer.await.map_err(|_| StoreError::Closed)?;
         seen.map_err(|failure| failure.into_store_error(&self.path, doing))
     }

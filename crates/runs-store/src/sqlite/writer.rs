@@ -17,6 +17,7 @@ use tokio::sync::{oneshot, watch};
 use super::checkpoint::Checkpointer;
 use super::failure::Failure;
 use super::lock::Lock;
+use super::memory::Left;
 use crate::error::StoreError;
 use crate::torture;
 
@@ -184,8 +185,17 @@ pub(super) struct Writer {
     pub(super) deliverable: watch::Sender<u64>,
     /// How many transactions were committed.
     pub(super) commits: Arc<AtomicU64>,
-    /// What only the owner of the store has; `None` beside another worker.
-    pub(super) owned: Option<Owned>,
+    pub(super) place: Place,
+}
+
+/// What a writer has beside its connection.
+pub(super) enum Place {
+    /// The file, as its owner.
+    File(Owned),
+    /// The same file as another worker, which owns it.
+    Beside,
+    /// Nothing. What is in memory is with the connection, which is left here at the end.
+    Memory(Left),
 }
 
 /// What the owner of a store holds beside its connection, and lets go of after it.
@@ -221,7 +231,7 @@ impl Writer {
             request.answer();
         }
         torture::point("writer.answered");
-        let Some(owned) = &mut self.owned else { return };
+        let Place::File(owned) = &mut self.place else { return };
         match outcome {
             Err(failure) if failure.is_full() => owned.checkpointer.move_rest(&self.connection),
             _ => owned.checkpointer.after_commit(&self.connection),
@@ -233,11 +243,16 @@ impl Writer {
         let Self {
             connection,
             path,
-            owned,
+            place,
             ..
         } = self;
-        let Some(owned) = owned else {
-            return said(connection.close().map_err(|(_, error)| error), &path);
+        let owned = match place {
+            Place::File(owned) => owned,
+            Place::Beside => return said(connection.close().map_err(|(_, error)| error), &path),
+            Place::Memory(left) => {
+                left.leave(connection);
+                return;
+            }
         };
         let Owned {
             checkpointer,

@@ -61,7 +61,7 @@ impl CommandHandler {
             .envs(inherited)
             .envs(&self.line.environment)
             .env("RUNS_EVENT_ID", event.id().to_string())
-            .env("RUNS_EVENT_TYPE", event.event_type())
+            .env("RUNS_EVENT_TYPE", &event.delivery().event_type)
             .env("RUNS_EVENT_NUMBER", event.number().to_string())
             .env("RUNS_ATTEMPT", event.attempt().to_string())
             .env("RUNS_ORG_ID", event.org().as_str())

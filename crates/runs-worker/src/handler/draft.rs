@@ -1,12 +1,14 @@
 //! An event that no worker made, to test a handler with.
 
+use bytes::Bytes;
 use jiff::Timestamp;
-use runs_store::{Delivery, HandlerName, Lease, Recipients};
+use runs_store::{Delivery, HandlerName, Lease, PendingNotification, Recipients};
 use tallyfy_model::{OrgId, Run, RunId};
 use tallyfy_runs::{Change, changes};
 
 use super::Event;
 use crate::event::{EventType, Occurrence};
+use crate::receive::read_notification;
 
 /// An event that no worker made, to test a handler with.
 ///
@@ -16,10 +18,13 @@ use crate::event::{EventType, Occurrence};
 ///
 /// let before = Run::from_json(r#"{"id":"r1","name":"Onboarding","status":"active"}"#)?;
 /// let after = Run::from_json(r#"{"id":"r1","name":"Onboarding","status":"complete"}"#)?;
-/// let event = EventDraft::new(EventType::Completed, "r1").with_runs(&before, &after).build()?;
-/// assert_eq!(event.kind(), Some(EventType::Completed));
-/// assert!(!event.changes()?.is_empty());
-/// assert!(!event.is_stale()? && event.notifications()?.is_empty());
+/// let event = EventDraft::new(EventType::Completed, "r1")
+///     .with_runs(&before, &after)
+///     .with_webhook(r#"{"event":"process.completed","process":{"id":"r1"}}"#)
+///     .build()?;
+/// assert_eq!((event.event_type(), event.kind()), (EventType::Completed, "completed"));
+/// assert!(!event.changes()?.is_empty() && !event.is_stale()?);
+/// assert_eq!(event.notifications()?[0].event.as_deref(), Some("process.completed"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -30,6 +35,7 @@ pub struct EventDraft {
     run_id: RunId,
     run: Option<Run>,
     changes: Vec<Change>,
+    webhooks: Vec<Bytes>,
     stale: bool,
     number: u64,
     attempt: u32,
@@ -45,6 +51,7 @@ impl EventDraft {
             run_id: run.into(),
             run: None,
             changes: Vec::new(),
+            webhooks: Vec::new(),
             stale: false,
             number: 1,
             attempt: 1,
@@ -68,6 +75,13 @@ impl EventDraft {
     pub fn with_runs(mut self, before: &Run, after: &Run) -> Self {
         self.changes = changes(before, after);
         self.with_run(after)
+    }
+
+    /// Led to by a webhook with this body, after those that were added before. Guest links are taken out of it, as the worker
+    /// does.
+    pub fn with_webhook(mut self, body: impl Into<Bytes>) -> Self {
+        self.webhooks.push(body.into());
+        self
     }
 
     /// As one whose run is older than what was announced.
@@ -99,13 +113,15 @@ impl EventDraft {
     /// # Errors
     /// None in practice: what it is made of is JSON.
     pub fn build(self) -> Result<Event, serde_json::Error> {
+        let webhooks = self.webhooks.iter();
+        let notifications: Vec<_> = webhooks.map(|body| pending(&self.org, body, self.at)).collect();
         let occurrence = Occurrence {
             event_type: self.event_type,
             org: &self.org,
             run_id: &self.run_id,
             run: self.run.as_ref(),
             changes: &self.changes,
-            notifications: &[],
+            notifications: &notifications,
             stale: self.stale,
             number: self.number,
             at: self.at,
@@ -125,5 +141,18 @@ impl EventDraft {
             created_at: self.at,
             body: event.body,
         }))
+    }
+}
+
+/// A webhook as a fetch finds it.
+fn pending(org: &OrgId, body: &Bytes, at: Timestamp) -> PendingNotification {
+    let notification = read_notification(org, body.clone(), at);
+    PendingNotification {
+        id: notification.id,
+        head: notification.head,
+        received_at: notification.received_at,
+        duplicates: 0,
+        body_len: body.len() as u64,
+        body: Some(notification.body),
     }
 }

@@ -36,6 +36,8 @@ pub use stdout::StdoutHandler;
 pub use typed::Notification;
 pub(crate) use visible::{visible_line, visible_text};
 
+use crate::event::{EventType, word_in};
+
 /// How much of what the other side said is kept with a dead letter.
 const MAX_ANSWER_BYTES: usize = 4096;
 
@@ -46,14 +48,14 @@ const MAX_ANSWER_BYTES: usize = 4096;
 /// success. Events of different runs come side by side. A panic is a failure.
 ///
 /// ```
-/// use runs_worker::{Event, Handler, HandlerError};
+/// use runs_worker::{Event, EventType, Handler, HandlerError};
 ///
 /// struct Invoices;
 ///
 /// #[async_trait::async_trait]
 /// impl Handler for Invoices {
 ///     async fn handle(&self, event: &Event) -> Result<(), HandlerError> {
-///         if event.event_type() == "com.tallyfy.run.completed.v1" {
+///         if event.event_type() == EventType::Completed {
 ///             let run = event.run().map_err(HandlerError::reject)?;
 ///             println!("{} is done", run.map_or("?".into(), |run| run.id().to_string()));
 ///         }
@@ -225,9 +227,14 @@ impl Event {
         self.delivery.event_id
     }
 
-    /// The event's type, such as `com.tallyfy.run.changed.v1`.
-    pub fn event_type(&self) -> &str {
-        &self.delivery.event_type
+    /// What happened. Its [`Display`](std::fmt::Display) is the CloudEvents type, such as `com.tallyfy.run.changed.v1`.
+    pub fn event_type(&self) -> EventType {
+        self.delivery.event_type.parse().unwrap_or(EventType::Unknown)
+    }
+
+    /// The same in a word, such as `changed`. A type that this version of the worker does not know has its own.
+    pub fn kind(&self) -> &str {
+        word_in(&self.delivery.event_type)
     }
 
     /// The organization of the run.

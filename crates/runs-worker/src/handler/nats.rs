@@ -14,7 +14,6 @@ use tokio::sync::OnceCell;
 use tracing::{info, warn};
 
 use super::{Event, Handler, HandlerError};
-use crate::event::EventType;
 use crate::telemetry;
 
 /// A longer one makes a server close the connection: the whole line may have 4096 bytes.
@@ -94,18 +93,11 @@ impl Subject {
     }
 
     fn of(&self, event: &Event) -> String {
-        let known = EventType::ALL
-            .into_iter()
-            .find(|event_type| event_type.as_str() == event.event_type());
-        let word = match known {
-            Some(event_type) => event_type.word(),
-            None => event.event_type(),
-        };
         let pieces = self.0.iter().map(|piece| match piece {
             Piece::Text(text) => text.clone(),
             Piece::Org => token(event.org().as_str()),
             Piece::Run => token(event.run_id().as_str()),
-            Piece::Type => token(word),
+            Piece::Type => token(event.kind()),
         });
         pieces.collect()
     }

@@ -9,7 +9,6 @@ use tallyfy_runs::Change;
 use uuid::Uuid;
 
 use super::Event;
-use crate::event::EventType;
 
 /// A webhook that led to an event.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,11 +40,6 @@ struct Envelope<D> {
 }
 
 impl Event {
-    /// What happened to the run; `None` for a type that another version of the worker knows and this one does not.
-    pub fn kind(&self) -> Option<EventType> {
-        self.event_type().parse().ok()
-    }
-
     /// What is different from the last event of this run.
     ///
     /// # Errors
@@ -90,5 +84,49 @@ impl Event {
 
     fn data<D: DeserializeOwned>(&self) -> Result<D, serde_json::Error> {
         serde_json::from_slice::<Envelope<D>>(self.json()).map(|envelope| envelope.data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tallyfy_model::Run;
+
+    use crate::event::EventType;
+    use crate::handler::{Event, EventDraft};
+
+    #[test]
+    fn an_event_of_another_version_has_its_own_word() {
+        let event = EventDraft::new(EventType::Changed, "r1").build().unwrap();
+        assert_eq!((event.event_type(), event.kind()), (EventType::Changed, "changed"));
+        let mut delivery = event.delivery().clone();
+        delivery.event_type = "com.tallyfy.run.paused.v2".to_owned();
+        let event = Event::new(delivery);
+        assert_eq!(event.event_type(), EventType::Unknown);
+        assert_eq!(event.kind(), "com.tallyfy.run.paused.v2");
+    }
+
+    #[test]
+    fn what_a_draft_is_made_of_comes_out_typed() {
+        let before = Run::from_json(r#"{"id":"r1","status":"active"}"#).unwrap();
+        let after = Run::from_json(r#"{"id":"r1","status":"complete"}"#).unwrap();
+        let task = r#"{"this_task":{"id":"t1"},"process":{"id":"r1"},"guest-links":{"g@x":{"link_for_guest":"https://s3cret"}}}"#;
+        let event = EventDraft::new(EventType::Completed, "r1")
+            .with_runs(&before, &after)
+            .with_webhook(Bytes::from(task))
+            .with_webhook("not JSON")
+            .stale()
+            .build()
+            .unwrap();
+        let came: Vec<_> = event.notifications().unwrap();
+        assert_eq!(
+            came.iter().map(|n| n.kind.as_str()).collect::<Vec<_>>(),
+            ["task", "unrecognized"]
+        );
+        assert_eq!(came[0].task_id.as_ref().unwrap(), "t1");
+        assert!(came[0].body.as_ref().unwrap().get().contains("this_task") && came[1].body.is_none());
+        assert!(!String::from_utf8_lossy(event.json()).contains("s3cret"));
+        assert!(event.is_stale().unwrap() && !event.changes().unwrap().is_empty());
+        assert_eq!(event.run().unwrap().unwrap().id(), "r1");
     }
 }
