@@ -197,6 +197,8 @@ impl Desk {
         let after = self.files();
         let mut bits = (0..64).cycle().map(|bit| pages >> bit & 1 == 1);
         let mut is_complete = true;
+        // A file goes only once the header of the one that follows it is on the disk.
+        let are_headers_synced = before.keys().any(|path| !after.contains_key(path));
         for (path, now) in after {
             let Some(then) = before.get(&path) else { continue };
             let mut torn = now.clone();
@@ -206,6 +208,10 @@ impl Desk {
                 .map(|(number, page)| (number * PAGE, page))
             {
                 let end = start + page.len();
+                let is_header = start == 0 || end == then.len();
+                if is_header && are_headers_synced {
+                    continue;
+                }
                 if torn[start..end] != *page && !bits.next().unwrap_or_default() {
                     torn[start..end].copy_from_slice(page);
                     is_complete = false;

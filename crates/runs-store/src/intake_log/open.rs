@@ -16,10 +16,11 @@ use super::segment::{FIRST_RECORD, Identity, SPARE, Segment, SegmentHeader, leng
 use super::walk::{Step, Stretch, Walk};
 use super::{IntakeLogError, IntakeLogSettings, LogId, Shared};
 
-/// The number to go on with when it is not known which ones were given out: the microseconds since 1970. A number that was
-/// given out after an earlier leap is lower, because a log gives out fewer than a million in a second.
+/// The number to go on with when it is not known which ones were given out: the nanoseconds since 1970. A number that was
+/// given out after an earlier leap is lower, because neither records nor segments that are back take as many numbers as
+/// nanoseconds.
 fn leap(next: u64) -> u64 {
-    let now = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default();
+    let now = u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or_default();
     next.max(now)
 }
 
