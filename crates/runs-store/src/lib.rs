@@ -43,7 +43,7 @@ pub use desks::{
     MAX_CLAIMED_EVENT_BYTES, NewEvent, NewNotification, NotificationHead, NotificationSummary, OperatorDesk,
     OutboxDesk, PendingNotification, PostponeCause, Postponement, Prune, Pruned, Query, Recipients, RefreshDesk,
     Refreshed, Settlement, Snapshot, Standing, Stats, Store, Subject, Sweep, SweepDesk, SweepFound, SweepKind,
-    SweepOrder, SweepPhase, SweepScope, Sweeps, Turn, Version, WaitingDelivery, Wakeups, Whole,
+    SweepOrder, SweepPhase, SweepScope, Sweeps, Turn, Verdict, Version, WaitingDelivery, Wakeups, Whole,
 };
 pub use error::StoreError;
 pub use intake_log::{IntakeLog, IntakeLogError, IntakeLogSettings, LogBatch, LogId, Position};

@@ -3,13 +3,13 @@
 //! A filter decides when an event is put in line, not when it is delivered: changing it changes what comes next, and
 //! leaves what waits.
 
-use std::fmt;
-use std::str::FromStr;
+mod change_kind;
 
-use runs_store::{HandlerName, Recipients};
+use runs_store::{HandlerName, Recipients, Verdict};
 use tallyfy_model::{ChecklistId, OrgId, Run, RunStatus};
 use tallyfy_runs::Change;
 
+pub use self::change_kind::ChangeKind;
 use crate::event::EventType;
 
 /// Which events a handler gets: those that every list lets through. A list with nothing in it lets everything through.
@@ -57,32 +57,42 @@ pub(crate) struct StoredFacts<'a> {
 }
 
 impl EventFilter {
-    /// Whether the handler gets the event.
-    pub(crate) fn lets_pass(&self, facts: &Facts<'_>) -> bool {
-        (self.every_notification || !facts.duplicate)
-            && self.lets_run_pass(facts.org, facts.event_type, facts.run)
-            && (facts.event_type == EventType::Seen
-                || among(&self.changes, |kind| facts.changes.iter().any(|change| kind.is(change))))
+    /// The first key that keeps an event back; `None` if the handler gets it.
+    pub(crate) fn kept_back_by(&self, facts: &Facts<'_>) -> Option<&'static str> {
+        let head = (facts.org, facts.event_type, facts.run);
+        self.first_refusal(head, facts.duplicate, |kind| {
+            facts.changes.iter().any(|change| kind.is(change))
+        })
     }
 
-    /// Whether the handler would get an event that was stored before, as far as the event shows it.
-    pub(crate) fn lets_stored_pass(&self, facts: &StoredFacts<'_>) -> bool {
+    /// The same for an event that was stored before, as far as the event shows it.
+    pub(crate) fn stored_kept_back_by(&self, facts: &StoredFacts<'_>) -> Option<&'static str> {
         let duplicate = facts.event_type == EventType::Notified && !facts.notified;
-        let is_one = |kind: &ChangeKind| facts.changes.iter().any(|(name, about)| kind.is_called(name, *about));
-        (self.every_notification || !duplicate)
-            && self.lets_run_pass(facts.org, facts.event_type, facts.run)
-            && (facts.event_type == EventType::Seen || among(&self.changes, is_one))
+        let head = (facts.org, facts.event_type, facts.run);
+        self.first_refusal(head, duplicate, |kind| {
+            facts.changes.iter().any(|(name, about)| kind.is_called(name, *about))
+        })
     }
 
-    fn lets_run_pass(&self, org: &OrgId, event_type: EventType, run: Option<&Run>) -> bool {
+    fn first_refusal(
+        &self,
+        (org, event_type, run): (&OrgId, EventType, Option<&Run>),
+        duplicate: bool,
+        has: impl Fn(&ChangeKind) -> bool,
+    ) -> Option<&'static str> {
         let template = run.and_then(|run| run.checklist_id.get());
         let status = run.and_then(|run| run.status.get());
-        among(&self.organizations, |wanted| wanted == org)
-            && among(&self.templates, |id| template.is_none_or(|template| template == id))
-            && among(&self.events, |wanted| *wanted == event_type)
-            && among(&self.statuses, |wanted| {
-                status.is_none_or(|status| is_same(status, wanted))
-            })
+        let is_template = |id: &ChecklistId| template.is_none_or(|template| template == id);
+        let stands = |wanted: &RunStatus| status.is_none_or(|status| is_same(status, wanted));
+        let keys = [
+            ("every_notification", self.every_notification || !duplicate),
+            ("organizations", among(&self.organizations, |wanted| wanted == org)),
+            ("templates", among(&self.templates, is_template)),
+            ("events", among(&self.events, |wanted| *wanted == event_type)),
+            ("statuses", among(&self.statuses, stands)),
+            ("changes", event_type == EventType::Seen || among(&self.changes, has)),
+        ];
+        keys.into_iter().find(|(_, passes)| !passes).map(|(key, _)| key)
     }
 }
 
@@ -91,132 +101,17 @@ fn among<T>(list: &[T], is: impl FnMut(&T) -> bool) -> bool {
     list.is_empty() || list.iter().any(is)
 }
 
-/// `None` if no handler gets the event.
+/// Which handlers get an event, and what keeps it back from the others.
 pub(crate) fn recipients(handlers: &[(HandlerName, EventFilter)], facts: &Facts<'_>) -> Recipients {
-    let wants = |(name, filter): &(HandlerName, EventFilter)| filter.lets_pass(facts).then(|| name.clone());
-    Recipients::Only(handlers.iter().filter_map(wants).collect())
+    let verdict = |(name, filter): &(HandlerName, EventFilter)| Verdict {
+        handler: name.clone(),
+        kept_back_by: filter.kept_back_by(facts).map(str::to_owned),
+    };
+    Recipients::ByFilter(handlers.iter().map(verdict).collect())
 }
 
 fn is_same(status: &RunStatus, wanted: &RunStatus) -> bool {
     status == wanted || (status.is_complete() && wanted.is_complete())
-}
-
-/// A kind of change: the `kind` that it has in an event, perhaps with what it is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChangeKind {
-    kind: &'static str,
-    /// For an answer the form field, for a date its name, for anything else that changed the beginning of its place.
-    about: Option<String>,
-}
-
-/// The kinds of changes, as events name them.
-const KINDS: [&str; 20] = [
-    "status",
-    "progress",
-    "name",
-    "owner",
-    "owner.added",
-    "owner.removed",
-    "completed",
-    "reopened",
-    "archived",
-    "reactivated",
-    "date",
-    "task.added",
-    "task.removed",
-    "task.completed",
-    "task.reopened",
-    "task.changed",
-    "answer",
-    "tag.added",
-    "tag.removed",
-    "other",
-];
-
-/// The kinds that may say what they are about, after a colon.
-const WITH_ABOUT: [&str; 3] = ["answer", "date", "other"];
-
-impl ChangeKind {
-    fn is(&self, change: &Change) -> bool {
-        let (kind, about) = match change {
-            Change::Status { .. } => ("status", None),
-            Change::Progress { .. } => ("progress", None),
-            Change::Name { .. } => ("name", None),
-            Change::Owner { .. } => ("owner", None),
-            Change::OwnerAdded { .. } => ("owner.added", None),
-            Change::OwnerRemoved { .. } => ("owner.removed", None),
-            Change::Completed { .. } => ("completed", None),
-            Change::Reopened => ("reopened", None),
-            Change::Archived { .. } => ("archived", None),
-            Change::Reactivated => ("reactivated", None),
-            Change::Date { field, .. } => ("date", Some(field)),
-            Change::TaskAdded { .. } => ("task.added", None),
-            Change::TaskRemoved { .. } => ("task.removed", None),
-            Change::TaskCompleted { .. } => ("task.completed", None),
-            Change::TaskReopened { .. } => ("task.reopened", None),
-            Change::TaskChanged { .. } => ("task.changed", None),
-            Change::Answer { field, .. } => ("answer", Some(field)),
-            Change::TagAdded { .. } => ("tag.added", None),
-            Change::TagRemoved { .. } => ("tag.removed", None),
-            Change::Other(field) => ("other", Some(&field.pointer)),
-            // A kind that was added to the list of changes and not to this one.
-            _ => return false,
-        };
-        self.is_called(kind, about.map(String::as_str))
-    }
-
-    /// Whether a change of this kind, about this, is one.
-    fn is_called(&self, kind: &str, about: Option<&str>) -> bool {
-        let is_about = |wanted: &String| {
-            about.is_some_and(|about| match kind {
-                "other" => is_within(about, wanted),
-                _ => about == wanted,
-            })
-        };
-        self.kind == kind && self.about.as_ref().is_none_or(is_about)
-    }
-}
-
-/// Whether a place is another one, or in it.
-fn is_within(pointer: &str, outer: &str) -> bool {
-    pointer
-        .strip_prefix(outer)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-impl FromStr for ChangeKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (word, about) = match text.split_once(':') {
-            Some((word, about)) => (word, Some(about.to_owned())),
-            None => (text, None),
-        };
-        let Some(kind) = KINDS.into_iter().find(|kind| *kind == word) else {
-            return Err(unknown_word("kind of change", word, &KINDS));
-        };
-        match about {
-            Some(about) if about.is_empty() => Err(format!("`{kind}:` is followed by nothing")),
-            Some(_) if !WITH_ABOUT.contains(&kind) => Err(format!(
-                "`{kind}` is not followed by a colon; {} may be, as in `answer:FIELD_ID`",
-                WITH_ABOUT.map(|kind| format!("`{kind}`")).join(", ")
-            )),
-            Some(about) if kind == "other" && !about.starts_with('/') => {
-                Err(format!("`{about}` is no JSON Pointer: it begins with a slash"))
-            }
-            about => Ok(Self { kind, about }),
-        }
-    }
-}
-
-impl fmt::Display for ChangeKind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.kind)?;
-        match &self.about {
-            Some(about) => write!(formatter, ":{about}"),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Reads how a run stands. The vendor may add words, so one that is not known can be given as `other:WORD`.
@@ -266,6 +161,7 @@ pub(crate) fn unknown_word(what: &str, word: &str, known: &[&str]) -> String {
 mod tests {
     use tallyfy_runs::changes;
 
+    use super::change_kind::KINDS;
     use super::*;
 
     const BEFORE: &str = r#"{"id":"r1","checklist_id":"c1","status":"active","due_date":"2026-01-31","prerun":{"f1":"a"},
@@ -289,7 +185,7 @@ mod tests {
             changes: &changes(&run(BEFORE), &after),
             duplicate: false,
         };
-        filter.lets_pass(&facts)
+        filter.kept_back_by(&facts).is_none()
     }
 
     #[test]
@@ -345,13 +241,14 @@ mod tests {
         let (unknown, known) = (run(r#"{"id":"r1"}"#), run(BEFORE));
         let passes = |event_type, run| {
             let org = &OrgId::from("acme");
-            filter.lets_pass(&Facts {
+            let facts = Facts {
                 org,
                 event_type,
                 run,
                 changes: &[],
                 duplicate: false,
-            })
+            };
+            filter.kept_back_by(&facts).is_none()
         };
         assert!(passes(EventType::Seen, Some(&unknown)));
         assert!(passes(EventType::Seen, None));

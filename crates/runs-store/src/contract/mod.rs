@@ -145,6 +145,7 @@ macro_rules! store_contract {
             ]
             operator: [
                 a_dead_letter_is_shown_and_goes_back_to_the_head_of_its_line
+                what_became_of_an_event_for_each_handler_is_kept_with_it
                 what_is_put_back_while_another_is_out_is_the_next
                 only_the_dead_letters_that_are_meant_are_touched
                 events_are_listed_as_they_are_meant

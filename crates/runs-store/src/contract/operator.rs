@@ -4,7 +4,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::StoreUnderTest;
-use super::arrange::{Desk, again, at, claim, handler, of_run, org, run, unrecognized};
+use super::arrange::{Desk, again, at, changed, claim, handler, of_run, org, run, unrecognized};
+use super::outbox::by_filter;
 use crate::desks::{DeadLetter, Delivery, NewNotification, Query, Settlement, Store, Subject};
 use crate::error::StoreError;
 
@@ -84,6 +85,37 @@ pub async fn a_dead_letter_is_shown_and_goes_back_to_the_head_of_its_line<S: Sto
     .await;
 }
 
+pub async fn what_became_of_an_event_for_each_handler_is_kept_with_it<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h", "other"]).await;
+    desk.append(of_run("a"), 0).await;
+    let due = desk.claim_one(0).await;
+    let mut refreshed = changed("1");
+    if let Some(event) = &mut refreshed.event {
+        event.recipients = by_filter(&[("h", None), ("other", Some("changes"))]);
+    }
+    desk.commit(&due.lease, refreshed, 0).await;
+    let operator = desk.0.store();
+    let became = async || {
+        let event = operator.events(&Query::default(), 1).await.unwrap().pop().unwrap();
+        (event.waiting, event.delivered, event.dead, event.kept_back)
+    };
+    let kept_back = vec![(handler("other"), "changes".to_owned())];
+    assert_eq!(became().await, (vec![handler("h")], vec![], vec![], kept_back.clone()));
+    assert_eq!(delivered(&desk, 7).await, [1]);
+    let has_it = vec![(handler("h"), at(7))];
+    assert_eq!(became().await, (vec![], has_it.clone(), vec![], kept_back));
+    let mut query = Query::default();
+    for name in ["h", "other"] {
+        query.handler = Some(handler(name));
+        assert_eq!(listed(operator, &query).await.len(), 1, "{name}");
+    }
+
+    // A person hands it out all the same.
+    let id = listed(operator, &query).await;
+    assert_eq!(operator.replay(&id, &handler("other"), at(8)).await.unwrap(), 1);
+    assert_eq!(became().await, (vec![handler("other")], has_it, vec![], vec![]));
+}
+
 pub async fn what_is_put_back_while_another_is_out_is_the_next<S: StoreUnderTest>() {
     from_both_seats::<S>(async |desk, operator| {
         events_of_a(desk, 3).await;
@@ -141,7 +173,7 @@ pub async fn events_are_listed_as_they_are_meant<S: StoreUnderTest>() {
         let second = delivery(desk, 1).await.unwrap();
         desk.settle(&second.lease, Settlement::Delivered, 1).await;
         let all = listed(operator, &Query::default()).await;
-        let (third, first) = (all[0], all[2]);
+        let third = all[0];
         let mut query = Query {
             run: Some(run("a")),
             org: Some(org()),
@@ -154,8 +186,8 @@ pub async fn events_are_listed_as_they_are_meant<S: StoreUnderTest>() {
         query.handler = Some(handler("h"));
         assert_eq!(
             listed(operator, &query).await,
-            [third, first],
-            "what waits and what was given up"
+            all,
+            "what waits, what it has, what was given up"
         );
         query.pending = true;
         assert_eq!(listed(operator, &query).await, [third]);

@@ -3,7 +3,7 @@
 use super::StoreUnderTest;
 use super::arrange::{Desk, LEASE, again, at, changed, claim, give_up, handler, of_run, org, run, text, unchanged};
 use crate::desks::{
-    Claim, Failing, HandlerStats, Lane, LeaseLost, MAX_CLAIMED_EVENT_BYTES, Recipients, Settlement, Stats,
+    Claim, Failing, HandlerStats, Lane, LeaseLost, MAX_CLAIMED_EVENT_BYTES, Recipients, Settlement, Stats, Verdict,
 };
 
 const DELIVERED: Settlement = Settlement::Delivered;
@@ -49,12 +49,21 @@ pub async fn events_of_one_run_come_one_at_a_time_and_in_order<S: StoreUnderTest
     assert_eq!((claimed.work.len(), claimed.next_due), (0, None));
 }
 
+/// What filters said.
+pub(super) fn by_filter(verdicts: &[(&str, Option<&str>)]) -> Recipients {
+    let verdict = |(name, key): &(&str, Option<&str>)| Verdict {
+        handler: handler(name),
+        kept_back_by: key.map(str::to_owned),
+    };
+    Recipients::ByFilter(verdicts.iter().map(verdict).collect())
+}
+
 pub async fn an_event_goes_to_none_but_its_recipients_and_is_counted_all_the_same<S: StoreUnderTest>() {
     let desk = Desk::<S>::with_handlers(&["h1", "h2"]).await;
     for (body, recipients) in [
-        ("1", Recipients::Only(vec![handler("h1"), handler("not active")])),
-        ("2", Recipients::Only(Vec::new())),
-        ("3", Recipients::Only(vec![handler("h2")])),
+        ("1", by_filter(&[("h1", None), ("not active", None)])),
+        ("2", by_filter(&[("h1", Some("events")), ("h2", Some("events"))])),
+        ("3", by_filter(&[("h1", Some("changes")), ("h2", None)])),
         ("4", Recipients::All),
     ] {
         desk.append(of_run("a"), 0).await;

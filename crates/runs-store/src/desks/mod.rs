@@ -18,7 +18,9 @@ pub use operator::{
     DeadLetter, EventPage, EventSummary, Failing, HandlerStats, IdsOf, NotificationSummary, OperatorDesk, Prune,
     Pruned, Query, Stats, WaitingDelivery, Whole,
 };
-pub use outbox::{Delivery, HandlerName, MAX_CLAIMED_EVENT_BYTES, NewEvent, OutboxDesk, Recipients, Settlement, Turn};
+pub use outbox::{
+    Delivery, HandlerName, MAX_CLAIMED_EVENT_BYTES, NewEvent, OutboxDesk, Recipients, Settlement, Turn, Verdict,
+};
 pub use refreshes::{
     DueRefresh, Lane, Lanes, MAX_CLAIMED_BODY_BYTES, PendingNotification, PostponeCause, Postponement, RefreshDesk,
     Refreshed, Snapshot, Standing,

@@ -164,7 +164,8 @@ pub struct Query {
     pub run: Option<RunId>,
     /// Of this organization.
     pub org: Option<OrgId>,
-    /// Waiting for this handler, or given up for it; means nothing to notifications.
+    /// Waiting for this handler, delivered to it, given up for it or kept back by its filter; means nothing to
+    /// notifications.
     pub handler: Option<HandlerName>,
     /// Of one of these CloudEvents types; of any, if there are none. Means nothing to notifications.
     pub types: Vec<String>,
@@ -202,6 +203,10 @@ pub struct EventSummary {
     pub waiting: Vec<HandlerName>,
     /// The handlers for which it was given up.
     pub dead: Vec<HandlerName>,
+    /// The handlers that have it, and since when.
+    pub delivered: Vec<(HandlerName, Timestamp)>,
+    /// The handlers whose filter kept it back, and the key of the filter that did.
+    pub kept_back: Vec<(HandlerName, String)>,
 }
 
 /// What ids are of.

@@ -103,8 +103,27 @@ pub enum Recipients {
     /// Each of them.
     #[default]
     All,
-    /// These.
-    Only(Vec<HandlerName>),
+    /// Those whose filter lets it pass. What each filter said is kept with the event.
+    ByFilter(Vec<Verdict>),
+}
+
+/// What the filter of a handler said of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The handler.
+    pub handler: HandlerName,
+    /// The key of the filter that keeps the event back; `None` if the handler gets it.
+    pub kept_back_by: Option<String>,
+}
+
+impl Recipients {
+    /// Whether every filter keeps the event back.
+    pub fn is_nobody(&self) -> bool {
+        match self {
+            Self::All => false,
+            Self::ByFilter(verdicts) => verdicts.iter().all(|verdict| verdict.kept_back_by.is_some()),
+        }
+    }
 }
 
 /// One event for one handler, leased.

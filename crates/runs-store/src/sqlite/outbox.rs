@@ -14,6 +14,9 @@ use crate::desks::{
 };
 use crate::torture;
 
+/// What keeps an event back from a handler whose filter was not asked, because another process has made it active.
+const NOT_ASKED: &str = "not configured";
+
 /// The tickets that the fetch behind an event covered.
 #[derive(Clone, Copy)]
 pub(super) struct Covered {
@@ -45,22 +48,46 @@ pub(super) fn publish(
         ],
     )?;
     torture::point("publish.event-inserted");
-    for handler in recipients(transaction, &event.recipients)? {
-        put_in_line(transaction, handler, subject, number, now)?;
+    for (handler, name) in active_handlers(transaction)? {
+        match kept_back_by(&event.recipients, &name) {
+            None => put_in_line(transaction, handler, subject, number, now)?,
+            Some(key) => note_outcome(transaction, (handler, subject, number), Some(key), now)?,
+        }
     }
     transaction.wake_deliverable();
     Ok(())
 }
 
-/// The active handlers among those who are to get an event.
-fn recipients(transaction: &Transaction<'_>, recipients: &Recipients) -> Result<Vec<i64>, Failure> {
-    let mut active = transaction.rows("SELECT key, name FROM handlers WHERE active", [], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-    })?;
-    if let Recipients::Only(names) = recipients {
-        active.retain(|(_, name)| names.iter().any(|wanted| wanted.as_str() == name));
+fn active_handlers(transaction: &Transaction<'_>) -> Result<Vec<(i64, String)>, Failure> {
+    transaction.rows("SELECT key, name FROM handlers WHERE active", [], |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })
+}
+
+/// What keeps an event back from an active handler, if something does.
+fn kept_back_by<'r>(recipients: &'r Recipients, handler: &str) -> Option<&'r str> {
+    let Recipients::ByFilter(verdicts) = recipients else {
+        return None;
+    };
+    match verdicts.iter().find(|verdict| verdict.handler.as_str() == handler) {
+        Some(verdict) => verdict.kept_back_by.as_deref(),
+        None => Some(NOT_ASKED),
     }
-    Ok(active.into_iter().map(|(key, _)| key).collect())
+}
+
+/// Notes how an event ended for a handler: kept back by a key of its filter, or handed over.
+fn note_outcome(
+    transaction: &Transaction<'_>,
+    (handler, subject, number): (i64, i64, i64),
+    kept_back_by: Option<&str>,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    transaction.execute(
+        "INSERT INTO outcomes (handler, subject, number, at, kept_back_by) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET at = excluded.at, kept_back_by = excluded.kept_back_by",
+        params![handler, subject, number, Column(now), kept_back_by],
+    )?;
+    Ok(())
 }
 
 fn put_in_line(
@@ -307,7 +334,10 @@ fn settle_one(
     now: Timestamp,
 ) -> Result<(), Failure> {
     match settlement {
-        Settlement::Delivered => advance(transaction, held, now)?,
+        Settlement::Delivered => {
+            note_outcome(transaction, (held.handler, held.subject, held.number), None, now)?;
+            advance(transaction, held, now)?;
+        }
         Settlement::Retry { at, reason } => {
             transaction.execute(
                 "UPDATE cursors SET due_at = ?, lease_until = NULL, reason = ?, failed_at = ?

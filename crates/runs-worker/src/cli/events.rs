@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use runs_store::{HandlerName, IdsOf, Query, Store};
+use runs_store::{EventSummary, HandlerName, IdsOf, Query, Store, Whole};
 use serde_json::json;
 
 use super::short_id::ShortId;
@@ -22,7 +22,7 @@ pub(super) enum Events {
         /// Those of this type, such as `completed`
         #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
         types: Vec<EventType>,
-        /// Those that wait for this handler or were given up for it
+        /// Those that wait for this handler, that it has, that were given up for it or that its filter kept back
         #[arg(long, value_name = "NAME")]
         handler: Option<String>,
         /// Only those that wait for a handler
@@ -31,7 +31,7 @@ pub(super) enum Events {
         #[command(flatten)]
         output: Output,
     },
-    /// Print an event as handlers get it
+    /// Print an event as handlers get it; the standard error says what became of it for each handler
     Show {
         /// The event's id, or the beginning of it
         id: ShortId,
@@ -55,12 +55,38 @@ impl Events {
                 list(store, &query, output).await
             }
             Self::Show { id } => match store.event(id.find(store, IdsOf::Events).await?).await? {
-                Some(event) => print::body(&event.body),
+                Some(event) => show(&event),
                 None => Ok(End::Nothing),
             },
         })
         .await
     }
+}
+
+/// The body alone is on the standard output, for programs.
+fn show(event: &Whole<EventSummary>) -> Outcome {
+    for line in fates(&event.summary) {
+        print::remark(&line);
+    }
+    print::body(&event.body)
+}
+
+/// What became of an event for each handler.
+fn fates(event: &EventSummary) -> Vec<String> {
+    let waiting = event.waiting.iter().map(|name| format!("{name}: waiting"));
+    let delivered = event
+        .delivered
+        .iter()
+        .map(|(name, at)| format!("{name}: delivered at {at}"));
+    let dead = event
+        .dead
+        .iter()
+        .map(|name| format!("{name}: given up; `dead-letters show` says why"));
+    let kept_back = event
+        .kept_back
+        .iter()
+        .map(|(name, key)| format!("{name}: kept back by filter ({key})"));
+    waiting.chain(delivered).chain(dead).chain(kept_back).collect()
 }
 
 async fn list(store: &dyn Store, query: &Query, output: &Output) -> Outcome {
@@ -72,10 +98,11 @@ async fn list(store: &dyn Store, query: &Query, output: &Output) -> Outcome {
         "number",
         "type",
         "waiting for",
+        "delivered to",
         "given up for",
+        "kept back for",
     ]);
     for event in store.events(query, output.limit).await? {
-        let names = |names: &[HandlerName]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         table.row([
             json!(event.id),
             json!(event.created_at),
@@ -83,8 +110,22 @@ async fn list(store: &dyn Store, query: &Query, output: &Output) -> Outcome {
             json!(event.run),
             json!(event.number),
             json!(event.event_type),
-            json!(names(&event.waiting)),
-            json!(names(&event.dead)),
+            json!(event.waiting.iter().map(HandlerName::as_str).collect::<Vec<_>>()),
+            json!(
+                event
+                    .delivered
+                    .iter()
+                    .map(|(name, _)| name.as_str())
+                    .collect::<Vec<_>>()
+            ),
+            json!(event.dead.iter().map(HandlerName::as_str).collect::<Vec<_>>()),
+            json!(
+                event
+                    .kept_back
+                    .iter()
+                    .map(|(name, _)| name.as_str())
+                    .collect::<Vec<_>>()
+            ),
         ]);
     }
     print::table(table, output.json)

@@ -15,6 +15,12 @@ pub(super) fn body(body: &[u8]) -> Outcome {
     say(&String::from_utf8_lossy(body))
 }
 
+/// A line for a person who reads along: what the command prints for programs is on the standard output.
+#[expect(clippy::print_stderr, reason = "this is the command line")]
+pub(super) fn remark(line: &str) {
+    eprintln!("{line}");
+}
+
 /// A list; an empty one is nothing found.
 pub(super) fn table(table: Table, as_json: bool) -> Outcome {
     if table.is_empty() {

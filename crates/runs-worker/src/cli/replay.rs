@@ -107,7 +107,9 @@ async fn choose(store: &dyn Store, query: &Query, filter: Option<&EventFilter>) 
         }
         after = page.last;
         for event in page.events {
-            if filter.is_some_and(|filter| !verdict::lets_pass(filter, &event)) {
+            let (org, event_type) = (&event.summary.org, &event.summary.event_type);
+            let kept_back = |filter| verdict::kept_back_by(filter, org, event_type, &event.body).is_some();
+            if filter.is_some_and(kept_back) {
                 chosen.kept_back += 1;
                 continue;
             }

@@ -1,9 +1,8 @@
 //! What a handler's filter, as it is configured now, says of an event that was made before.
 
-use runs_store::{EventSummary, Whole};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tallyfy_model::Run;
+use tallyfy_model::{OrgId, Run};
 
 use crate::filter::{EventFilter, StoredFacts};
 
@@ -29,15 +28,11 @@ struct StoredChange {
     pointer: Option<String>,
 }
 
-/// Whether the handler would get the event if it were made now. What cannot be read, or is of a type that this version
-/// does not know, keeps nothing back.
-pub(super) fn lets_pass(filter: &EventFilter, event: &Whole<EventSummary>) -> bool {
-    let (Ok(stored), Ok(event_type)) = (
-        serde_json::from_slice::<Stored>(&event.body),
-        event.summary.event_type.parse(),
-    ) else {
-        return true;
-    };
+/// The key of the filter that would keep the event back if it were made now. What cannot be read, or is of a type that this
+/// version does not know, keeps nothing back.
+pub(super) fn kept_back_by(filter: &EventFilter, org: &OrgId, event_type: &str, body: &[u8]) -> Option<&'static str> {
+    let stored: Stored = serde_json::from_slice(body).ok()?;
+    let event_type = event_type.parse().ok()?;
     let Data {
         run,
         changes,
@@ -51,8 +46,8 @@ pub(super) fn lets_pass(filter: &EventFilter, event: &Whole<EventSummary>) -> bo
             (change.kind.as_str(), about)
         })
         .collect();
-    filter.lets_stored_pass(&StoredFacts {
-        org: &event.summary.org,
+    filter.stored_kept_back_by(&StoredFacts {
+        org,
         event_type,
         run: run.as_ref(),
         changes: &changes,

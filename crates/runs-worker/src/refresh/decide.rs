@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use runs_store::{
-    DueRefresh, HandlerName, Lane, NewEvent, PostponeCause, Postponement, Recipients, Refreshed, Snapshot, Standing,
-    Subject, Version,
+    DueRefresh, HandlerName, Lane, NewEvent, PostponeCause, Postponement, Refreshed, Snapshot, Standing, Subject,
+    Version,
 };
 use tallyfy_model::{Announced, ApiTime, Run};
 use tallyfy_runs::{Behind, Change, Error, behind, changes};
@@ -287,7 +287,7 @@ impl Decider<'_> {
             duplicate,
         };
         match filter::recipients(self.handlers, &facts) {
-            Recipients::Only(nobody) if duplicate && nobody.is_empty() => Ok(None),
+            recipients if duplicate && recipients.is_nobody() => Ok(None),
             recipients => occurrence.write(recipients).map(Some),
         }
     }

@@ -83,7 +83,9 @@ async fn a_dead_letter_is_seen_and_sent_again_while_the_worker_runs() {
     );
     assert_eq!(rows(data_dir(&worker), &["handlers", "list"])[0]["dead_letters"], 1);
     let (shown, _) = command(data_dir(&worker), &["events", "show", &first.id().to_string()]);
-    assert_eq!(shown.trim().as_bytes(), first.json());
+    let (body, fate) = shown.split_once('\n').unwrap();
+    assert_eq!(body.as_bytes(), first.json());
+    assert_eq!(fate, "crm: given up; `dead-letters show` says why\n");
 
     assert_eq!(
         command(data_dir(&worker), &["dead-letters", "retry"]).1,
@@ -332,6 +334,27 @@ async fn events_are_found_by_what_is_known_of_them() {
     );
     let led_to = rows(&data_dir, &["notifications", "list", "--run", "r2"]);
     assert_eq!(led_to[0]["led_to"][0], first);
+}
+
+#[tokio::test]
+async fn an_event_says_which_handlers_had_it_and_what_kept_it_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = store_with_two_runs(&folder).await;
+    let [second, first]: [Value; 2] = rows(&data_dir, &["events", "list"]).try_into().unwrap();
+    assert_eq!(first["kept_back_for"], serde_json::json!(["crm"]));
+    assert_eq!(second["kept_back_for"], serde_json::json!([]));
+    assert_eq!(
+        second["delivered_to"][0]
+            .as_str()
+            .max(second["delivered_to"][1].as_str()),
+        Some("relay")
+    );
+    let shown = binary(&data_dir, &["events", "show", first["id"].as_str().unwrap()])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(shown.stderr).unwrap();
+    assert_eq!(said, "relay: waiting\ncrm: kept back by filter (templates)\n");
+    assert!(shown.stdout.starts_with(b"{\"specversion\""), "the event alone");
 }
 
 #[tokio::test]

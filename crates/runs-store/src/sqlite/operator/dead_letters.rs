@@ -1,20 +1,16 @@
 //! Deliveries that were given up.
 
 use jiff::Timestamp;
-use rusqlite::params;
 
-use super::{BATCH, events, handler_of, ids_of, org_of, put_back, run_of, since, types, until};
+use super::{BATCH, EVENT_IS_MEANT, Meant, events, put_back};
 use crate::desks::{DeadLetter, HandlerName, Query};
 use crate::sqlite::column::{Column, limit as rows};
 use crate::sqlite::failure::Failure;
 use crate::sqlite::writer::Transaction;
 
-/// Which dead letters a query means, for its values from ?1 to ?7.
+/// What else a query says of dead letters, for its values ?3, ?4 and ?7.
 const MEANT: &str = "
-        (?1 IS NULL OR subjects.id = ?1) AND (?2 IS NULL OR orgs.name = ?2)
-    AND (?3 IS NULL OR given_up.at >= ?3) AND (?4 IS NULL OR given_up.at < ?4)
-    AND (?5 = '' OR instr(?5, hex(events.id)) > 0)
-    AND (?6 = '' OR instr(?6, ' ' || events.type || ' ') > 0)
+        (?3 IS NULL OR given_up.at >= ?3) AND (?4 IS NULL OR given_up.at < ?4)
     AND (?7 IS NULL OR given_up_for.name = ?7)";
 
 const GIVEN_UP: &str = "
@@ -30,19 +26,10 @@ pub(in crate::sqlite) fn latest(
     let (columns, from) = (events::COLUMNS, events::FROM);
     let sql = format!(
         "SELECT given_up_for.name, given_up.attempts, given_up.reason, given_up.at, given_up.answer, {columns}
-           FROM {from} {GIVEN_UP} WHERE {MEANT} ORDER BY given_up.at DESC LIMIT ?8"
+           FROM {from} {GIVEN_UP} WHERE {EVENT_IS_MEANT} AND {MEANT} ORDER BY given_up.at DESC LIMIT ?8"
     );
-    let params = params![
-        run_of(query),
-        org_of(query),
-        since(query),
-        until(query),
-        ids_of(query),
-        types(query),
-        handler_of(query),
-        rows(limit),
-    ];
-    view.rows(&sql, params, |row| {
+    let (meant, limit) = (Meant::by(query), rows(limit));
+    view.rows(&sql, meant.and(&[&limit]).as_slice(), |row| {
         Ok(DeadLetter {
             handler: HandlerName::new(row.get::<_, String>(0)?),
             attempts: row.get(1)?,
@@ -62,20 +49,12 @@ pub(in crate::sqlite) fn end_some(
 ) -> Result<usize, Failure> {
     let from = events::FROM;
     let sql = format!(
-        "SELECT given_up.handler, given_up.subject, given_up.number FROM {from} {GIVEN_UP} WHERE {MEANT} LIMIT ?8"
+        "SELECT given_up.handler, given_up.subject, given_up.number FROM {from} {GIVEN_UP} WHERE {EVENT_IS_MEANT} AND {MEANT} LIMIT ?8"
     );
-    let params = params![
-        run_of(query),
-        org_of(query),
-        since(query),
-        until(query),
-        ids_of(query),
-        types(query),
-        handler_of(query),
-        rows(BATCH),
-    ];
-    let some: Vec<(i64, i64, i64)> =
-        transaction.rows(&sql, params, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (meant, batch) = (Meant::by(query), rows(BATCH));
+    let some: Vec<(i64, i64, i64)> = transaction.rows(&sql, meant.and(&[&batch]).as_slice(), |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+    })?;
     for (handler, subject, number) in &some {
         if let Some(now) = back_at {
             put_back(transaction, *handler, *subject, *number, now)?;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::params;
 
-use super::{BATCH, events, handler_of, ids_of, org_of, run_of, since, types, until};
+use super::{BATCH, EVENT_IS_MEANT, Meant, events};
 use crate::desks::{HandlerName, Query, WaitingDelivery};
 use crate::sqlite::column::{Column, limit as rows};
 use crate::sqlite::failure::Failure;
@@ -16,12 +16,9 @@ const WAITING: &str = "
     LEFT JOIN cursors ON cursors.handler = deliveries.handler AND cursors.subject = deliveries.subject
                      AND cursors.number = deliveries.number AND cursors.due_at IS NOT NULL";
 
-/// Which deliveries a query means, for its values from ?1 to ?8.
+/// What else a query says of deliveries, for its values ?3, ?4, ?7 and ?8.
 const MEANT: &str = "
-        (?1 IS NULL OR subjects.id = ?1) AND (?2 IS NULL OR orgs.name = ?2)
-    AND (?3 IS NULL OR events.created_at >= ?3) AND (?4 IS NULL OR events.created_at < ?4)
-    AND (?5 = '' OR instr(?5, hex(events.id)) > 0)
-    AND (?6 = '' OR instr(?6, ' ' || events.type || ' ') > 0)
+        (?3 IS NULL OR events.created_at >= ?3) AND (?4 IS NULL OR events.created_at < ?4)
     AND (?7 IS NULL OR handlers.name = ?7)
     AND (NOT ?8 OR cursors.reason IS NOT NULL)";
 
@@ -35,21 +32,11 @@ pub(in crate::sqlite) fn in_order(
     let sql = format!(
         "SELECT handlers.name, cursors.due_at, cursors.lease_until IS NOT NULL, coalesce(cursors.attempts, 0),
                 cursors.reason, {columns}
-           FROM {from} {WAITING} WHERE {MEANT}
+           FROM {from} {WAITING} WHERE {EVENT_IS_MEANT} AND {MEANT}
           ORDER BY handlers.name, events.subject, events.number LIMIT ?9"
     );
-    let params = params![
-        run_of(query),
-        org_of(query),
-        since(query),
-        until(query),
-        ids_of(query),
-        types(query),
-        handler_of(query),
-        query.failing,
-        rows(limit),
-    ];
-    view.rows(&sql, params, |row| {
+    let (meant, limit) = (Meant::by(query), rows(limit));
+    view.rows(&sql, meant.and(&[&query.failing, &limit]).as_slice(), |row| {
         Ok(WaitingDelivery {
             handler: HandlerName::new(row.get::<_, String>(0)?),
             due_at: row.get::<_, Option<Column<Timestamp>>>(1)?.map(|at| at.0),
@@ -70,21 +57,11 @@ pub(in crate::sqlite) fn retry_some(
     let from = events::FROM;
     let sql = format!(
         "SELECT deliveries.handler, deliveries.subject FROM {from} {WAITING}
-          WHERE {MEANT} AND cursors.due_at > ?9 AND cursors.lease_until IS NULL LIMIT ?10"
+          WHERE {EVENT_IS_MEANT} AND {MEANT} AND cursors.due_at > ?9 AND cursors.lease_until IS NULL LIMIT ?10"
     );
-    let params = params![
-        run_of(query),
-        org_of(query),
-        since(query),
-        until(query),
-        ids_of(query),
-        types(query),
-        handler_of(query),
-        query.failing,
-        Column(now),
-        rows(BATCH),
-    ];
-    let some: Vec<(i64, i64)> = transaction.rows(&sql, params, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (meant, now_in_column, batch) = (Meant::by(query), Column(now), rows(BATCH));
+    let values = meant.and(&[&query.failing, &now_in_column, &batch]);
+    let some: Vec<(i64, i64)> = transaction.rows(&sql, values.as_slice(), |row| Ok((row.get(0)?, row.get(1)?)))?;
     for (handler, subject) in &some {
         transaction.execute(
             "UPDATE cursors SET due_at = ? WHERE handler = ? AND subject = ?",

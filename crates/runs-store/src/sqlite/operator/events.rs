@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rusqlite::{Row, params};
+use rusqlite::Row;
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
 
-use super::{body, handler_of, ids_of, org_of, run_of, since, types, until};
+use super::{EVENT_IS_MEANT, Meant, body};
 use crate::desks::{EventPage, EventSummary, HandlerName, Query, Whole};
 use crate::sqlite::column::{Column, limit as rows};
 use crate::sqlite::failure::Failure;
@@ -18,25 +18,30 @@ pub(super) const COLUMNS: &str = "
     (SELECT group_concat(handlers.name) FROM deliveries JOIN handlers ON handlers.key = deliveries.handler
       WHERE deliveries.subject = events.subject AND deliveries.number = events.number),
     (SELECT group_concat(handlers.name) FROM dead_letters JOIN handlers ON handlers.key = dead_letters.handler
-      WHERE dead_letters.subject = events.subject AND dead_letters.number = events.number)";
+      WHERE dead_letters.subject = events.subject AND dead_letters.number = events.number),
+    (SELECT group_concat(handlers.name || ':' || outcomes.at) FROM outcomes JOIN handlers ON handlers.key = outcomes.handler
+      WHERE outcomes.subject = events.subject AND outcomes.number = events.number AND kept_back_by IS NULL),
+    (SELECT group_concat(handlers.name || ':' || kept_back_by) FROM outcomes JOIN handlers ON handlers.key = outcomes.handler
+      WHERE outcomes.subject = events.subject AND outcomes.number = events.number)";
+/// How many columns that are.
+const COLUMN_COUNT: usize = 10;
 
 /// Where they are from.
 pub(super) const FROM: &str =
     "events JOIN subjects ON subjects.key = events.subject JOIN orgs ON orgs.key = subjects.org";
 
-/// Which events a query means, for its values from ?1 to ?8.
+/// What else a query says of events, for its values ?3, ?4, ?7 and ?8.
 const MEANT: &str = "
-        (?1 IS NULL OR subjects.id = ?1) AND (?2 IS NULL OR orgs.name = ?2)
-    AND (?3 IS NULL OR events.created_at >= ?3) AND (?4 IS NULL OR events.created_at < ?4)
-    AND (?5 = '' OR instr(?5, hex(events.id)) > 0)
-    AND (?6 = '' OR instr(?6, ' ' || events.type || ' ') > 0)
+        (?3 IS NULL OR events.created_at >= ?3) AND (?4 IS NULL OR events.created_at < ?4)
     AND ((?7 IS NULL AND NOT ?8)
       OR EXISTS (SELECT 1 FROM deliveries JOIN handlers ON handlers.key = deliveries.handler
                   WHERE deliveries.subject = events.subject AND deliveries.number = events.number
                     AND (?7 IS NULL OR handlers.name = ?7))
-      OR (NOT ?8 AND EXISTS (SELECT 1 FROM dead_letters JOIN handlers ON handlers.key = dead_letters.handler
-                  WHERE dead_letters.subject = events.subject AND dead_letters.number = events.number
-                    AND handlers.name = ?7)))";
+      OR (NOT ?8 AND EXISTS (
+                 SELECT 1 FROM (SELECT handler, subject, number FROM dead_letters
+                                 UNION ALL SELECT handler, subject, number FROM outcomes) AS ended
+                   JOIN handlers ON handlers.key = ended.handler
+                  WHERE ended.subject = events.subject AND ended.number = events.number AND handlers.name = ?7)))";
 
 /// Events, the newest first.
 pub(in crate::sqlite) fn newest(
@@ -44,19 +49,12 @@ pub(in crate::sqlite) fn newest(
     query: &Query,
     limit: usize,
 ) -> Result<Vec<EventSummary>, Failure> {
-    let sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE {MEANT} ORDER BY events.seq DESC LIMIT ?9");
-    let params = params![
-        run_of(query),
-        org_of(query),
-        since(query),
-        until(query),
-        ids_of(query),
-        types(query),
-        handler_of(query),
-        query.pending,
-        rows(limit),
-    ];
-    view.rows(&sql, params, |row| summary(row, 0))
+    let sql =
+        format!("SELECT {COLUMNS} FROM {FROM} WHERE {EVENT_IS_MEANT} AND {MEANT} ORDER BY events.seq DESC LIMIT ?9");
+    let limit = rows(limit);
+    let meant = Meant::by(query);
+    let values = meant.and(&[&query.pending, &limit]);
+    view.rows(&sql, values.as_slice(), |row| summary(row, 0))
 }
 
 /// An event with its body.
@@ -78,37 +76,22 @@ pub(in crate::sqlite) fn page(
     limit: usize,
 ) -> Result<EventPage, Failure> {
     let sql = format!(
-        "SELECT {COLUMNS}, events.body, events.seq FROM {FROM} WHERE {MEANT} AND events.seq > ?9
+        "SELECT {COLUMNS}, events.body, events.seq FROM {FROM} WHERE {EVENT_IS_MEANT} AND {MEANT} AND events.seq > ?9
           ORDER BY events.seq LIMIT ?10"
     );
-    let params = params![
-        run_of(query),
-        org_of(query),
-        since(query),
-        until(query),
-        ids_of(query),
-        types(query),
-        handler_of(query),
-        query.pending,
-        after,
-        rows(limit),
-    ];
+    let (meant, limit) = (Meant::by(query), rows(limit));
+    let values = meant.and(&[&query.pending, &after, &limit]);
     let mut last = after;
-    let events = view.rows(&sql, params, |row| {
-        last = row.get(9)?;
-        Ok(Whole::new(summary(row, 0)?, Bytes::from(row.get::<_, Vec<u8>>(8)?)))
+    let events = view.rows(&sql, values.as_slice(), |row| {
+        last = row.get(COLUMN_COUNT + 1)?;
+        let body: Vec<u8> = row.get(COLUMN_COUNT)?;
+        Ok(Whole::new(summary(row, 0)?, Bytes::from(body)))
     })?;
     Ok(EventPage::new(events, last))
 }
 
 /// Reads [`COLUMNS`] from this column on.
 pub(super) fn summary(row: &Row<'_>, first: usize) -> rusqlite::Result<EventSummary> {
-    let names = |text: Option<String>| -> Vec<HandlerName> {
-        text.iter()
-            .flat_map(|text| text.split(','))
-            .map(HandlerName::new)
-            .collect()
-    };
     Ok(EventSummary {
         id: row.get::<_, Column<Uuid>>(first)?.0,
         org: OrgId::new(row.get::<_, String>(first + 1)?),
@@ -116,7 +99,22 @@ pub(super) fn summary(row: &Row<'_>, first: usize) -> rusqlite::Result<EventSumm
         number: row.get(first + 3)?,
         event_type: row.get(first + 4)?,
         created_at: row.get::<_, Column<Timestamp>>(first + 5)?.0,
-        waiting: names(row.get(first + 6)?),
-        dead: names(row.get(first + 7)?),
+        waiting: listed(row, first + 6, |name| Some(HandlerName::new(name)))?,
+        dead: listed(row, first + 7, |name| Some(HandlerName::new(name)))?,
+        delivered: listed(row, first + 8, |text| {
+            let (name, at) = text.rsplit_once(':')?;
+            let at = Timestamp::from_microsecond(at.parse().ok()?).ok()?;
+            Some((HandlerName::new(name), at))
+        })?,
+        kept_back: listed(row, first + 9, |text| {
+            let (name, key) = text.rsplit_once(':')?;
+            Some((HandlerName::new(name), key.to_owned()))
+        })?,
     })
+}
+
+/// What a column lists with commas in between.
+fn listed<T>(row: &Row<'_>, column: usize, read: impl Fn(&str) -> Option<T>) -> rusqlite::Result<Vec<T>> {
+    let text: Option<String> = row.get(column)?;
+    Ok(text.iter().flat_map(|text| text.split(',')).filter_map(read).collect())
 }

@@ -10,7 +10,7 @@ pub(super) mod replay;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rusqlite::{Row, params};
+use rusqlite::{Row, ToSql, params};
 use tallyfy_model::{OrgId, RunId};
 
 use super::column::Column;
@@ -21,37 +21,56 @@ use crate::desks::{HandlerName, Query};
 /// How many rows are changed in one transaction: the worker writes in between.
 pub(super) const BATCH: usize = 500;
 
-fn run_of(query: &Query) -> Option<&str> {
-    query.run.as_ref().map(RunId::as_str)
+/// Which events a query means, for its values ?1, ?2, ?5 and ?6.
+const EVENT_IS_MEANT: &str = "
+        (?1 IS NULL OR subjects.id = ?1) AND (?2 IS NULL OR orgs.name = ?2)
+    AND (?5 = '' OR instr(?5, hex(events.id)) > 0)
+    AND (?6 = '' OR instr(?6, ' ' || events.type || ' ') > 0)";
+
+/// What a query says, as the values ?1 to ?7 of a statement.
+struct Meant<'q> {
+    run: Option<&'q str>,
+    org: Option<&'q str>,
+    since: Option<Column<Timestamp>>,
+    until: Option<Column<Timestamp>>,
+    /// As `hex` writes them, with a space in between.
+    ids: String,
+    /// Each with a space before and after it.
+    types: String,
+    handler: Option<&'q str>,
 }
 
-fn org_of(query: &Query) -> Option<&str> {
-    query.org.as_ref().map(OrgId::as_str)
-}
+impl<'q> Meant<'q> {
+    fn by(query: &'q Query) -> Self {
+        let ids: Vec<String> = query.ids.iter().map(|id| format!("{:X}", id.simple())).collect();
+        Self {
+            run: query.run.as_ref().map(RunId::as_str),
+            org: query.org.as_ref().map(OrgId::as_str),
+            since: query.since.map(Column),
+            until: query.until.map(Column),
+            ids: ids.join(" "),
+            types: match query.types.as_slice() {
+                [] => String::new(),
+                types => format!(" {} ", types.join(" ")),
+            },
+            handler: query.handler.as_ref().map(HandlerName::as_str),
+        }
+    }
 
-fn handler_of(query: &Query) -> Option<&str> {
-    query.handler.as_ref().map(HandlerName::as_str)
-}
-
-fn since(query: &Query) -> Option<Column<Timestamp>> {
-    query.since.map(Column)
-}
-
-fn until(query: &Query) -> Option<Column<Timestamp>> {
-    query.until.map(Column)
-}
-
-/// As `hex` writes them, one after another with something in between.
-fn ids_of(query: &Query) -> String {
-    let ids: Vec<String> = query.ids.iter().map(|id| format!("{:X}", id.simple())).collect();
-    ids.join(" ")
-}
-
-/// Each with a space before and after it.
-fn types(query: &Query) -> String {
-    match query.types.as_slice() {
-        [] => String::new(),
-        types => format!(" {} ", types.join(" ")),
+    /// The values, and from ?8 on these.
+    fn and<'v>(&'v self, more: &[&'v dyn ToSql]) -> Vec<&'v dyn ToSql> {
+        let Self {
+            run,
+            org,
+            since,
+            until,
+            ids,
+            types,
+            handler,
+        } = self;
+        let mut values: Vec<&dyn ToSql> = vec![run, org, since, until, ids, types, handler];
+        values.extend(more);
+        values
     }
 }
 
@@ -71,6 +90,10 @@ fn put_back(
     transaction.execute(
         "INSERT INTO deliveries (handler, subject, number, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         params![handler, subject, number, Column(now)],
+    )?;
+    transaction.execute(
+        "DELETE FROM outcomes WHERE handler = ? AND subject = ? AND number = ?",
+        [handler, subject, number],
     )?;
     transaction.execute(
         "INSERT INTO cursors (handler, subject, number, due_at) VALUES (?1, ?2, ?3, ?4)

@@ -1,11 +1,11 @@
 //! Notifications, as a person looks at them.
 
 use jiff::Timestamp;
-use rusqlite::{Row, params};
+use rusqlite::Row;
 use tallyfy_model::OrgId;
 use uuid::Uuid;
 
-use super::{body, ids_of, org_of, run_of, since, until};
+use super::{Meant, body};
 use crate::desks::{NotificationSummary, Query, Whole};
 use crate::sqlite::column::{Column, limit as rows};
 use crate::sqlite::failure::Failure;
@@ -29,20 +29,12 @@ pub(in crate::sqlite) fn newest(
          WHERE (?1 IS NULL OR notifications.run = ?1) AND (?2 IS NULL OR orgs.name = ?2)
            AND (?3 IS NULL OR notifications.received_at >= ?3) AND (?4 IS NULL OR notifications.received_at < ?4)
            AND (?5 = '' OR instr(?5, hex(notifications.id)) > 0)
-           AND (NOT ?6 OR notifications.subject IS NULL)
-           AND (NOT ?7 OR notifications.ticket > subjects.covered)
-         ORDER BY notifications.seq DESC LIMIT ?8";
-    let params = params![
-        run_of(query),
-        org_of(query),
-        since(query),
-        until(query),
-        ids_of(query),
-        query.unrecognized,
-        query.pending,
-        rows(limit),
-    ];
-    view.rows(sql, params, summary)
+           AND (NOT ?8 OR notifications.subject IS NULL)
+           AND (NOT ?9 OR notifications.ticket > subjects.covered)
+         ORDER BY notifications.seq DESC LIMIT ?10";
+    let (meant, limit) = (Meant::by(query), rows(limit));
+    let values = meant.and(&[&query.unrecognized, &query.pending, &limit]);
+    view.rows(sql, values.as_slice(), summary)
 }
 
 /// A notification with its body, as it came.
