@@ -103,12 +103,13 @@ pub(crate) fn thing<T: Record>(body: &[u8], expected: &'static str) -> Result<Wi
 }
 
 /// An element of a list, with its id.
-pub(crate) fn element<T: Record>(
+pub(crate) fn element<T: Record, I: AsRef<str>>(
     json: Json,
-    id: impl FnOnce(&T) -> Option<&str>,
+    id: impl FnOnce(&T) -> Option<&I>,
 ) -> Result<(String, WithJson<T>), Json> {
     let thing = WithJson::<T>::from_raw(json.clone().into()).ok();
-    let id = thing.as_ref().and_then(|thing| id(thing)).map(str::to_owned);
+    let id = thing.as_ref().and_then(|thing| id(thing));
+    let id = id.map(|id| id.as_ref().to_owned());
     id.zip(thing).ok_or(json)
 }
 

@@ -1,12 +1,12 @@
 //! Getting one run.
 
 use tallyfy_model::{Run, RunId};
-use tallyfy_transport::Request;
 
 use crate::client::Client;
 use crate::decode;
 use crate::error::Error;
 use crate::include::Include;
+use crate::query::with;
 
 /// What is fetched together with a run. The default is what the vendor's documentation shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,17 +64,4 @@ impl Client {
         }
         self.ask(request, |body| decode::run(body, &run)).await
     }
-}
-
-/// Adds the parameter that says what to fetch too.
-pub(crate) fn with(request: Request, includes: &[impl AsRef<str>]) -> Request {
-    if includes.is_empty() {
-        return request;
-    }
-    request.query("with", joined(includes))
-}
-
-pub(crate) fn joined(values: &[impl AsRef<str>]) -> String {
-    let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
-    values.join(",")
 }

@@ -5,8 +5,8 @@ use tallyfy_model::{Task, TaskId, WithJson};
 use crate::client::Client;
 use crate::decode;
 use crate::error::Error;
-use crate::get_run::with;
 use crate::include::TaskInclude;
+use crate::query::with;
 
 /// What is fetched together with a task. The default is the task alone, which has no form fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

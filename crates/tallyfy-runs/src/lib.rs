@@ -1,5 +1,6 @@
 //! Use cases on the Tallyfy API: get a run, list runs, tasks, templates and members, launch, complete, answer, comment,
-//! and tell what changed between two views of a run.
+//! and tell what changed between two views of a run. A client keeps to the API's request budget by itself: 20 calls go out at
+//! once, the 21st waits 0.75 s.
 //!
 //! ```no_run
 //! use tallyfy_runs::{Client, GetRunOptions};
@@ -17,9 +18,8 @@
 //! ```
 //!
 //! **The request budget.** A client from `Client::builder` keeps to 100 requests a minute and 1000 an hour, the strictest
-//! limits that the vendor's sources name. The first 20 calls go out at once; the 21st waits 0.75 s, and so does each one
-//! after it. After 200 calls without a rest the hour's limit sets the pace, one call in 4.5 s. A call that would have to wait
-//! longer than its time-out fails with [`Error::BudgetSpent`], which says for how long.
+//! limits that the vendor's sources name. After 200 calls without a rest the hour's limit sets the pace, one call in 4.5 s.
+//! A call that would have to wait longer than its time-out fails with [`Error::BudgetSpent`], which says for how long.
 //!
 //! Invariants:
 //! - One call is one request to the transport, one for each page of a list. Waiting and trying again are the transport's:
@@ -43,6 +43,7 @@ mod list_runs;
 mod list_tasks;
 mod members;
 mod pages;
+mod query;
 mod templates;
 mod write;
 

@@ -4,9 +4,9 @@ use tallyfy_model::{ChecklistId, FolderId, GroupId, Json, Run, RunStatus, RunTyp
 use tallyfy_transport::Request;
 
 use crate::client::Client;
-use crate::get_run::{joined, with};
 use crate::include::Include;
 use crate::pages::Pages;
+use crate::query::{all, flag, list, query, text};
 
 /// Which runs are listed, in which order, and what is fetched with each (API reference, section e.1). The default is all
 /// runs that are not archived, as they are, newest first.
@@ -118,14 +118,14 @@ impl ListRunsOptions {
     /// Lists those that one of these members owns or has a task of.
     #[must_use]
     pub fn with_owners(mut self, owners: impl IntoIterator<Item = impl Into<UserId>>) -> Self {
-        self.owners = owners.into_iter().map(Into::into).collect();
+        self.owners = all(owners);
         self
     }
 
     /// Lists those that one of these groups owns or has a task of.
     #[must_use]
     pub fn with_groups(mut self, groups: impl IntoIterator<Item = impl Into<GroupId>>) -> Self {
-        self.groups = groups.into_iter().map(Into::into).collect();
+        self.groups = all(groups);
         self
     }
 
@@ -153,7 +153,7 @@ impl ListRunsOptions {
     /// Lists those with these tags.
     #[must_use]
     pub fn with_tags(mut self, tags: impl IntoIterator<Item = impl Into<TagId>>) -> Self {
-        self.tags = tags.into_iter().map(Into::into).collect();
+        self.tags = all(tags);
         self
     }
 
@@ -227,44 +227,30 @@ impl ListRunsOptions {
         self
     }
 
-    fn query(&self, mut request: Request) -> Request {
-        let text = |text: &str| Some(text.to_owned());
-        let list = |ids: String| Some(ids).filter(|ids| !ids.is_empty());
-        let flag = |set: bool| set.then(|| "true".to_owned());
+    fn query(&self, request: Request) -> Request {
         let archived = match self.archived {
             Archived::No => None,
-            Archived::Also => text("true"),
-            Archived::Only => text("only"),
+            Archived::Also => Some("true"),
+            Archived::Only => Some("only"),
         };
         let parameters = [
             ("q", self.search.clone()),
-            ("status", self.status.as_ref().and_then(|status| text(status.as_str()))),
-            ("owners", list(joined(&self.owners))),
-            ("groups", list(joined(&self.groups))),
-            ("checklist_id", self.checklist.as_ref().and_then(|id| text(id.as_str()))),
-            ("folder", self.folder.as_ref().and_then(|id| text(id.as_str()))),
-            ("tag", self.tag.as_ref().and_then(|id| text(id.as_str()))),
-            ("tag_ids", list(joined(&self.tags))),
+            ("status", text(self.status.as_ref())),
+            ("owners", list(&self.owners)),
+            ("groups", list(&self.groups)),
+            ("checklist_id", text(self.checklist.as_ref())),
+            ("folder", text(self.folder.as_ref())),
+            ("tag", text(self.tag.as_ref())),
+            ("tag_ids", list(&self.tags)),
             ("untagged", flag(self.untagged)),
             ("starred", flag(self.starred)),
-            ("type", self.run_type.as_ref().and_then(|kind| text(kind.as_str()))),
-            (
-                "task_status",
-                self.task_status.as_ref().and_then(|status| text(status.as_str())),
-            ),
-            ("archived", archived),
-            ("sort", self.order.and_then(|order| text(order.as_str()))),
+            ("type", text(self.run_type.as_ref())),
+            ("task_status", text(self.task_status.as_ref())),
+            ("archived", text(archived)),
+            ("sort", text(self.order.map(RunOrder::as_str))),
             ("form_fields_values", flag(self.form_fields_values)),
         ];
-        for (name, value) in parameters {
-            if let Some(value) = value {
-                request = request.query(name, value);
-            }
-        }
-        for (name, value) in &self.other {
-            request = request.query(name, value);
-        }
-        with(request, &self.includes)
+        query(request, parameters, &self.other, &self.includes)
     }
 }
 

@@ -1,13 +1,13 @@
 //! Listing the tasks of a run.
 
-use tallyfy_model::{GroupId, Json, RunId, Task, TaskStatus, UserId, WithJson};
+use tallyfy_model::{GroupId, RunId, Task, TaskStatus, UserId, WithJson};
 use tallyfy_transport::Request;
 
 use crate::client::Client;
 use crate::decode;
-use crate::get_run::{joined, with};
 use crate::include::TaskInclude;
 use crate::pages::Pages;
+use crate::query::{all, flag, list, query, text};
 
 /// Which tasks of a run are listed, in which order, and what is fetched with each (API reference, section e.3).
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,21 +61,21 @@ impl ListTasksOptions {
     /// Lists those that one of these members is assigned to.
     #[must_use]
     pub fn with_owners(mut self, owners: impl IntoIterator<Item = impl Into<UserId>>) -> Self {
-        self.owners = owners.into_iter().map(Into::into).collect();
+        self.owners = all(owners);
         self
     }
 
     /// Lists those that one of these guests is assigned to.
     #[must_use]
     pub fn with_guests(mut self, guests: impl IntoIterator<Item = impl Into<String>>) -> Self {
-        self.guests = guests.into_iter().map(Into::into).collect();
+        self.guests = all(guests);
         self
     }
 
     /// Lists those that one of these groups is assigned to.
     #[must_use]
     pub fn with_groups(mut self, groups: impl IntoIterator<Item = impl Into<GroupId>>) -> Self {
-        self.groups = groups.into_iter().map(Into::into).collect();
+        self.groups = all(groups);
         self
     }
 
@@ -107,28 +107,16 @@ impl ListTasksOptions {
         self
     }
 
-    fn query(&self, mut request: Request) -> Request {
-        if let Some(status) = &self.status {
-            request = request.query("status", status.as_str());
-        }
-        if let Some(order) = self.order {
-            request = request.query("sort", order.as_str());
-        }
-        let people = [
-            ("owners", joined(&self.owners)),
-            ("guests", joined(&self.guests)),
-            ("groups", joined(&self.groups)),
+    fn query(&self, request: Request) -> Request {
+        let parameters = [
+            ("status", text(self.status.as_ref())),
+            ("owners", list(&self.owners)),
+            ("guests", list(&self.guests)),
+            ("groups", list(&self.groups)),
+            ("unassigned", flag(self.unassigned)),
+            ("sort", text(self.order.map(TaskOrder::as_str))),
         ];
-        for (name, ids) in people.into_iter().filter(|(_, ids)| !ids.is_empty()) {
-            request = request.query(name, ids);
-        }
-        if self.unassigned {
-            request = request.query("unassigned", "true");
-        }
-        for (name, value) in &self.other {
-            request = request.query(name, value);
-        }
-        with(request, &self.includes)
+        query(request, parameters, &self.other, &self.includes)
     }
 }
 
@@ -139,10 +127,7 @@ impl Client {
     /// answered by a replica that lags behind (API reference, section e.3).
     pub fn list_tasks(&self, run: impl Into<RunId>, options: &ListTasksOptions) -> Pages<WithJson<Task>> {
         let request = self.get(["runs", run.into().as_str(), "tasks"]);
-        Pages::new(self, request.map(|request| options.query(request)), read)
+        let request = request.map(|request| options.query(request));
+        Pages::new(self, request, |json| decode::element(json, |task: &Task| task.id.get()))
     }
-}
-
-fn read(json: Json) -> Result<(String, WithJson<Task>), Json> {
-    decode::element(json, |task: &Task| Some(task.id.get()?.as_str()))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, hash_map};
 
-use tallyfy_model::{Json, Member, Task, UserId, WithJson};
+use tallyfy_model::{Member, Task, UserId, WithJson};
 use tallyfy_transport::Request;
 
 use crate::client::Client;
@@ -21,7 +21,9 @@ impl Client {
 
     /// Lists the members of the organization: `GET /organizations/{org}/users`.
     pub fn list_members(&self) -> Pages<WithJson<Member>> {
-        Pages::new(self, self.get(["users"]), read)
+        Pages::new(self, self.get(["users"]), |json| {
+            decode::element(json, |member: &Member| member.any_id())
+        })
     }
 
     /// All members of the organization, by their ids. Runs and tasks name members by nothing but their ids.
@@ -31,10 +33,6 @@ impl Client {
     pub async fn members(&self) -> Result<Members, Error> {
         Ok(self.list_members().all().await?.into_iter().collect())
     }
-}
-
-fn read(json: Json) -> Result<(String, WithJson<Member>), Json> {
-    decode::element(json, |member: &Member| Some(member.any_id()?.as_str()))
 }
 
 /// Members by their ids.

@@ -1,14 +1,14 @@
 //! Getting a template, listing templates. The API calls them checklists.
 
-use tallyfy_model::{Checklist, ChecklistId, Json, RunType, WithJson};
+use tallyfy_model::{Checklist, ChecklistId, RunType, WithJson};
 use tallyfy_transport::Request;
 
 use crate::client::Client;
 use crate::decode;
 use crate::error::Error;
-use crate::get_run::with;
 use crate::include::TemplateInclude;
 use crate::pages::Pages;
+use crate::query::{query, text, with};
 
 /// What is fetched together with a template. The default is its steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,17 +83,9 @@ impl ListTemplatesOptions {
         self
     }
 
-    fn query(&self, mut request: Request) -> Request {
-        if let Some(text) = &self.search {
-            request = request.query("q", text);
-        }
-        if let Some(run_type) = &self.run_type {
-            request = request.query("type", run_type.as_str());
-        }
-        for (name, value) in &self.other {
-            request = request.query(name, value);
-        }
-        with(request, &self.includes)
+    fn query(&self, request: Request) -> Request {
+        let parameters = [("q", self.search.clone()), ("type", text(self.run_type.as_ref()))];
+        query(request, parameters, &self.other, &self.includes)
     }
 }
 
@@ -115,10 +107,8 @@ impl Client {
     /// Lists templates: `GET /organizations/{org}/checklists`.
     pub fn list_templates(&self, options: &ListTemplatesOptions) -> Pages<WithJson<Checklist>> {
         let request = self.get(["checklists"]).map(|request| options.query(request));
-        Pages::new(self, request, read)
+        Pages::new(self, request, |json| {
+            decode::element(json, |template: &Checklist| template.id.get())
+        })
     }
-}
-
-fn read(json: Json) -> Result<(String, WithJson<Checklist>), Json> {
-    decode::element(json, |template: &Checklist| Some(template.id.get()?.as_str()))
 }

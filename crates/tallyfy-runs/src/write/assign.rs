@@ -9,7 +9,8 @@ use crate::error::Error;
 /// All who are to do a task.
 ///
 /// The API takes a list that is left out for an empty one, and removes whoever was in it (API reference, section h, 16). So
-/// this is always sent whole: begin from who is assigned, with [`of`](Self::of), to keep them.
+/// this is always sent whole: begin from who is assigned, with [`of`](Self::of), to keep them. There is no default: who means
+/// that nobody is to be left says [`nobody`](Self::nobody).
 ///
 /// ```
 /// use tallyfy_runs::Assignees;
@@ -20,7 +21,7 @@ use crate::error::Error;
 /// assert_eq!(more.to_json().to_string(), r#"{"groups":[],"guests":[],"users":[7,8]}"#);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignees {
     users: Vec<UserId>,
     guests: Vec<String>,
@@ -30,7 +31,11 @@ pub struct Assignees {
 impl Assignees {
     /// Nobody.
     pub fn nobody() -> Self {
-        Self::default()
+        Self {
+            users: Vec::new(),
+            guests: Vec::new(),
+            groups: Vec::new(),
+        }
     }
 
     /// Those who are assigned to a task; `None` if the task does not say it, or not in a form that can be sent back.

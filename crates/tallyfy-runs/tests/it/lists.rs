@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tallyfy_model::{Json, RunStatus, RunType, TaskStatus};
 use tallyfy_runs::{
-    Archived, Client, Error, Include, ListRunsOptions, ListTasksOptions, Page, RunOrder, TaskInclude, TaskOrder,
+    Archived, Client, Error, Include, ListRunsOptions, ListTasksOptions, ListTemplatesOptions, Page, RunOrder,
+    TaskInclude, TaskOrder, TemplateInclude,
 };
 use tallyfy_transport::{ErrorKind, MockHttpTransport, Request, Response, TransportError};
 
@@ -278,6 +279,42 @@ async fn every_filter_of_the_run_list_is_a_parameter() {
             .is_none()
     );
     insta::assert_snapshot!("run_filters", asked.lock().unwrap().join("\n").replace('&', "\n  &"));
+}
+
+#[tokio::test]
+async fn every_filter_of_a_task_list_is_a_parameter() {
+    let (client, asked) = paged(|_| Ok(answer(200, r#"{"data":[]}"#)));
+    let options = ListTasksOptions::default()
+        .with_status(TaskStatus::Overdue)
+        .with_owners([7, 8])
+        .with_guests(["a+b@example.com", "c@example.com"])
+        .with_groups(["g1", "g2"])
+        .with_unassigned(true)
+        .with_order(TaskOrder::Deadline)
+        .with_other("new", "1&2")
+        .with_includes([TaskInclude::FormFields, TaskInclude::KoFormFields]);
+    assert!(client.list_tasks("r1", &options).next().await.unwrap().is_none());
+    let by_position = ListTasksOptions::default().with_order(TaskOrder::Position);
+    let mut second = client.list_tasks("r1", &by_position).per_page(10).starting_at(2);
+    assert!(second.next().await.unwrap().is_none());
+    insta::assert_snapshot!("task_filters", asked.lock().unwrap().join("\n").replace('&', "\n  &"));
+}
+
+#[tokio::test]
+async fn every_filter_of_the_template_list_is_a_parameter() {
+    let (client, asked) = paged(|_| Ok(answer(200, r#"{"data":[]}"#)));
+    let options = ListTemplatesOptions::default()
+        .with_search("a b+c")
+        .with_run_type(RunType::Procedure)
+        .with_other("new", "1&2")
+        .with_includes([TemplateInclude::Steps, TemplateInclude::Tags]);
+    assert!(client.list_templates(&options).next().await.unwrap().is_none());
+    let all = ListTemplatesOptions::default();
+    assert!(client.list_templates(&all).next().await.unwrap().is_none());
+    insta::assert_snapshot!(
+        "template_filters",
+        asked.lock().unwrap().join("\n").replace('&', "\n  &")
+    );
 }
 
 #[tokio::test]

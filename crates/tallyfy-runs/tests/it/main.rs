@@ -14,6 +14,7 @@ mod meaning;
 mod members;
 mod probe;
 mod send;
+mod templates;
 mod weight;
 mod wishes;
 mod writes;

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use tallyfy_runs::model::{Answer, Checklist, Member, OptionId, Run, RunId, Task, UserId, WebhookBody, WithJson};
+use tallyfy_runs::model::{
+    Answer, Checklist, Member, OptionId, Run, RunId, Task, TaskStatus, UserId, WebhookBody, WithJson,
+};
 use tallyfy_runs::transport::{
     BaseUrl, HttpTransport, Request, ReqwestTransport, Secret, StaticToken, TokenFile, Tokens,
 };
 use tallyfy_runs::{
     Assignees, Change, Client, Completion, Error, Form, GetRunOptions, GetTaskOptions, GetTemplateOptions, Launch,
-    ListTasksOptions, ListTemplatesOptions, Members, StatusCode, TaskInclude, Timestamp, TryStreamExt as _,
+    ListTasksOptions, ListTemplatesOptions, Members, StatusCode, TaskInclude, TaskOrder, TemplateInclude, Timestamp,
+    TryStreamExt as _,
 };
 
 type Outcome = Result<(), Box<dyn StdError>>;
@@ -37,7 +40,7 @@ async fn a_task_with_its_form(client: &Client) -> Outcome {
     let task = client.complete_task(Completion::of(&task)?.on_behalf_of(1002)).await?;
     client.reopen_task(&task).await?;
     let assignees = Assignees::of(&task)
-        .unwrap_or_default()
+        .ok_or("the task does not say who is assigned")?
         .with_user(7)
         .with_guest("g@example.com");
     client.reassign(&task, &assignees).await?;
@@ -63,6 +66,31 @@ async fn lists(client: &Client) -> Outcome {
     for member in &members {
         let _: &Member = member;
     }
+    Ok(())
+}
+
+async fn lists_keep_their_json_and_the_tasks_of_a_run_are_filtered(client: &Client) -> Outcome {
+    let options = ListTasksOptions::default()
+        .with_status(TaskStatus::Overdue)
+        .with_owners([7])
+        .with_guests(["g@example.com"])
+        .with_groups(["GROUP_ID"])
+        .with_order(TaskOrder::Deadline)
+        .with_includes([TaskInclude::FormFields])
+        .with_other("new", "1");
+    let tasks: Vec<WithJson<Task>> = client.list_tasks("RUN_ID", &options).all().await?;
+    let _json: Vec<&str> = tasks.iter().map(WithJson::raw).collect();
+    let _odd: Vec<_> = tasks.iter().flat_map(WithJson::surprises).collect();
+    let members = client.list_members().all().await?;
+    let _json = serde_json::to_string(&(&tasks, &members, client.me().await?))?;
+    let template = GetTemplateOptions::none().with_includes([TemplateInclude::Steps, TemplateInclude::Tags]);
+    let _template = client.get_template("TEMPLATE_ID", &template).await?;
+    Ok(())
+}
+
+async fn an_approval(client: &Client, task: &Task) -> Outcome {
+    client.complete_task(Completion::approving(task)?).await?;
+    client.complete_task(Completion::rejecting(task)?).await?;
     Ok(())
 }
 
@@ -148,6 +176,8 @@ fn a_run_is_read_by_itself_and_its_collections_are_walked() {
         tasks += 1;
     }
     assert_eq!(tasks, 1);
+    assert_eq!(run.tasks.iter().count(), 1);
+    assert_eq!(run.tasks.get().into_iter().flatten().count(), 1);
     assert!(run.due_date.timestamp().unwrap() < Timestamp::now());
     assert_eq!(run.answers()[0].text().as_deref(), Some("Blue"));
     assert!(matches!(run.answers()[0].answer().get(), Some(Answer::Other(_))));
@@ -165,6 +195,12 @@ fn a_change_and_a_webhook_are_typed() {
         panic!("a task");
     };
     assert_eq!(body.completed_by().unwrap().email.as_str(), Some("a@example.com"));
+    let _form: (usize, usize) = (body.form_fields.entries().count(), body.answers().count());
+    let body = br#"{"process":{"id":"r1"},"ko-form-fields":{"company":"Globex"}}"#;
+    let WebhookBody::Process(body) = WebhookBody::parse(body).unwrap() else {
+        panic!("a process");
+    };
+    assert_eq!(body.further.ko_form_fields.entries().count(), 1);
 }
 
 /// Those that need an account are compiled and made, not awaited.
@@ -175,6 +211,8 @@ fn the_wishes_compile() {
     drop(any_endpoint_is_three_lines(&client));
     drop(a_task_with_its_form(&client));
     drop(lists(&client));
+    drop(lists_keep_their_json_and_the_tasks_of_a_run_are_filtered(&client));
+    drop(an_approval(&client, &Task::default()));
     drop(a_run_from_launch_to_archive(&client));
     drop(what_to_do_about_an_error(&client));
     let _ = (clients::<std::sync::Arc<dyn HttpTransport>>, a_client_of_somebody_else);

@@ -1,0 +1,50 @@
+//! The parameters of a request, from the options of a use case.
+
+use tallyfy_transport::Request;
+
+/// Adds those that have a value, then those that this crate does not know, then what to fetch too.
+pub(crate) fn query<const N: usize>(
+    mut request: Request,
+    parameters: [(&str, Option<String>); N],
+    other: &[(String, String)],
+    includes: &[impl AsRef<str>],
+) -> Request {
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            request = request.query(name, value);
+        }
+    }
+    for (name, value) in other {
+        request = request.query(name, value);
+    }
+    with(request, includes)
+}
+
+/// Adds the parameter that says what to fetch too.
+pub(crate) fn with(request: Request, includes: &[impl AsRef<str>]) -> Request {
+    match list(includes) {
+        Some(includes) => request.query("with", includes),
+        None => request,
+    }
+}
+
+/// The value of a parameter that takes several.
+pub(crate) fn list(values: &[impl AsRef<str>]) -> Option<String> {
+    let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+    (!values.is_empty()).then(|| values.join(","))
+}
+
+/// The value of a parameter that takes one.
+pub(crate) fn text(value: Option<impl ToString>) -> Option<String> {
+    value.map(|value| value.to_string())
+}
+
+/// The value of a parameter that is there or not.
+pub(crate) fn flag(set: bool) -> Option<String> {
+    set.then(|| "true".to_owned())
+}
+
+/// What a setter was given, as the options keep it.
+pub(crate) fn all<T>(values: impl IntoIterator<Item = impl Into<T>>) -> Vec<T> {
+    values.into_iter().map(Into::into).collect()
+}
