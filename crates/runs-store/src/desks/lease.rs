@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use thiserror::Error;
 
-use super::outbox::HandlerName;
+use super::handler_name::HandlerName;
 
 /// How work is to be claimed.
 #[derive(Clone, Copy, Debug)]

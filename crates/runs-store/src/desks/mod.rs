@@ -1,5 +1,6 @@
 //! The store as its users see it: five desks, each with the verbs of one stage.
 
+mod handler_name;
 mod inbox;
 mod known;
 mod lease;
@@ -11,6 +12,7 @@ mod sweeps;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+pub use handler_name::HandlerName;
 pub use inbox::{Appended, InboxDesk, NewNotification, NotificationHead, Subject};
 pub(crate) use known::{ABSENT, Known};
 pub use lease::{Claim, Claimed, Lease, LeaseLost};
@@ -18,9 +20,7 @@ pub use operator::{
     DeadLetter, EventPage, EventSummary, Failing, HandlerStats, IdsOf, NotificationSummary, OperatorDesk, Prune,
     Pruned, Query, Stats, WaitingDelivery, Whole,
 };
-pub use outbox::{
-    Delivery, HandlerName, MAX_CLAIMED_EVENT_BYTES, NewEvent, OutboxDesk, Recipients, Settlement, Turn, Verdict,
-};
+pub use outbox::{Delivery, MAX_CLAIMED_EVENT_BYTES, NewEvent, OutboxDesk, Recipients, Settlement, Turn, Verdict};
 pub use refreshes::{
     DueRefresh, Lane, Lanes, MAX_CLAIMED_BODY_BYTES, PendingNotification, PostponeCause, Postponement, RefreshDesk,
     Refreshed, Snapshot, Standing,

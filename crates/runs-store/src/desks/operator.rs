@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
 
+use super::handler_name::HandlerName;
 use super::inbox::NewNotification;
-use super::outbox::HandlerName;
 use crate::error::StoreError;
 
 /// What the worker and a person do to keep the store in order.

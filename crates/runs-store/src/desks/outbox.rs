@@ -1,14 +1,12 @@
 //! The outbox: events, and who has had them.
 
-use std::fmt;
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
 
+use super::handler_name::HandlerName;
 use super::lease::{Claim, Claimed, Lease, LeaseLost};
 use crate::error::StoreError;
 
@@ -58,28 +56,6 @@ pub struct Turn {
     pub settled: Vec<Result<(), LeaseLost>>,
     /// What was handed out.
     pub claimed: Claimed<Delivery>,
-}
-
-/// The name of a handler, as configured.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HandlerName(Arc<str>);
-
-impl HandlerName {
-    /// Takes a name.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self(name.into().into())
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for HandlerName {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
-    }
 }
 
 /// An event, about to be put in the outbox.

@@ -10,7 +10,6 @@ use tokio::sync::oneshot;
 use super::folder::Folder;
 use super::index::Live;
 use super::keep::Chore;
-use super::open::Start;
 use super::record::Imprint;
 use super::segment::{END, FIRST_RECORD, Segment, SegmentHeader, length_for};
 use super::{IntakeLogError, Position, Shared};
@@ -22,6 +21,13 @@ pub(super) struct Append {
     /// Encoded, but for what the thread fills in.
     pub(super) record: Vec<u8>,
     pub(super) caller: oneshot::Sender<Result<Position, IntakeLogError>>,
+}
+
+/// Where an appender begins.
+pub(super) struct Start {
+    pub(super) current: Option<Current>,
+    pub(super) next_generation: u64,
+    pub(super) next_number: u64,
 }
 
 /// The segment that is written to.

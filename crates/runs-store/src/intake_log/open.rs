@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::append::Current;
+use super::append::{Current, Start};
 use super::damage::{Gap, LogDamage};
 use super::folder::Folder;
 use super::index::{Index, Live};
@@ -22,13 +22,6 @@ use super::{IntakeLogError, IntakeLogSettings, LogId, Shared};
 fn leap(next: u64) -> u64 {
     let now = u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or_default();
     next.max(now)
-}
-
-/// Where to go on.
-pub(super) struct Start {
-    pub(super) current: Option<Current>,
-    pub(super) next_generation: u64,
-    pub(super) next_number: u64,
 }
 
 /// The log as it is found.

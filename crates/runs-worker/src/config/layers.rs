@@ -5,26 +5,12 @@ use std::path::{Path, PathBuf};
 
 use config::{Environment, File, FileFormat, Map, Source, Value, ValueKind};
 
-use super::kubernetes::is_injected;
-use super::load::Flags;
+use super::environment::{FILE, NAMED, PREFIX, set};
+use super::flags::Flags;
 use super::places::Places;
 use super::problem::{ConfigError, Problem};
 use super::secrets::Secrets;
 use super::{relative, secrets};
-
-/// Environment variables with names of their own, and the keys that they set.
-pub(super) const NAMED: [(&str, &str); 4] = [
-    ("TALLYFY_BASE_URL", "api.base_url"),
-    ("RUNS_WORKER_LISTEN", "receive.listen"),
-    ("RUNS_WORKER_ADMIN_LISTEN", "admin.listen"),
-    ("RUNS_WORKER_DATA_DIR", "store.data_dir"),
-];
-
-/// What the other environment variables begin with.
-pub(super) const PREFIX: &str = "RUNS_WORKER";
-
-/// The environment variable that names the file.
-const FILE: &str = "RUNS_WORKER_CONFIG";
 
 /// The file that the flags or the environment name.
 pub(super) fn file(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Option<PathBuf>, ConfigError> {
@@ -80,30 +66,10 @@ pub(super) fn merge(
     Ok((merged.try_deserialize().map_err(explain)?, secrets))
 }
 
-/// The value of a variable; an empty one is not set.
-pub(super) fn set<'a>(environment: &'a BTreeMap<String, String>, name: &str) -> Option<&'a String> {
-    environment.get(name).filter(|value| !value.is_empty())
-}
-
 fn of_file(file: &Path) -> Result<Map<String, Value>, config::ConfigError> {
     let mut tables = File::from(file).format(FileFormat::Toml).required(true).collect()?;
     relative::resolve(&mut tables, file);
     Ok(tables)
-}
-
-/// Variables that begin like ours and are none of ours.
-pub(super) fn misspelled(environment: &BTreeMap<String, String>) -> Vec<Problem> {
-    let known = |name: &str| name == FILE || NAMED.iter().any(|(known, _)| *known == name);
-    let ours = environment.iter().filter(|(name, value)| {
-        let rest = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('_'));
-        rest.is_some_and(|rest| !rest.starts_with('_')) && !known(name) && !is_injected(name, value)
-    });
-    let problem = |(name, _): (&String, &String)| {
-        let message = "there is no such variable; keys of the file are written as RUNS_WORKER__SECTION__KEY, with two \
-                       underscores between the parts";
-        Problem::elsewhere(format!("the environment variable {name}"), message)
-    };
-    ours.map(problem).collect()
 }
 
 /// Values from one place, each with the name that a person knows it by.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::de::{DeTable, DeValue};
 
-use super::tables::outer;
+use super::keys::outer;
 
 /// The lines of the keys of one file.
 #[derive(Debug, Default)]

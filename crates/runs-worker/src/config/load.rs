@@ -1,27 +1,18 @@
 //! From the layers to what is ready to use.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use config::{Value, ValueKind};
 
-use super::layers::{self, misspelled};
+use super::environment::misspelled;
+use super::flags::Flags;
+use super::layers;
 use super::places::Places;
 use super::problem::{ConfigError, Problem};
 use super::renamed::{RENAMED, renamed};
 use super::secrets::Secrets;
 use super::tables::Tables;
 use super::{IntakeConfig, Loaded, StoreConfig, handlers, organizations};
-
-/// What the command line sets.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Flags {
-    /// The file; before the one that the environment names.
-    pub config: Option<PathBuf>,
-    /// Keys with their values, and the flags that they are from.
-    pub values: Vec<(&'static str, String, &'static str)>,
-}
 
 /// Puts the layers together.
 ///

@@ -5,9 +5,12 @@
 
 mod api;
 mod deliver;
+mod environment;
 mod filter;
+mod flags;
 mod handlers;
 mod intake;
+mod keys;
 mod kubernetes;
 mod layers;
 mod lines;
@@ -28,16 +31,18 @@ mod secrets;
 mod store;
 mod tables;
 mod text;
+mod told;
 mod validate;
 
 use std::path::PathBuf;
 
 pub use api::ApiConfig;
 pub use deliver::{DeliverConfig, EventsConfig};
+pub use flags::Flags;
 pub use handlers::ConfiguredHandler;
 pub(crate) use handlers::HandlerKind;
 pub use intake::IntakeConfig;
-pub use load::{Flags, Kept, kept, load};
+pub use load::{Kept, kept, load};
 pub use log::{LogConfig, LogFormat};
 pub use organization::{Organization, TokenSetting};
 pub use problem::{ConfigError, Problem};

@@ -6,8 +6,8 @@ use async_nats::ServerAddr;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::handlers::Told;
 use super::text;
+use super::told::Told;
 use crate::handler::{NatsLogin, NatsTarget, Subject};
 
 /// `[handlers.nats]`

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use super::layers::set;
+use super::environment::set;
 use super::organization::{Organization, OrganizationTable};
 use super::problem::Problem;
 use super::text;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use config::{Map, Value, ValueKind};
 
-use super::layers::{NAMED, PREFIX};
+use super::environment::{NAMED, PREFIX};
+use super::flags::Flags;
 use super::lines::Lines;
-use super::load::Flags;
 use super::problem::Problem;
 use crate::filter::unknown_word;
 

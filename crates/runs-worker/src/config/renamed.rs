@@ -2,8 +2,8 @@
 
 use config::{Value, ValueKind};
 
+use super::keys::{find, leave_out};
 use super::problem::Problem;
-use super::tables::{find, leave_out};
 
 /// The old name of each, and the new one.
 pub(super) const RENAMED: [(&str, &str); 2] = [

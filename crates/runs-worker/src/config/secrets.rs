@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use config::{Map, Value, ValueKind};
 
-use super::layers::set;
+use super::environment::set;
 use super::problem::Problem;
 
 /// The keys of organizations and handlers that name a file with a secret, beside those that are put in here.

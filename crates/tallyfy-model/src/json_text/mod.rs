@@ -19,6 +19,7 @@ mod indent;
 mod mend;
 mod minify;
 mod redact;
+mod string;
 mod token;
 
 pub use indent::indented;

@@ -1,9 +1,5 @@
 //! The tokens of JSON text.
 
-use std::borrow::Cow;
-
-use super::mend;
-
 /// A piece of JSON text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -40,21 +36,6 @@ pub enum Kind {
     Space,
     /// One character that JSON has no use for.
     Foreign,
-}
-
-impl<'a> Token<'a> {
-    /// What a string says, its escapes read; half a surrogate pair is U+FFFD. `None` if it is no string, or no JSON.
-    pub fn to_text(self) -> Option<Cow<'a, str>> {
-        if self.kind != Kind::String {
-            return None;
-        }
-        let inside = self.text.strip_prefix('"')?.strip_suffix('"')?;
-        let is_plain = inside.bytes().all(|byte| byte != b'\\' && byte >= b' ');
-        if is_plain {
-            return Some(Cow::Borrowed(inside));
-        }
-        mend::from_str(self.text).ok().map(Cow::Owned)
-    }
 }
 
 /// Takes a text apart. Put together, the tokens are the text again, whether it is JSON or not.

@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use super::{HandlerTable, Told};
+use super::HandlerTable;
+use crate::config::told::Told;
 use crate::handler::CommandLine;
 
 impl HandlerTable {

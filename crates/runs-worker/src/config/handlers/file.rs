@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{HandlerTable, Told};
+use super::HandlerTable;
+use crate::config::told::Told;
 
 impl HandlerTable {
     pub(super) fn file(&self, told: &mut Told<'_>) -> Option<PathBuf> {

@@ -6,7 +6,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use secrecy::ExposeSecret as _;
 
-use super::{HandlerTable, Told};
+use super::HandlerTable;
+use crate::config::told::Told;
 use crate::filter::unknown_word;
 use crate::handler::{HttpMode, HttpTarget, SigningKey, is_this_machine};
 

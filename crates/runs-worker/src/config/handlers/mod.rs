@@ -17,6 +17,7 @@ use serde::Deserialize;
 use super::filter::FilterTable;
 use super::nats::NatsTable;
 use super::problem::Problem;
+use super::told::Told;
 use super::{DeliverConfig, text};
 use crate::filter::{EventFilter, unknown_word};
 use crate::handler::{CommandLine, HttpTarget, NatsTarget};
@@ -135,10 +136,7 @@ pub(super) fn complete(
     let mut handlers = Vec::new();
     for (position, table) in tables.iter().enumerate() {
         let place = format!("handlers[{position}]");
-        let mut told = Told {
-            place: &place,
-            problems: Vec::new(),
-        };
+        let mut told = Told::new(&place);
         let kind = table.kind(&mut told);
         table.check_name(&tables[..position], &mut told);
         let mut of_this = told.problems;
@@ -155,19 +153,6 @@ pub(super) fn complete(
         }
     }
     (handlers, problems)
-}
-
-/// What is wrong with one handler.
-pub(super) struct Told<'a> {
-    place: &'a str,
-    problems: Vec<Problem>,
-}
-
-impl Told<'_> {
-    pub(super) fn problem(&mut self, key: &str, message: String) {
-        self.problems
-            .push(Problem::new(format!("{}.{key}", self.place), message));
-    }
 }
 
 const TYPES: [&str; 5] = ["stdout", "file", "http", "command", "nats"];
