@@ -8,87 +8,73 @@ use super::failure::Failure;
 use super::writer::Transaction;
 use crate::desks::{Prune, Pruned};
 
+/// Rows of one kind.
+struct Old {
+    /// The next ones, each with whether it is still needed.
+    select: &'static str,
+    delete: &'static str,
+}
+
+const EVENTS: Old = Old {
+    select: "SELECT seq, EXISTS (SELECT 1 FROM deliveries WHERE subject = events.subject AND number = events.number)
+                      OR EXISTS (SELECT 1 FROM dead_letters WHERE subject = events.subject AND number = events.number)
+               FROM events WHERE seq > ?1 AND created_at < ?2 ORDER BY seq LIMIT ?3",
+    delete: "DELETE FROM events WHERE seq = ?",
+};
+
+const NOTIFICATIONS: Old = Old {
+    select: "SELECT seq, coalesce((SELECT ticket > covered FROM subjects WHERE key = notifications.subject), 0)
+               FROM notifications WHERE seq > ?1 AND received_at < ?2 ORDER BY seq LIMIT ?3",
+    delete: "DELETE FROM notifications WHERE seq = ?",
+};
+
+const SNAPSHOTS: Old = Old {
+    select: "SELECT subject, EXISTS (SELECT 1 FROM subjects WHERE key = snapshots.subject AND due_at IS NOT NULL)
+               FROM snapshots WHERE subject > ?1 AND fetched_at < ?2 ORDER BY subject LIMIT ?3",
+    delete: "DELETE FROM snapshots WHERE subject = ?",
+};
+
 pub(super) fn prune(transaction: &Transaction<'_>, prune: &Prune) -> Result<Pruned, Failure> {
-    let most = limit(prune.limit);
-    let mut pruned = Pruned {
-        next: prune.clone(),
-        events: 0,
-        notifications: 0,
-        snapshots: 0,
-        is_done: false,
-        used_bytes: used_bytes(transaction)?,
-    };
-    let events = old(
-        transaction,
-        "SELECT seq, EXISTS (SELECT 1 FROM deliveries WHERE subject = events.subject AND number = events.number)
-                  OR EXISTS (SELECT 1 FROM dead_letters WHERE subject = events.subject AND number = events.number)
-           FROM events WHERE seq > ?1 AND created_at < ?2 ORDER BY seq LIMIT ?3",
-        prune.after_event,
-        prune.events_before,
-        most,
-    )?;
-    let notifications = old(
-        transaction,
-        "SELECT seq, coalesce((SELECT ticket > covered FROM subjects WHERE key = notifications.subject), 0)
-           FROM notifications WHERE seq > ?1 AND received_at < ?2 ORDER BY seq LIMIT ?3",
-        prune.after_notification,
-        prune.notifications_before,
-        most,
-    )?;
-    let snapshots = old(
-        transaction,
-        "SELECT subject, EXISTS (SELECT 1 FROM subjects WHERE key = snapshots.subject AND due_at IS NOT NULL)
-           FROM snapshots WHERE subject > ?1 AND fetched_at < ?2 ORDER BY subject LIMIT ?3",
-        prune.after_snapshot,
-        prune.snapshots_before,
-        most,
-    )?;
-    pruned.is_done = [&events, &notifications, &snapshots]
-        .iter()
-        .all(|rows| rows.len() < prune.limit);
-    for (rows, delete, count, after) in [
-        (
-            events,
-            "DELETE FROM events WHERE seq = ?",
-            &mut pruned.events,
-            &mut pruned.next.after_event,
-        ),
-        (
-            notifications,
-            "DELETE FROM notifications WHERE seq = ?",
-            &mut pruned.notifications,
-            &mut pruned.next.after_notification,
-        ),
-        (
-            snapshots,
-            "DELETE FROM snapshots WHERE subject = ?",
-            &mut pruned.snapshots,
-            &mut pruned.next.after_snapshot,
-        ),
-    ] {
+    let used_bytes = used_bytes(transaction)?;
+    let mut next = prune.clone();
+    let mut is_done = true;
+    let mut remove = |old: &Old, after: &mut i64, before| -> Result<u64, Failure> {
+        let rows = next_rows(transaction, old, *after, before, prune.limit)?;
+        is_done &= rows.len() < prune.limit;
+        let mut removed = 0;
         for (key, is_needed) in rows {
             *after = key;
             if !is_needed {
-                transaction.execute(delete, [key])?;
-                *count += 1;
+                transaction.execute(old.delete, [key])?;
+                removed += 1;
             }
         }
-    }
-    Ok(pruned)
+        Ok(removed)
+    };
+    let events = remove(&EVENTS, &mut next.after_event, prune.events_before)?;
+    let notifications = remove(&NOTIFICATIONS, &mut next.after_notification, prune.notifications_before)?;
+    let snapshots = remove(&SNAPSHOTS, &mut next.after_snapshot, prune.snapshots_before)?;
+    Ok(Pruned {
+        next,
+        events,
+        notifications,
+        snapshots,
+        is_done,
+        used_bytes,
+    })
 }
 
-/// The next rows that are older than a time, and whether each is still needed.
-fn old(
+/// The next rows that are older than a time.
+fn next_rows(
     transaction: &Transaction<'_>,
-    sql: &str,
+    old: &Old,
     after: i64,
     before: Option<Timestamp>,
-    most: i64,
+    most: usize,
 ) -> Result<Vec<(i64, bool)>, Failure> {
     let Some(before) = before else { return Ok(Vec::new()) };
-    transaction.rows(sql, params![after, Column(before), most], |row| {
-        Ok((row.get(0)?, row.get(1)?))
-    })
+    let bounds = params![after, Column(before), limit(most)];
+    transaction.rows(old.select, bounds, |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Without what was freed, which is used again before the file grows.
