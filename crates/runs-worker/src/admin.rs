@@ -9,7 +9,6 @@ use axum::{Json, Router, routing};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use metrics::gauge;
-use metrics_exporter_prometheus::PrometheusHandle;
 use runs_store::Store;
 use serde_json::json;
 use tallyfy_transport::{CircuitBreaker, CircuitState};
@@ -25,6 +24,9 @@ use crate::telemetry;
 /// How long the store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Writes the metrics down as Prometheus reads them.
+pub(crate) type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// What the admin listener looks at.
 pub(crate) struct Admin {
     pub(crate) store: LateStore,
@@ -34,11 +36,12 @@ pub(crate) struct Admin {
     pub(crate) breaker: CircuitBreaker,
     pub(crate) gates: Vec<(String, Arc<TokenGate>)>,
     pub(crate) health: Vec<(String, Arc<HandlerHealth>)>,
-    pub(crate) metrics: Option<PrometheusHandle>,
+    pub(crate) metrics: Option<RenderMetrics>,
     pub(crate) stop: CancellationToken,
 }
 
 impl Admin {
+    /// The routes, to be mounted anywhere: other addresses belong to others.
     pub(crate) fn routes(self) -> Router {
         Router::new()
             .route(
@@ -47,7 +50,6 @@ impl Admin {
             )
             .route("/health/ready", routing::get(ready))
             .route("/metrics", routing::get(metrics))
-            .fallback(|| async { (StatusCode::NOT_FOUND, Json(json!({"error": "not found"}))) })
             .with_state(Arc::new(self))
     }
 
@@ -113,6 +115,11 @@ async fn trouble_of(store: &dyn Store) -> Option<String> {
     }
 }
 
+/// The answer at every other address of the listener.
+pub(crate) async fn not_found() -> impl IntoResponse {
+    (StatusCode::NOT_FOUND, Json(json!({"error": "not found"})))
+}
+
 async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     let problems = admin.problems().await;
     if problems.is_empty() {
@@ -126,7 +133,7 @@ async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    let Some(handle) = &admin.metrics else {
+    let Some(render) = &admin.metrics else {
         return (
             StatusCode::NOT_FOUND,
             "this worker was started without metrics\n".to_owned(),
@@ -134,10 +141,5 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
             .into_response();
     };
     admin.record_stats().await;
-    handle.run_upkeep();
-    (
-        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-        handle.render(),
-    )
-        .into_response()
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response()
 }

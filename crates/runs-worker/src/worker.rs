@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use axum::Router;
 use runs_store::intake_log::IntakeLog;
 use runs_store::torture;
 use tokio::task::{JoinHandle, JoinSet};
@@ -41,7 +42,14 @@ use crate::start::{WorkerBuilder, stages};
 pub struct Worker {
     pub(crate) addresses: Addresses,
     pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) routes: Routes,
     pub(crate) running: Running,
+}
+
+/// The routes, for other servers.
+pub(crate) struct Routes {
+    pub(crate) webhooks: Router,
+    pub(crate) admin: Router,
 }
 
 /// Where the worker listens.
@@ -65,6 +73,35 @@ impl Worker {
     /// A worker with this configuration.
     pub fn builder(loaded: Loaded) -> WorkerBuilder {
         WorkerBuilder::new(loaded)
+    }
+
+    /// The route `POST /webhooks/SECRET`, to be mounted in an axum server of your own, at its top or nested under any path.
+    ///
+    /// ```no_run
+    /// # async fn serve(loaded: runs_worker::config::Loaded) -> Result<(), Box<dyn std::error::Error>> {
+    /// use runs_worker::Worker;
+    ///
+    /// let worker = Worker::builder(loaded).without_receive_listener().start().await?;
+    /// // Webhooks are sent to https://…/tallyfy/webhooks/SECRET then.
+    /// let app = axum::Router::new().nest("/tallyfy", worker.router());
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    /// axum::serve(listener, app).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The limits on bodies come along: their size, the time in which they must arrive, how many bytes of them are in memory,
+    /// and how many wait to be stored. What is about connections is for the server around it to limit: how many there are, how
+    /// long a header takes, and who does not read answers. A layer that limits or decompresses bodies changes what is stored.
+    ///
+    /// Once the worker is stopped, webhooks are answered with 503.
+    pub fn router(&self) -> Router {
+        self.routes.webhooks.clone()
+    }
+
+    /// The routes `/health/live`, `/health/ready` and `/metrics`, to be mounted likewise; not where strangers come.
+    pub fn admin_router(&self) -> Router {
+        self.routes.admin.clone()
     }
 
     /// The addresses that webhooks are accepted on.

@@ -14,6 +14,9 @@ use super::{relative, secrets};
 
 /// The file that the flags or the environment name.
 pub(super) fn file(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Option<PathBuf>, ConfigError> {
+    if flags.text.is_some() {
+        return Ok(None);
+    }
     let from_environment = || set(environment, FILE).map(PathBuf::from);
     let file = flags.config.clone().or_else(from_environment);
     if let Some(missing) = file.as_ref().filter(|file| !file.is_file()) {
@@ -36,9 +39,13 @@ pub(super) fn merge(
     let explain = |error: config::ConfigError| ConfigError::from(places.locate(places.explain(&error)));
     let mut secrets = Secrets::default();
     let mut builder = config::Config::builder();
-    if let Some(file) = places.file() {
-        let mut tables = of_file(file).map_err(explain)?;
-        secrets = secrets::put_in(&mut tables, file, environment);
+    let tables = match (places.file(), &flags.text) {
+        (Some(file), _) => Some(of_file(file).map_err(explain)?),
+        (None, Some(text)) => Some(File::from_str(text, FileFormat::Toml).collect().map_err(explain)?),
+        (None, None) => None,
+    };
+    if let Some(mut tables) = tables {
+        secrets = secrets::put_in(&mut tables, places.file(), environment);
         builder = builder.add_source(Layer(tables));
     }
     let prefixed = environment

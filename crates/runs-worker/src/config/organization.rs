@@ -69,6 +69,20 @@ pub enum TokenSetting {
     },
 }
 
+/// The token itself.
+impl From<&str> for TokenSetting {
+    fn from(token: &str) -> Self {
+        Self::Inline(token.into())
+    }
+}
+
+/// The token itself.
+impl From<String> for TokenSetting {
+    fn from(token: String) -> Self {
+        Self::Inline(token.into())
+    }
+}
+
 impl Organization {
     /// Whether a webhook with a secret of one could be one of the other.
     pub(super) fn shares_a_secret_with(&self, other: &Self) -> bool {
@@ -80,13 +94,39 @@ impl Organization {
         })
     }
 
-    /// An organization from its parts.
-    pub fn new(id: OrgId, token: TokenSetting, webhook_secrets: Vec<SecretString>) -> Self {
+    /// An organization from its parts: the secrets are those that the path of a webhook may end in. They are looked at by
+    /// [`Loaded::new`](super::Loaded::new).
+    pub fn new(
+        id: impl Into<OrgId>,
+        token: impl Into<TokenSetting>,
+        webhook_secrets: impl IntoIterator<Item = impl Into<SecretString>>,
+    ) -> Self {
         Self {
-            id,
-            token,
-            webhook_secrets,
+            id: id.into(),
+            token: token.into(),
+            webhook_secrets: webhook_secrets.into_iter().map(Into::into).collect(),
         }
+    }
+}
+
+/// What was put together in code is held to the same as what is read from a file.
+impl From<Organization> for OrganizationTable {
+    fn from(organization: Organization) -> Self {
+        let mut table = Self {
+            id: Some(organization.id.to_string()),
+            webhook_secrets: organization.webhook_secrets,
+            ..Self::default()
+        };
+        match organization.token {
+            TokenSetting::Inline(token) => table.token = Some(token),
+            TokenSetting::File(file) => table.token_file = Some(file),
+            TokenSetting::Client { id, secret, auth_url } => {
+                table.client_id = Some(id);
+                table.client_secret = Some(secret);
+                table.auth_url = Some(auth_url.to_string());
+            }
+        }
+        table
     }
 }
 

@@ -24,6 +24,16 @@ pub(super) fn complete(
     if let Some(table) = target.and_then(|position| tables.get_mut(position)) {
         table.overlay(from_environment);
     }
+    resolve(tables, webhooks, target)
+}
+
+/// The organizations that are complete, and what is wrong with the others. What is missing in the one at `target` could have
+/// come from the environment.
+pub(super) fn resolve(
+    tables: impl IntoIterator<Item = OrganizationTable>,
+    webhooks: bool,
+    target: Option<usize>,
+) -> (Vec<Organization>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut organizations: Vec<Organization> = Vec::new();
     for (position, table) in tables.into_iter().enumerate() {

@@ -23,7 +23,10 @@ pub(super) struct Places<'a> {
 
 impl<'a> Places<'a> {
     pub(super) fn new(flags: &'a Flags, environment: &'a BTreeMap<String, String>, file: Option<PathBuf>) -> Self {
-        let text = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+        let text = match &file {
+            Some(file) => std::fs::read_to_string(file).ok(),
+            None => flags.text.clone(),
+        };
         Self {
             flags,
             environment,
@@ -118,7 +121,10 @@ impl<'a> Places<'a> {
             return Some(format!("the environment variable {name}"));
         }
         let line = self.lines.get(key)?;
-        Some(format!("{}:{line}", self.file.as_ref()?.display()))
+        Some(match &self.file {
+            Some(file) => format!("{}:{line}", file.display()),
+            None => format!("line {line} of the configuration"),
+        })
     }
 }
 

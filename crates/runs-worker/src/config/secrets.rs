@@ -39,7 +39,11 @@ pub(crate) fn readable_by_others(file: &Path) -> Option<String> {
 }
 
 /// Puts the secrets of one file's tables in.
-pub(super) fn put_in(tables: &mut Map<String, Value>, file: &Path, environment: &BTreeMap<String, String>) -> Secrets {
+pub(super) fn put_in(
+    tables: &mut Map<String, Value>,
+    file: Option<&PathBuf>,
+    environment: &BTreeMap<String, String>,
+) -> Secrets {
     let mut putting = Putting {
         environment,
         found: Secrets::default(),
@@ -56,7 +60,7 @@ pub(super) fn put_in(tables: &mut Map<String, Value>, file: &Path, environment: 
         putting.handler(table, &format!("handlers[{position}]"));
     }
     if putting.literal {
-        putting.found.files.push(file.to_owned());
+        putting.found.files.extend(file.cloned());
     }
     putting.found
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 /// What comes before the secret.
-const FOLDER: &str = "webhooks";
+pub(super) const FOLDER: &str = "webhooks";
 
 /// The secret of the path of a webhook: `/webhooks/SECRET`, whatever slashes somebody left or doubled around its parts.
 pub(super) fn secret(path: &str) -> Option<String> {

@@ -78,14 +78,9 @@ fn digest(secret: &str) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::TokenSetting;
 
     fn organization(id: &str, secrets: &[&str]) -> Organization {
-        Organization::new(
-            id.into(),
-            TokenSetting::Inline("token".into()),
-            secrets.iter().map(|secret| (*secret).into()).collect(),
-        )
+        Organization::new(id, "token", secrets.iter().copied())
     }
 
     #[test]

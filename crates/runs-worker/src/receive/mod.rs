@@ -16,6 +16,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::routing::any;
 use axum::{Json, Router};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
@@ -93,8 +94,14 @@ impl Receiver {
     }
 
     /// The public routes: one, however its slashes are written.
-    pub(crate) fn routes(self) -> Router {
-        Router::new().fallback(webhook).with_state(Arc::new(self))
+    pub(crate) fn routes(self: Arc<Self>) -> Router {
+        Router::new().fallback(webhook).with_state(self)
+    }
+
+    /// The same route among those of another server, to which all other addresses belong.
+    pub(crate) fn routes_to_mount(self: Arc<Self>) -> Router {
+        let path = format!("/{}/{{*secret}}", address::FOLDER);
+        Router::new().route(&path, any(webhook)).with_state(self)
     }
 
     /// Says now and then that requests come to an address that leads nowhere, without repeating it.

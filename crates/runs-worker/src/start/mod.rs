@@ -1,6 +1,7 @@
 //! Puts the worker together and starts it.
 
 mod error;
+mod listeners;
 mod open;
 pub(crate) mod stages;
 
@@ -12,23 +13,24 @@ use runs_store::{HandlerName, Store, torture};
 use tallyfy_transport::{CircuitBreaker, HttpTransport};
 use tracing::info;
 
-use crate::admin::Admin;
+use crate::admin::RenderMetrics;
 use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, ConfiguredHandler, Loaded, Organization};
 use crate::deliver::HandlerHealth;
 use crate::fetching::Fetching;
 use crate::filter::EventFilter;
-use crate::front_door::{self, HandedOver, Limits, ListenAddress, Socket, Sockets};
+use crate::front_door::{HandedOver, Socket};
 use crate::handler::{self, Handler};
 use crate::import::Progress;
 use crate::receive::{Receiver, WayIn};
 use crate::shared::late_store::LateStore;
-use crate::worker::{Addresses, Running, Worker};
+use crate::worker::{Addresses, Routes, Running, Worker};
 
 pub use error::StartError;
+use listeners::Listeners;
 use open::{Opener, Opening};
-use stages::{GRACE, NamedHandler, StoreStages, named};
+use stages::{NamedHandler, StoreStages};
 
 /// A worker that is not started yet.
 pub struct WorkerBuilder {
@@ -39,15 +41,9 @@ pub struct WorkerBuilder {
     store: Option<Arc<dyn Store>>,
     transport: Option<Arc<dyn HttpTransport>>,
     clock: Clock,
-    metrics: Option<PrometheusHandle>,
+    metrics: Option<RenderMetrics>,
     sockets: HandedOver,
-}
-
-/// The sockets that the worker accepts on.
-struct Doors {
-    public: Sockets,
-    admin: Sockets,
-    addresses: Addresses,
+    listeners: Listeners,
 }
 
 impl WorkerBuilder {
@@ -62,6 +58,7 @@ impl WorkerBuilder {
             clock: Clock::system(),
             metrics: None,
             sockets: HandedOver::default(),
+            listeners: Listeners::default(),
         }
     }
 
@@ -114,7 +111,24 @@ impl WorkerBuilder {
     /// Shows these metrics on the admin listener; see [`start_metrics`](crate::telemetry::start_metrics).
     #[must_use]
     pub fn metrics(mut self, metrics: PrometheusHandle) -> Self {
-        self.metrics = Some(metrics);
+        self.metrics = Some(Arc::new(move || {
+            metrics.run_upkeep();
+            metrics.render()
+        }));
+        self
+    }
+
+    /// Listens for no webhooks: they come by [`Worker::router`], through another server. `receive.listen` does not matter then.
+    #[must_use]
+    pub fn without_receive_listener(mut self) -> Self {
+        self.listeners.receive = false;
+        self
+    }
+
+    /// Listens for no health checks; see [`Worker::admin_router`].
+    #[must_use]
+    pub fn without_admin_listener(mut self) -> Self {
+        self.listeners.admin = false;
         self
     }
 
@@ -165,10 +179,15 @@ impl WorkerBuilder {
             self.config.receive.store_timeout,
         );
         let receiver = Receiver::new(way_in, self.clock.clone(), &self.organizations, &self.config.receive);
+        let receiver = Arc::new(receiver);
         let progress = log.as_ref().map(|log| Arc::new(Progress::new(Arc::clone(log))));
         let parts = self.store_stages(handlers.clone(), log.clone().zip(progress.clone()), &receiver)?;
         let mut running = Running::new(late.clone(), log);
-        self.serve_admin(&mut running, &parts, progress, doors.admin);
+        let routes = Routes {
+            webhooks: Arc::clone(&receiver).routes_to_mount(),
+            admin: self.admin(&running, &parts, progress).routes(),
+        };
+        self.serve_admin(&mut running, routes.admin.clone(), doors.admin);
         self.receive(&mut running, receiver, doors.public);
         let opening = match opening {
             Some(opening) => opening,
@@ -191,20 +210,8 @@ impl WorkerBuilder {
         Ok(Worker {
             addresses: doors.addresses,
             data_dir: self.store.is_none().then(|| self.config.store.folder()),
+            routes,
             running,
-        })
-    }
-
-    /// Opens the sockets before anything else: while that takes time, senders wait instead of being refused.
-    fn bind(&mut self) -> Result<Doors, StartError> {
-        let sockets = std::mem::take(&mut self.sockets);
-        let (public, receive) = listen(&self.config.receive.listen, "receive.listen", sockets.public)?;
-        let operators = [ListenAddress::Tcp(self.config.admin.listen)];
-        let (operators, admin) = listen(&operators, "admin.listen", sockets.admin)?;
-        Ok(Doors {
-            public,
-            admin: operators,
-            addresses: Addresses { receive, admin },
         })
     }
 
@@ -260,54 +267,6 @@ impl WorkerBuilder {
         })
     }
 
-    fn receive(&self, running: &mut Running, receiver: Receiver, public: Sockets) {
-        for silence in receiver.silences() {
-            running
-                .stages
-                .spawn(named("silence", silence.run(running.stop.clone())));
-        }
-        let routes = receiver.routes();
-        let serving = front_door::serve(public, routes, self.limits(), running.stop.clone());
-        running.stages.spawn(named("receive", serving));
-    }
-
-    fn serve_admin(
-        &self,
-        running: &mut Running,
-        stages: &StoreStages,
-        progress: Option<Arc<Progress>>,
-        sockets: Sockets,
-    ) {
-        let gates = stages.fetchings.iter().map(Fetching::named_gate).collect();
-        let health = stages
-            .handlers
-            .iter()
-            .map(|(handler, health)| (handler.name.to_string(), Arc::clone(health)))
-            .collect();
-        let admin = Admin {
-            store: running.store.clone(),
-            progress,
-            clock: self.clock.clone(),
-            breaker: stages.breaker.clone(),
-            gates,
-            health,
-            metrics: self.metrics.clone(),
-            stop: running.stop.clone(),
-        };
-        let serving = front_door::serve(sockets, admin.routes(), self.limits(), running.stop_admin.clone());
-        running.admin = Some(tokio::spawn(serving));
-    }
-
-    fn limits(&self) -> Limits {
-        let config = &self.config.receive;
-        Limits {
-            header_timeout: config.header_timeout,
-            write_timeout: config.write_timeout,
-            max_connections: front_door::connections_that_fit(config.max_connections.get()),
-            grace: GRACE,
-        }
-    }
-
     fn tell(&self, addresses: &Addresses, handlers: &[NamedHandler]) {
         let names = |names: Vec<&str>| names.join(",");
         info!(
@@ -344,23 +303,4 @@ impl WorkerBuilder {
         }
         Ok(handlers)
     }
-}
-
-/// Opens or takes over the sockets of one listener, and says where they are.
-fn listen(
-    addresses: &[ListenAddress],
-    key: &'static str,
-    handed_over: Vec<Socket>,
-) -> Result<(Sockets, Vec<ListenAddress>), StartError> {
-    let failed = |(address, source): (Option<ListenAddress>, _)| StartError::Listen {
-        address: address.map_or_else(
-            || "the socket that was handed over".to_owned(),
-            |address| address.to_string(),
-        ),
-        key,
-        source,
-    };
-    let sockets = Sockets::open(addresses, handed_over).map_err(failed)?;
-    let bound = sockets.addresses().map_err(|source| failed((None, source)))?;
-    Ok((sockets, bound))
 }

@@ -5,6 +5,7 @@
 mod cli;
 mod config;
 mod handlers;
+mod in_code;
 mod internet;
 mod nats;
 mod odd_store;
