@@ -1,5 +1,7 @@
 //! `cargo xtask bench`
 
+use std::path::PathBuf;
+
 use anyhow::ensure;
 use clap::{Args, ValueEnum};
 use xshell::{Shell, cmd};
@@ -11,6 +13,9 @@ use crate::{cargo, locked};
 pub(crate) struct Bench {
     /// What to measure
     of: Measured,
+    /// Another build of the worker, for example of an earlier commit, to measure whole events beside
+    #[arg(long, value_name = "BINARY")]
+    against: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -46,6 +51,9 @@ impl Bench {
             let mut bench = cargo(cmd!(shell, "cargo bench --quiet {locked...} {package...}")).quiet();
             if let Some(binary) = &binary {
                 bench = bench.env("RUNS_WORKER_BIN", binary);
+            }
+            if let Some(other) = &self.against {
+                bench = bench.env("RUNS_WORKER_BENCH_AGAINST", std::path::absolute(other)?);
             }
             is_kept &= bench.run().is_ok();
         }

@@ -66,7 +66,7 @@ pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
     table.row(
         "durable 2xx per second with a backlog of 1,000,000, to none",
         ratio,
-        Limit::AtLeast(0.9),
+        Limit::AtLeast(0.95),
     );
     let resident = place::resident_mib(&worker)?;
     table.row(

@@ -126,7 +126,7 @@ async fn through(table: &mut Table) -> anyhow::Result<()> {
     table.row(
         "webhook to handler, p50, to 5 round trips and 2 fsyncs",
         place::ratio(through, round_trip * 5 + fsync * 2),
-        Limit::AtMost(1.0),
+        Limit::AtMost(0.6),
     );
     println!("  webhook to handler {through:?}; round trip to the simulator {round_trip:?}, fsync {fsync:?}");
     Ok(())

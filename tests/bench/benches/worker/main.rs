@@ -11,6 +11,7 @@ mod load;
 mod no_store;
 mod place;
 mod rate;
+mod whole;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,9 @@ async fn measure() -> anyhow::Result<ExitCode> {
     }
     if is_wanted("backlog") {
         backlog::measure(&mut table).await?;
+    }
+    if is_wanted("whole") {
+        whole::measure(&mut table).await?;
     }
     if is_wanted("latency") {
         latency::measure(&mut table).await?;

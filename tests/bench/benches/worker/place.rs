@@ -48,6 +48,19 @@ pub(crate) fn resident_mib(worker: &WorkerProcess) -> anyhow::Result<f64> {
     Ok(kib / 1024.0)
 }
 
+/// The time that a worker has had a processor for.
+pub(crate) fn cpu(worker: &WorkerProcess) -> anyhow::Result<Duration> {
+    /// Linux counts in hundredths of a second here, on every machine.
+    const TICK: Duration = Duration::from_millis(10);
+    let id = worker.id().context("the worker has ended")?;
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let behind_name = stat.rsplit(')').next().unwrap_or_default();
+    // Of the program itself, in user mode and in the kernel.
+    let ticks = behind_name.split_whitespace().skip(11).take(2).map(str::parse::<u32>);
+    let ticks: u32 = ticks.sum::<Result<_, _>>().context("read the processor time")?;
+    Ok(TICK * ticks)
+}
+
 pub(crate) fn ratio(of: Duration, to: Duration) -> f64 {
     of.as_secs_f64() / to.as_secs_f64()
 }

@@ -60,8 +60,8 @@ pub(crate) async fn by_turns(first: &Load, second: &Load) -> anyhow::Result<(f64
 }
 
 /// How long a burst and a long load last.
-const BURST: Duration = Duration::from_secs(10);
-const BURSTS: usize = 3;
+const BURST: Duration = Duration::from_secs(30);
+const BURSTS: usize = 2;
 const LONG: Duration = Duration::from_secs(120);
 /// The rate of the long load, to that of the server without a store.
 const LONG_RATE: f64 = 0.36;
