@@ -20,6 +20,8 @@ mod test;
 mod torture;
 mod worker;
 
+use std::process::ExitCode;
+
 use clap::{CommandFactory, Parser, Subcommand};
 use xshell::{Cmd, Shell};
 
@@ -61,7 +63,18 @@ enum Workflow {
     Worker(worker::Worker),
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        // What failed has said why; where in this program it was noticed helps nobody, whatever RUST_BACKTRACE is.
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let Some(workflow) = cli.workflow else {
         Cli::command().print_help()?;

@@ -32,27 +32,33 @@ impl std::fmt::Display for Limit {
 /// A table that is printed row by row.
 #[derive(Debug)]
 pub struct Table {
-    is_kept: bool,
+    missed: Vec<String>,
 }
 
 impl Table {
     /// Prints the heading.
     pub fn new(of: &str) -> Self {
         println!("{of:<60} {:>6}   {:<13} verdict", "ratio", "limit");
-        Self { is_kept: true }
+        Self { missed: Vec::new() }
     }
 
     /// Prints a row.
     pub fn row(&mut self, what: &str, ratio: f64, limit: Limit) {
         let is_kept = limit.is_kept_by(ratio);
-        self.is_kept &= is_kept;
+        if !is_kept {
+            self.missed
+                .push(format!("missed: {what}: {ratio:.2}, should be {limit}"));
+        }
         let verdict = if is_kept { "kept" } else { "MISSED" };
         println!("{what:<60} {ratio:>6.2}   {:<13} {verdict}", limit.to_string());
     }
 
-    /// Success, unless a limit was missed.
+    /// Success, unless a limit was missed. Prints those once more, a line for each.
     pub fn verdict(&self) -> ExitCode {
-        if self.is_kept {
+        for missed in &self.missed {
+            println!("{missed}");
+        }
+        if self.missed.is_empty() {
             ExitCode::SUCCESS
         } else {
             ExitCode::FAILURE

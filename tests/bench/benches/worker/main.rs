@@ -17,7 +17,15 @@ use std::process::ExitCode;
 
 use benches::Table;
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    // A part that could not be measured is told in one line, whatever RUST_BACKTRACE is.
+    run().unwrap_or_else(|error| {
+        println!("failed: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // The same program is the worker that stores nothing.
     if std::env::args().nth(1).as_deref() == Some("serve") {
