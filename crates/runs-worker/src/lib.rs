@@ -8,10 +8,24 @@
 //! binary `runs-worker` is a thin shell around [`Worker`], which a program of your own can embed with a [`Handler`] in
 //! Rust.
 //!
+//! Features, all of which the binary has and a program with the worker inside can leave out: `cli`, the command line;
+//! `nats`, handlers of this type; `prometheus`, the metrics as it reads them; `systemd`, sockets that are handed over and word
+//! to the service manager.
+//!
 //! Invariants:
 //! - A webhook is answered with 2xx only after it was stored durably.
 //! - What a handler sees was fetched after the notifications that led to it.
 //! - No log line, error, metric or page holds a token, a path secret, a guest link or a body.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(
+    not(all(feature = "cli", feature = "systemd")),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "the command line alone needs it; with it, nothing is allowed"
+    )
+)]
 
 pub mod config;
 pub mod telemetry;
@@ -32,12 +46,17 @@ mod receive;
 mod reconcile;
 mod redact;
 mod refresh;
+#[cfg(feature = "systemd")]
+mod service_manager;
+#[cfg(all(feature = "cli", not(feature = "systemd")))]
+#[path = "no_service_manager.rs"]
 mod service_manager;
 mod shared;
 mod start;
 mod wait;
 mod worker;
 
+#[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
 

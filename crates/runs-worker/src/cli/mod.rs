@@ -32,7 +32,6 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Flags, Kept, Loaded};
 use crate::front_door::{HandedOver, ListenAddress};
-use crate::telemetry;
 
 /// Exit status: something went wrong, and the standard error says what.
 const FAILED: u8 = 1;
@@ -75,6 +74,7 @@ struct Settings {
     #[arg(long, global = true, value_name = "ADDRESS")]
     admin_listen: Option<SocketAddr>,
     /// Accept webhooks on this descriptor, a socket that listens already, in the place of --listen
+    #[cfg(feature = "systemd")]
     #[arg(long, global = true, value_name = "NUMBER")]
     listen_fd: Option<u32>,
     /// The folder of the durable state [env: RUNS_WORKER_DATA_DIR] [default: ~/.local/state/runs-worker]
@@ -178,12 +178,9 @@ fn environment() -> BTreeMap<String, String> {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Before there are threads.
-    let sockets = match &cli.command {
-        None | Some(Command::Serve(_)) => match HandedOver::take(cli.settings.listen_fd) {
-            Ok(sockets) => sockets,
-            Err(error) => return fail(MISUSED, &telemetry::chain(&error)),
-        },
-        Some(_) => HandedOver::default(),
+    let sockets = match handed_over(&cli) {
+        Ok(sockets) => sockets,
+        Err(error) => return fail(MISUSED, &error),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -209,6 +206,22 @@ pub fn main() -> ExitCode {
     // A handler that blocks, on a pipe that nobody reads for example, must not keep a stopped worker alive.
     runtime.shutdown_background();
     code
+}
+
+/// The sockets that whoever started this process holds open for it.
+#[cfg(feature = "systemd")]
+fn handed_over(cli: &Cli) -> Result<HandedOver, String> {
+    match &cli.command {
+        None | Some(Command::Serve(_)) => {
+            HandedOver::take(cli.settings.listen_fd).map_err(|error| crate::telemetry::chain(&error))
+        }
+        Some(_) => Ok(HandedOver::default()),
+    }
+}
+
+#[cfg(not(feature = "systemd"))]
+fn handed_over(_: &Cli) -> Result<HandedOver, String> {
+    Ok(HandedOver::default())
 }
 
 /// Says what is wrong and ends with this status.

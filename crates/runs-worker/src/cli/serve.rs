@@ -37,10 +37,6 @@ async fn serve(loaded: Loaded, sockets: HandedOver) -> ExitCode {
     if let Err(error) = telemetry::start_logging(&loaded.config.log) {
         return fail(MISUSED, &format!("configuration: {error}"));
     }
-    let metrics = match telemetry::start_metrics() {
-        Ok(metrics) => metrics,
-        Err(error) => return fail(FAILED, &format!("cannot start metrics: {error}")),
-    };
     // Before anything is started, so that no signal is missed.
     let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
         (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
@@ -48,7 +44,12 @@ async fn serve(loaded: Loaded, sockets: HandedOver) -> ExitCode {
     };
     log_settings(&loaded);
     front_door::raise_descriptors(loaded.config.receive.max_connections.get());
-    let builder = Worker::builder(loaded).metrics(metrics).sockets(sockets);
+    let builder = Worker::builder(loaded).sockets(sockets);
+    #[cfg(feature = "prometheus")]
+    let builder = match telemetry::start_metrics() {
+        Ok(metrics) => builder.metrics(metrics),
+        Err(error) => return fail(FAILED, &format!("cannot start metrics: {error}")),
+    };
     let mut worker = match builder.start().await {
         Ok(worker) => worker,
         Err(error) => {

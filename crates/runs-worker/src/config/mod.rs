@@ -20,6 +20,10 @@ mod layers;
 mod lines;
 mod load;
 mod log;
+#[cfg(feature = "nats")]
+mod nats;
+#[cfg(not(feature = "nats"))]
+#[path = "no_nats.rs"]
 mod nats;
 mod organization;
 mod organizations;

@@ -6,6 +6,7 @@ use async_nats::ServerAddr;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use super::HandlerKind;
 use super::text;
 use super::told::Told;
 use crate::handler::{NatsLogin, NatsTarget, Subject};
@@ -34,7 +35,12 @@ pub(super) struct NatsTable {
 }
 
 impl NatsTable {
-    pub(super) fn target(&self, told: &mut Told<'_>) -> Option<NatsTarget> {
+    pub(super) fn kind(&self, told: &mut Told<'_>) -> Option<HandlerKind> {
+        let target = self.target(told)?;
+        Some(HandlerKind::Nats(Box::new(target)))
+    }
+
+    fn target(&self, told: &mut Told<'_>) -> Option<NatsTarget> {
         let servers = self.read_servers(told);
         let template = self.subject.as_deref().unwrap_or(Subject::DEFAULT);
         let subject = Subject::read(template)

@@ -14,6 +14,8 @@ mod conversation;
 mod descriptors;
 mod framing;
 mod handed_over;
+#[cfg(feature = "systemd")]
+mod inherited;
 mod pace;
 mod seldom;
 mod service;

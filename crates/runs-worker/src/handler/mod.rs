@@ -5,6 +5,7 @@ mod confidence;
 mod draft;
 mod file;
 mod http;
+#[cfg(feature = "nats")]
 mod nats;
 mod sample;
 mod set_up;
@@ -29,6 +30,7 @@ pub(crate) use command::{CommandHandler, CommandLine};
 pub use draft::EventDraft;
 pub(crate) use file::FileHandler;
 pub(crate) use http::{HttpHandler, HttpMode, HttpTarget, is_this_machine};
+#[cfg(feature = "nats")]
 pub(crate) use nats::{NatsHandler, NatsLogin, NatsTarget, Subject};
 pub(crate) use set_up::set_up;
 pub(crate) use signature::SigningKey;

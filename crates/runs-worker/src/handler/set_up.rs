@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CommandHandler, FileHandler, Handler, HttpHandler, NatsHandler, StdoutHandler};
+use super::{CommandHandler, FileHandler, Handler, HttpHandler, StdoutHandler};
 use crate::clock::Clock;
 use crate::config::{ConfiguredHandler, HandlerKind};
 use crate::start::StartError;
@@ -17,7 +17,8 @@ pub(crate) fn set_up(configured: ConfiguredHandler, clock: &Clock) -> Result<Arc
             let made = HttpHandler::new(*target, timeout, clock.clone());
             Arc::new(made.map_err(|error| StartError::Handler(name, error.into()))?)
         }
-        HandlerKind::Nats(target) => Arc::new(NatsHandler::new(name, *target, timeout)),
+        #[cfg(feature = "nats")]
+        HandlerKind::Nats(target) => Arc::new(super::NatsHandler::new(name, *target, timeout)),
         HandlerKind::Command(line) => Arc::new(CommandHandler::new(name, line)),
     })
 }

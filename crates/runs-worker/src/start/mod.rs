@@ -7,7 +7,6 @@ pub(crate) mod stages;
 
 use std::sync::Arc;
 
-use metrics_exporter_prometheus::PrometheusHandle;
 use runs_store::intake_log::{IntakeLog, IntakeLogError};
 use runs_store::{HandlerName, Store, torture};
 use tallyfy_transport::{CircuitBreaker, HttpTransport};
@@ -109,8 +108,10 @@ impl WorkerBuilder {
     }
 
     /// Shows these metrics on the admin listener; see [`start_metrics`](crate::telemetry::start_metrics).
+    #[cfg(feature = "prometheus")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "prometheus")))]
     #[must_use]
-    pub fn metrics(mut self, metrics: PrometheusHandle) -> Self {
+    pub fn metrics(mut self, metrics: metrics_exporter_prometheus::PrometheusHandle) -> Self {
         self.metrics = Some(Arc::new(move || {
             metrics.run_upkeep();
             metrics.render()

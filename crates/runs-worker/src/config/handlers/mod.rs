@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::told::Told;
 use super::{DeliverConfig, text};
 use crate::filter::{EventFilter, unknown_word};
-use crate::handler::{CommandLine, HttpTarget, NatsTarget};
+use crate::handler::{CommandLine, HttpTarget};
 
 /// One of `[[handlers]]`. Which keys it takes depends on its type.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -85,7 +85,8 @@ pub(crate) enum HandlerKind {
     File(PathBuf),
     Http(Box<HttpTarget>),
     Command(CommandLine),
-    Nats(Box<NatsTarget>),
+    #[cfg(feature = "nats")]
+    Nats(Box<crate::handler::NatsTarget>),
 }
 
 /// A handler that everything is known of.
@@ -181,7 +182,7 @@ impl HandlerTable {
             "file" => self.file(told).map(HandlerKind::File),
             "http" => self.http(told).map(|target| HandlerKind::Http(Box::new(target))),
             "command" => self.program(told).map(HandlerKind::Command),
-            "nats" => self.nats.target(told).map(|target| HandlerKind::Nats(Box::new(target))),
+            "nats" => self.nats.kind(told),
             other => {
                 told.problem("type", unknown_word("handler type", other, &TYPES));
                 return None;
