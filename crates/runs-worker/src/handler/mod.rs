@@ -27,7 +27,7 @@ use serde_json::value::RawValue;
 use tallyfy_model::{NotARun, OrgId, Run, RunId};
 use uuid::Uuid;
 
-pub(crate) use command::{CommandHandler, CommandLine};
+pub(crate) use command::{CommandHandler, CommandLine, reap_orphans};
 pub use draft::EventDraft;
 pub(crate) use file::FileHandler;
 pub(crate) use http::{HttpHandler, HttpMode, HttpTarget, is_this_machine};
