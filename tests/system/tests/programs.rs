@@ -67,7 +67,6 @@ async fn a_try_whose_worker_was_killed_does_not_run_beside_the_next_one() -> any
 }
 
 #[tokio::test]
-#[expect(clippy::print_stderr, reason = "what is skipped is told aloud")]
 async fn as_process_1_the_worker_leaves_no_zombies() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let namespace = "unshare --map-root-user --pid --fork --mount-proc --kill-child";
