@@ -1,7 +1,7 @@
 //! Events on a standard output as shells, supervisors and other programs leave it.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -100,7 +100,7 @@ async fn events_in_the_journal_are_warned_of() -> anyhow::Result<()> {
     let mut worker = command.stdout(stream).stderr(Stdio::piped()).spawn()?;
     let log = worker.stderr.take().map(BufReader::new);
     let warned = tokio::task::spawn_blocking(move || {
-        let mut lines = log.into_iter().flat_map(|log| log.lines()).map_while(Result::ok);
+        let mut lines = log.into_iter().flat_map(BufRead::lines).map_while(Result::ok);
         lines.any(|line| line.contains("WARN") && line.contains("the systemd journal"))
     });
     let warned = tokio::time::timeout(std::time::Duration::from_secs(60), warned).await;
