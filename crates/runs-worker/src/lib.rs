@@ -53,6 +53,7 @@ mod service_manager;
 mod service_manager;
 mod shared;
 mod start;
+mod test_bench;
 mod wait;
 mod worker;
 
@@ -66,6 +67,7 @@ pub use filter::{ChangeKind, EventFilter};
 pub use front_door::{ListenAddress, NotAnAddress};
 pub use handler::{Event, EventDraft, Handler, HandlerError, Notification, StdoutHandler};
 pub use start::{StartError, WorkerBuilder};
+pub use test_bench::{BenchError, Handled, TestBench};
 pub use worker::Worker;
 
 /// The examples of the workspace's README.

@@ -14,4 +14,6 @@ mod pipeline;
 mod receive;
 mod rooms;
 mod strangers;
+mod test_bench;
+mod wishes;
 mod world;
