@@ -1,4 +1,9 @@
 //! What time it is, from one place that a test can move.
+//!
+//! Leases and retries are scheduled by the monotonic clock on top of the wall clock at the start, so that setting the wall
+//! clock does not touch them; events and notifications carry the wall clock's time. At a start, what is due in more than
+//! five minutes is due at once: a clock that has been set back in between is likelier than a reason to wait for longer, and
+//! to be wrong about that costs one early attempt.
 
 use std::time::Duration;
 

@@ -1,4 +1,8 @@
 //! What the stages that call the API share for one organization: the client, the budget, and the gate before them.
+//!
+//! While the API as a whole is down, nothing is tried. After ten failures in a row a circuit opens for 2 to 15 seconds at a
+//! time: no attempt is counted, and readiness says so. It is never open for long, because one run that the API cannot serve
+//! looks the same while nothing else is fetched.
 
 use std::sync::Arc;
 

@@ -2,6 +2,9 @@
 //!
 //! A filter decides when an event is put in line, not when it is delivered: changing it changes what comes next, and
 //! leaves what waits.
+//!
+//! That leaves the store with nothing to know of filters. The event is kept even if no handler gets it, so that it can be
+//! looked at, and handed out again.
 
 mod change_kind;
 

@@ -1,4 +1,7 @@
 //! A layer that sends again what may be sent again.
+//!
+//! It is for programs that ask once and want the call to succeed. A stage whose retries are durable has no use for it: each
+//! of its tries is to wait for its turn and for the budget.
 
 mod budget;
 mod policy;

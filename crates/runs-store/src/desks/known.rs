@@ -1,4 +1,8 @@
 //! What is known of a run when the run list shows it, and what follows from the difference.
+//!
+//! List and run are compared by one text, made of status, archive and `last_updated`, which is only compared. A time to the
+//! second cannot tell two changes of that second apart, so a run that was fetched within it is fetched once more. Where list
+//! and run never agree, one fetch for each thing that the list says is enough.
 
 use super::{Finding, Listed, Standing, Sweep, SweepScope};
 

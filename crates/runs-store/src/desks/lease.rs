@@ -1,4 +1,7 @@
 //! The time-limited right to work on one thing.
+//!
+//! A lease that ran out counts as a failed attempt, so that a run that brings the worker down cannot do so in a loop without
+//! a pause.
 
 use std::time::Duration;
 

@@ -1,4 +1,8 @@
 //! The operator's desk: what waits, what is old, and what a person may look at and set right.
+//!
+//! A person works beside the worker, in the same file: SQLite lets another process write in transactions of its own, so that
+//! the commands need no worker that answers them. They take no lock, since that is about two workers, and migrate nothing.
+//! The stages look at the store every two seconds, whatever wakes them.
 
 use async_trait::async_trait;
 use bytes::Bytes;

@@ -1,4 +1,8 @@
 //! The refreshes: which runs are due, who works on them, and what came of it.
+//!
+//! Known runs and others take turns. Whoever has learnt the webhook's address can announce runs that do not exist, faster
+//! than the budget pays for them. In each lane, what the API has shown before and what it may not have go alternately, so
+//! that such a flood doubles the wait of a known run, and no more.
 
 use async_trait::async_trait;
 use bytes::Bytes;

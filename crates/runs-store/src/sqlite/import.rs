@@ -1,4 +1,7 @@
 //! From the intake log into the inbox, hundreds of notifications in one transaction.
+//!
+//! A batch is imported without savepoints, each of which copies some six pages, and again one by one only if something in
+//! it fails. What the inbox does not take by itself is kept as unrecognized, so that it does not keep those behind it out.
 
 use jiff::Timestamp;
 use rusqlite::{ErrorCode, params};

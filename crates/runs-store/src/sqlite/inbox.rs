@@ -1,4 +1,7 @@
 //! Notifications come in, and make subjects due.
+//!
+//! Waiting work is never sent back. A notification for a run that waits for a retry makes it no earlier and no later: the
+//! backoff of a failing API stands, and so does the place in the queue. It does move the run ahead of retries and sweeps.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};

@@ -2,6 +2,8 @@
 //!
 //! A running worker does them within its budget, and these commands look on. Where none runs, they hold the store
 //! themselves and do the sweep in its place.
+//!
+//! A second process with a limiter of its own would not keep the budget.
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

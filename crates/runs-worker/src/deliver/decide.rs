@@ -1,4 +1,7 @@
 //! What the end of a call means for its delivery.
+//!
+//! A handler that cannot work at all costs no attempts. A full disk or a broken pipe is not the event's fault: its events
+//! wait, readiness says so, and it is tried again after pauses that grow to a minute.
 
 use std::time::Duration;
 

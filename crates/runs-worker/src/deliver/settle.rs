@@ -1,4 +1,7 @@
 //! Attempts that have ended, until the store has noted it.
+//!
+//! The end of an attempt is noted again and again while the store cannot be written, as long as its lease is good. Otherwise
+//! what was done would wait for the end of the lease, and be done once more.
 
 use runs_store::{HandlerName, Lease, LeaseLost, Settlement, StoreError, torture};
 use tokio::task::JoinError;

@@ -1,4 +1,7 @@
 //! The sockets that one listener listens on: of any number, TCP and Unix, opened here or handed over.
+//!
+//! What somebody else holds comes in by systemd's protocol only. A descriptor by its number is taken by starting the program
+//! again in the same process, since safe Rust cannot take it.
 
 use std::fmt;
 use std::future::poll_fn;

@@ -2,6 +2,9 @@
 //!
 //! Tallyfy signs nothing. What there is: a secret in the path, which only the sender and we know, and a header with the
 //! organization's id, which anybody can guess (API reference, section g.5).
+//!
+//! A wrong secret does not end the connection unless a body is left on it: behind a proxy, each new connection costs one of
+//! the ports that honest senders need.
 
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};

@@ -6,6 +6,9 @@
 //!
 //! A page may be missed because runs that leave the list move others to a page that was read already. Where fewer runs
 //! were seen than the API says there are, the list is read again, and runs that are known and were not seen are fetched.
+//!
+//! Sweeps have a share of the budget of their own, as a limit and as a right: a page, and what a sweep found, wait behind
+//! webhooks for half a minute and a minute at most. A flood of notifications cannot switch reconciliation off.
 
 mod schedule;
 mod version;

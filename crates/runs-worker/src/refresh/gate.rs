@@ -1,4 +1,7 @@
 //! Stops fetching while the API refuses the token, and notices when it may work again.
+//!
+//! A token that is refused stops fetching, and nothing fails for it: what is due stays due. One request now and then, or at
+//! once when the token file has changed, shows whether it works again.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

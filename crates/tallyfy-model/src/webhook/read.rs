@@ -1,4 +1,7 @@
 //! From the members of a body to what it says of itself.
+//!
+//! A dedupe key is made of ids and times. A hash of the body would tell two bodies apart that announce the same thing, and
+//! without a time two different things would look the same: a body without one has no key and is never a duplicate.
 
 use crate::id::is_plausible;
 use crate::lenient::Field;
