@@ -41,9 +41,10 @@ pub use desks::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Failing, Finding, HandlerName,
     HandlerStats, IdsOf, InboxDesk, Lane, Lanes, Lease, LeaseLost, Listed, ListedPage, MAX_CLAIMED_BODY_BYTES,
     MAX_CLAIMED_EVENT_BYTES, NewEvent, NewNotification, NotificationHead, NotificationSummary, OperatorDesk,
-    OutboxDesk, PendingNotification, PostponeCause, Postponement, Prune, Pruned, Query, Recipients, RefreshDesk,
-    Refreshed, Settlement, Snapshot, Standing, Stats, Store, Subject, Sweep, SweepDesk, SweepFound, SweepKind,
-    SweepOrder, SweepPhase, SweepScope, Sweeps, Turn, Verdict, Version, WaitingDelivery, Wakeups, Whole,
+    OutboxDesk, PendingNotification, PostponeCause, Postponement, Prune, Pruned, Query, Recipients, Recorded,
+    RefreshDesk, RefreshEnd, RefreshTurn, Refreshed, Settlement, Snapshot, Standing, Stats, Store, Subject, Sweep,
+    SweepDesk, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps, Turn, Verdict, Version,
+    WaitingDelivery, Wakeups, Whole,
 };
 pub use error::StoreError;
 pub use intake_log::{IntakeLog, IntakeLogError, IntakeLogSettings, LogBatch, LogId, Position};

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use runs_store::{NewEvent, PendingNotification, Recipients, Standing};
+use runs_store::{NewEvent, PendingNotification, Recipients};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tallyfy_model::{OrgId, Run, RunId, minified, without_guest_links};
@@ -84,22 +84,6 @@ impl EventType {
             Self::Unknown => "unknown",
         }
     }
-
-    /// What a fetched run amounts to, or `None` if there is nothing to tell: it is as it was, and nothing but
-    /// duplicates or a sweep asked.
-    pub(crate) fn of_run(before: Standing, changes: &[Change], notified: bool) -> Option<Self> {
-        let has = |wanted: fn(&Change) -> bool| changes.iter().any(wanted);
-        match before {
-            Standing::Unseen => Some(Self::Seen),
-            _ if has(|change| matches!(change, Change::Completed { .. })) => Some(Self::Completed),
-            _ if has(|change| matches!(change, Change::Archived { .. })) => Some(Self::Archived),
-            _ if has(|change| matches!(change, Change::Reactivated)) => Some(Self::Reactivated),
-            // It is back: whoever was told that it is gone must be told that.
-            Standing::Gone | Standing::NoAccess => Some(Self::Changed),
-            Standing::Present if !changes.is_empty() => Some(Self::Changed),
-            Standing::Present => notified.then_some(Self::Notified),
-        }
-    }
 }
 
 impl FromStr for EventType {
@@ -146,6 +130,8 @@ pub(crate) struct Occurrence<'a> {
     pub(crate) run_id: &'a RunId,
     /// The run as fetched; `None` if there is none to be had.
     pub(crate) run: Option<&'a Run>,
+    /// Which members of the run are from an earlier answer, because the last one did not tell them.
+    pub(crate) kept: &'a [&'static str],
     pub(crate) changes: &'a [Change],
     pub(crate) notifications: &'a [PendingNotification],
     /// Whether the run is older than what was announced, and no newer one could be had.
@@ -184,6 +170,7 @@ impl Occurrence<'_> {
                     .map(|notification| NotificationView::new(notification, self.guest_links))
                     .collect(),
                 stale: self.stale,
+                kept: self.kept,
             },
         };
         Ok(NewEvent {
@@ -219,6 +206,8 @@ struct Data<'a> {
     notifications: Vec<NotificationView<'a>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stale: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    kept: &'a [&'static str],
 }
 
 /// A notification as handlers see it.

@@ -18,7 +18,7 @@ use crate::event::EventType;
 /// Which events a handler gets: those that every list lets through. A list with nothing in it lets everything through.
 ///
 /// What is not known keeps nothing back. The first event of a run passes the list of changes, because what changed
-/// before it is not known; an event without a run passes those of templates and statuses, unless the run was seen before.
+/// before it is not known, and so does one of a run whose last state is gone; an event without a run passes those of templates and statuses, unless the run was seen before.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct EventFilter {
@@ -63,7 +63,7 @@ impl EventFilter {
     /// The first key that keeps an event back; `None` if the handler gets it.
     pub(crate) fn kept_back_by(&self, facts: &Facts<'_>) -> Option<&'static str> {
         let head = (facts.org, facts.event_type, facts.run);
-        self.first_refusal(head, facts.duplicate, |kind| {
+        self.first_refusal(head, facts.duplicate, facts.changes.is_empty(), |kind| {
             facts.changes.iter().any(|change| kind.is(change))
         })
     }
@@ -72,7 +72,7 @@ impl EventFilter {
     pub(crate) fn stored_kept_back_by(&self, facts: &StoredFacts<'_>) -> Option<&'static str> {
         let duplicate = facts.event_type == EventType::Notified && !facts.notified;
         let head = (facts.org, facts.event_type, facts.run);
-        self.first_refusal(head, duplicate, |kind| {
+        self.first_refusal(head, duplicate, facts.changes.is_empty(), |kind| {
             facts.changes.iter().any(|(name, about)| kind.is_called(name, *about))
         })
     }
@@ -81,6 +81,7 @@ impl EventFilter {
         &self,
         (org, event_type, run): (&OrgId, EventType, Option<&Run>),
         duplicate: bool,
+        has_no_changes: bool,
         has: impl Fn(&ChangeKind) -> bool,
     ) -> Option<&'static str> {
         let template = run.and_then(|run| run.checklist_id.get());
@@ -93,10 +94,18 @@ impl EventFilter {
             ("templates", among(&self.templates, is_template)),
             ("events", among(&self.events, |wanted| *wanted == event_type)),
             ("statuses", among(&self.statuses, stands)),
-            ("changes", event_type == EventType::Seen || among(&self.changes, has)),
+            (
+                "changes",
+                is_of_unknown_changes(event_type, has_no_changes) || among(&self.changes, has),
+            ),
         ];
         keys.into_iter().find(|(_, passes)| !passes).map(|(key, _)| key)
     }
+}
+
+/// Whether it is not known what changed: the run was not seen before, or its last state is gone.
+fn is_of_unknown_changes(event_type: EventType, has_none: bool) -> bool {
+    event_type == EventType::Seen || (event_type == EventType::Changed && has_none)
 }
 
 /// Whether a list has it; a list with nothing in it has everything.
@@ -256,7 +265,8 @@ mod tests {
         assert!(passes(EventType::Seen, Some(&unknown)));
         assert!(passes(EventType::Seen, None));
         assert!(!passes(EventType::Seen, Some(&known)));
-        assert!(!passes(EventType::Changed, Some(&unknown)));
+        assert!(passes(EventType::Changed, Some(&unknown)), "its last state is gone");
+        assert!(!passes(EventType::Notified, Some(&unknown)));
     }
 
     #[test]

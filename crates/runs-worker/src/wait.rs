@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use runs_store::StoreError;
 use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -17,25 +15,6 @@ const LONGEST: Duration = Duration::from_secs(2);
 const SHORTEST: Duration = Duration::from_millis(1);
 /// After the store could not be used: how long before it is tried again.
 pub(crate) const AFTER_STORE_TROUBLE: Duration = Duration::from_secs(1);
-
-/// Notes the end of some work, again and again while the store cannot be written: what was done would otherwise be done
-/// once more when its lease has run out. After `longest` somebody else may have the lease.
-pub(crate) async fn insist<T, F>(longest: Duration, mut write: impl FnMut() -> F) -> Result<T, StoreError>
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    let until = Instant::now() + longest;
-    loop {
-        match write().await {
-            Err(StoreError::Full(_) | StoreError::Unavailable { .. })
-                if Instant::now() + AFTER_STORE_TROUBLE < until =>
-            {
-                tokio::time::sleep(AFTER_STORE_TROUBLE).await;
-            }
-            outcome => return outcome,
-        }
-    }
-}
 
 /// Waits for a stage.
 pub(crate) struct Wait {

@@ -11,8 +11,8 @@ use super::StoreUnderTest;
 use crate::desks::Version;
 use crate::desks::{
     Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lanes, Lease, LeaseLost, NewEvent,
-    NewNotification, NotificationHead, PostponeCause, Postponement, Prune, Pruned, Recipients, Refreshed, Settlement,
-    Snapshot, Standing, Stats, Subject,
+    NewNotification, NotificationHead, PostponeCause, Postponement, Prune, Pruned, Recipients, RefreshEnd, Refreshed,
+    Settlement, Snapshot, Standing, Stats, Subject,
 };
 use crate::error::StoreError;
 
@@ -86,30 +86,30 @@ pub(super) fn claim(seconds: i64) -> Claim {
 
 /// A refresh that found the run and has nothing to tell.
 pub(super) fn unchanged() -> Refreshed {
-    Refreshed {
-        standing: Standing::Present,
-        snapshot: None,
-        version: None,
-        event: None,
-        not_before: at(0),
-    }
+    Refreshed::new(Standing::Present, at(0))
 }
 
 /// A refresh with an event of this body.
 pub(super) fn changed(body: &str) -> Refreshed {
-    let body = Bytes::copy_from_slice(body.as_bytes());
+    with_events(&[body])
+}
+
+/// A refresh with events of these bodies; the last is the snapshot too.
+pub(super) fn with_events(bodies: &[&str]) -> Refreshed {
+    let event = |body: &&str| NewEvent {
+        id: Uuid::now_v7(),
+        event_type: "com.tallyfy.run.changed.v1".to_owned(),
+        created_at: at(0),
+        body: Bytes::copy_from_slice(body.as_bytes()),
+        recipients: Recipients::All,
+    };
+    let events: Vec<_> = bodies.iter().map(event).collect();
     Refreshed {
-        snapshot: Some(Snapshot {
-            body: body.clone(),
+        snapshot: events.last().map(|event| Snapshot {
+            body: event.body.clone(),
             fetched_at: at(0),
         }),
-        event: Some(NewEvent {
-            id: Uuid::now_v7(),
-            event_type: "com.tallyfy.run.changed.v1".to_owned(),
-            created_at: at(0),
-            body,
-            recipients: Recipients::All,
-        }),
+        events,
         ..unchanged()
     }
 }
@@ -124,6 +124,7 @@ pub(super) fn postponed(until: i64, cause: PostponeCause) -> Postponement {
     Postponement {
         until: at(until),
         cause,
+        memory: None,
         reason: "the API is down".to_owned(),
     }
 }
@@ -196,12 +197,19 @@ impl<S: StoreUnderTest> Desk<S> {
     }
 
     pub(super) async fn try_commit(&self, lease: &Lease, refreshed: Refreshed, seconds: i64) -> Result<(), StoreError> {
-        self.0.store().commit_refresh(lease, refreshed, at(seconds)).await
+        self.end(lease, RefreshEnd::Commit(refreshed), seconds).await
     }
 
     pub(super) async fn postpone(&self, lease: &Lease, postponement: Postponement, seconds: i64) {
-        let postponed = self.0.store().postpone(lease, postponement, at(seconds));
+        let postponed = self.end(lease, RefreshEnd::Postpone(postponement), seconds);
         postponed.await.unwrap();
+    }
+
+    pub(super) async fn end(&self, lease: &Lease, end: RefreshEnd, seconds: i64) -> Result<(), StoreError> {
+        let ended = vec![(lease.clone(), end)];
+        let outcomes = self.0.store().end_refreshes(ended, at(seconds)).await?;
+        assert_eq!(outcomes.len(), 1, "one outcome for one attempt");
+        outcomes[0].map_err(|LeaseLost| StoreError::LeaseLost)
     }
 
     /// Brings a run through a notification, a fetch and an event of this body.

@@ -7,7 +7,8 @@ use super::arrange::{
     Desk, again, assert_lease_lost, at, changed, claim, give_up, keyed, of_run, of_task, org, postponed, run, text,
     then_pause_until, unchanged, unrecognized,
 };
-use crate::desks::{Appended, Lane, Lanes, LeaseLost, PostponeCause, Settlement, Standing, Subject};
+use crate::desks::{Appended, Lane, Lanes, LeaseLost, PostponeCause, RefreshEnd, Settlement, Standing, Subject};
+use crate::error::StoreError;
 
 /// Brings a store into all states that there are, ends it in some way, and looks whether they are all there.
 async fn fill<S: StoreUnderTest>(desk: &Desk<S>) {
@@ -29,9 +30,7 @@ async fn fill<S: StoreUnderTest>(desk: &Desk<S>) {
         .await;
     desk.append(of_task("t"), 1).await;
     let due = desk.claim_one(1).await;
-    desk.0
-        .store()
-        .resolve_task(&due.lease, &run("resolved"), at(1))
+    desk.end(&due.lease, RefreshEnd::Resolve(run("resolved")), 1)
         .await
         .unwrap();
     let due = desk.claim_one(1).await;
@@ -112,21 +111,23 @@ pub async fn a_failing_verb_does_not_hurt_those_beside_it<S: StoreUnderTest>() {
     desk.append(of_run("a"), 0).await;
     let lost = desk.claim_one(0).await.lease;
     desk.commit(&lost, unchanged(), 1).await;
+    desk.append(of_run("d"), 1).await;
+    let held = desk.claim_one(1).await.lease;
 
     let store = desk.0.store();
     let (first, failed, refused, second) = tokio::join!(
         store.append(of_run("b"), at(2)),
-        store.commit_refresh(&lost, changed("1"), at(2)),
-        store.postpone(&lost, postponed(9, PostponeCause::Failed), at(2)),
+        desk.try_commit(&lost, changed("1"), 2),
+        desk.end(&held, RefreshEnd::Resolve(run("e")), 2),
         store.append(of_run("c"), at(2)),
     );
     assert_lease_lost(failed);
-    assert_lease_lost(refused);
+    assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
     assert_eq!((first.unwrap(), second.unwrap()), (Appended::Stored, Appended::Stored));
     let desk = desk.crash(3).await;
     let mut names = desk.claim_names(3).await;
     names.sort();
-    assert_eq!(names, ["run b", "run c"]);
+    assert_eq!(names, ["run b", "run c", "run d"]);
 }
 
 pub async fn appends_at_the_same_time_are_all_kept<S: StoreUnderTest>() {
@@ -191,7 +192,7 @@ pub async fn every_verb_that_makes_something_due_wakes_the_stage<S: StoreUnderTe
     woken!(deliverable by desk.set_handlers(&["h", "i"], 3).await);
     desk.append(of_task("t"), 4).await;
     let task = desk.claim_one(4).await;
-    woken!(due by desk.0.store().resolve_task(&task.lease, &run("a"), at(4)).await.unwrap());
+    woken!(due by desk.end(&task.lease, RefreshEnd::Resolve(run("a")), 4).await.unwrap());
 }
 
 pub async fn a_failed_verb_wakes_nobody<S: StoreUnderTest>() {

@@ -27,7 +27,7 @@ pub async fn a_notification_makes_its_run_due<S: StoreUnderTest>() {
     let due = desk.claim_one(5).await;
     assert_eq!((due.org, due.subject), (org(), Subject::Run(run("a"))));
     assert_eq!((due.lane, due.standing), (Lane::Live, Standing::Unseen));
-    assert_eq!((due.failures, due.stale_reads, due.events), (0, 0, 0));
+    assert_eq!((due.failures, due.memory, due.events), (0, None, 0));
     assert!(due.snapshot.is_none());
     let [pending] = due.notifications.as_slice() else {
         unreachable!("{:?}", due.notifications)

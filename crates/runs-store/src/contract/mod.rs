@@ -103,7 +103,7 @@ macro_rules! store_contract {
                 a_lease_ends_once
                 leases_of_refreshes_and_deliveries_are_not_mixed_up
                 a_snapshot_comes_with_the_next_claim
-                a_commit_ends_failures_and_stale_reads
+                a_commit_ends_failures
                 each_cause_of_a_postponement_counts_as_what_it_is
                 a_postponed_run_keeps_all_its_notifications
                 a_notification_during_a_failing_attempt_waits_for_the_backoff_in_the_live_lane
@@ -111,6 +111,12 @@ macro_rules! store_contract {
                 a_sweep_of_a_failing_run_leaves_it_among_the_retries
                 the_newest_bodies_come_with_the_claim
                 events_are_numbered_within_their_run
+                several_events_of_one_refresh_are_numbered_in_their_order
+                refreshes_that_end_together_have_an_outcome_each
+                what_the_worker_remembers_comes_with_the_next_claim
+                a_look_comes_by_itself_and_keeps_nothing_waiting
+                what_is_postponed_for_a_look_does_not_hold_a_notification_up
+                an_organization_is_watched_since_it_was_first_said
             ]
             tasks: [
                 the_notifications_of_a_task_become_those_of_its_run

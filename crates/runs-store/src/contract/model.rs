@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::StoreUnderTest;
 use super::arrange::{
-    Desk, again, assert_lease_lost, changed, claim, give_up, keyed, of_run, postponed, then_pause_until, unchanged,
-    version,
+    Desk, again, assert_lease_lost, changed, claim, give_up, keyed, of_run, postponed, then_pause_until, version,
+    with_events,
 };
 use super::sweeps::{SYNC, listed};
 use crate::desks::{Appended, Claim, Delivery, DueRefresh, Lane, Lease, LeaseLost, PostponeCause, Settlement, Subject};
@@ -46,7 +46,7 @@ enum Step {
     },
     Commit {
         pick: usize,
-        event: bool,
+        events: usize,
         pause: i64,
     },
     Postpone {
@@ -84,7 +84,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let cause = prop_oneof![
         Just(PostponeCause::Failed),
-        Just(PostponeCause::StaleRead),
+        Just(PostponeCause::LookAgain),
         Just(PostponeCause::NotTried)
     ];
     let step = prop_oneof![
@@ -93,8 +93,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (0..RUNS).prop_map(|run| Step::Change { run }),
         6 => Just(Step::Sweep),
         6 => (1..4_usize).prop_map(|limit| Step::Claim { limit }),
-        6 => (any::<usize>(), any::<bool>(), 0..90_i64)
-            .prop_map(|(pick, event, pause)| Step::Commit { pick, event, pause }),
+        6 => (any::<usize>(), 0..3_usize, 0..90_i64)
+            .prop_map(|(pick, events, pause)| Step::Commit { pick, events, pause }),
         2 => (any::<usize>(), cause, 0..90_i64).prop_map(|(pick, cause, wait)| Step::Postpone { pick, cause, wait }),
         6 => (0..2_usize, 1..4_usize).prop_map(|(handler, limit)| Step::ClaimDeliveries { handler, limit }),
         6 => (any::<usize>(), 0..4_u8).prop_map(|(pick, how)| Step::Settle { pick, how }),
@@ -177,7 +177,7 @@ impl Model {
             Step::Claim { limit } => {
                 self.claim(&desk, limit).await;
             }
-            Step::Commit { pick, event, pause } => self.commit(&desk, pick, event, pause).await,
+            Step::Commit { pick, events, pause } => self.commit(&desk, pick, events, pause).await,
             Step::Postpone { pick, cause, wait } => {
                 if let Some(Held { due, .. }) = take(&mut self.refreshes, pick) {
                     desk.postpone(&due.lease, postponed(self.now + wait, cause), self.now)
@@ -299,14 +299,14 @@ impl Model {
         handed_out
     }
 
-    async fn commit<S: StoreUnderTest>(&mut self, desk: &Desk<S>, pick: usize, event: bool, pause: i64) {
+    async fn commit<S: StoreUnderTest>(&mut self, desk: &Desk<S>, pick: usize, events: usize, pause: i64) {
         let Some(Held { due, seen, .. }) = take(&mut self.refreshes, pick) else {
             return;
         };
         let Subject::Run(run) = &due.subject else {
             unreachable!()
         };
-        let mut refreshed = if event { changed("event") } else { unchanged() };
+        let mut refreshed = with_events(&["event", "another"][..events]);
         refreshed.version = Some(version(&seen.to_string()));
         desk.commit(&due.lease, then_pause_until(refreshed, self.now + pause), self.now)
             .await;
@@ -315,7 +315,7 @@ impl Model {
         if let Some(pending) = self.pending.get_mut(run.as_str()) {
             pending.retain(|id| !covered.contains(id));
         }
-        if event {
+        for _ in 0..events {
             let number = self.events.entry(run.to_string()).or_default();
             *number += 1;
             for handler in &self.active {
@@ -397,7 +397,7 @@ impl Model {
         while self.sweep(desk).await.is_none() {}
         self.claim(desk, 100).await;
         while !self.refreshes.is_empty() {
-            self.commit(desk, 0, true, 0).await;
+            self.commit(desk, 0, 1, 0).await;
         }
         for (run, version) in &self.api {
             assert_eq!(self.known.get(run), Some(version), "every run is as the API has it");

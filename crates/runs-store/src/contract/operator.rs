@@ -90,9 +90,7 @@ pub async fn what_became_of_an_event_for_each_handler_is_kept_with_it<S: StoreUn
     desk.append(of_run("a"), 0).await;
     let due = desk.claim_one(0).await;
     let mut refreshed = changed("1");
-    if let Some(event) = &mut refreshed.event {
-        event.recipients = by_filter(&[("h", None), ("other", Some("changes"))]);
-    }
+    refreshed.events[0].recipients = by_filter(&[("h", None), ("other", Some("changes"))]);
     desk.commit(&due.lease, refreshed, 0).await;
     let operator = desk.0.store();
     let became = async || {

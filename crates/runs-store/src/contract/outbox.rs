@@ -13,7 +13,7 @@ pub async fn an_event_goes_to_every_active_handler<S: StoreUnderTest>() {
     desk.append(of_run("a"), 0).await;
     let due = desk.claim_one(0).await;
     let refreshed = changed("{}");
-    let event = refreshed.event.clone().expect("an event");
+    let event = refreshed.events[0].clone();
     desk.commit(&due.lease, refreshed, 1).await;
 
     for name in ["h1", "h2"] {
@@ -69,9 +69,7 @@ pub async fn an_event_goes_to_none_but_its_recipients_and_is_counted_all_the_sam
         desk.append(of_run("a"), 0).await;
         let due = desk.claim_one(0).await;
         let mut refreshed = changed(body);
-        if let Some(event) = &mut refreshed.event {
-            event.recipients = recipients;
-        }
+        refreshed.events[0].recipients = recipients;
         desk.commit(&due.lease, refreshed, 0).await;
     }
     for (name, numbers) in [("h1", [1, 4]), ("h2", [3, 4])] {

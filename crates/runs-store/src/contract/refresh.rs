@@ -5,8 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::StoreUnderTest;
-use super::arrange::{Desk, LEASE, assert_lease_lost, at, changed, claim, of_run, postponed, run, text, unchanged};
-use crate::desks::{Claim, DueRefresh, Lane, LeaseLost, PostponeCause, Refreshed, Settlement, Standing};
+use super::arrange::{
+    Desk, LEASE, assert_lease_lost, at, changed, claim, of_run, org, postponed, run, text, then_pause_until, unchanged,
+    with_events,
+};
+use crate::desks::{
+    Claim, DueRefresh, Lane, Lanes, LeaseLost, PostponeCause, Postponement, RefreshEnd, Refreshed, Settlement, Standing,
+};
 
 const FAILED: PostponeCause = PostponeCause::Failed;
 
@@ -142,10 +147,9 @@ pub async fn a_lease_that_was_handed_out_again_changes_nothing<S: StoreUnderTest
     let old = desk.claim_one(0).await.lease;
     let new = desk.claim_one(60).await.lease;
 
-    let store = desk.0.store();
     assert_lease_lost(desk.try_commit(&old, changed("old"), 61).await);
-    assert_lease_lost(store.postpone(&old, postponed(5000, FAILED), at(61)).await);
-    assert_lease_lost(store.resolve_task(&old, &run("b"), at(61)).await);
+    assert_lease_lost(desk.end(&old, RefreshEnd::Postpone(postponed(5000, FAILED)), 61).await);
+    assert_lease_lost(desk.end(&old, RefreshEnd::Resolve(run("b")), 61).await);
     assert!(desk.deliveries("h", 62).await.is_empty());
 
     desk.commit(&new, changed("new"), 63).await;
@@ -161,7 +165,7 @@ pub async fn a_lease_ends_once<S: StoreUnderTest>() {
     let lease = desk.claim_one(0).await.lease;
     desk.commit(&lease, changed("1"), 1).await;
     assert_lease_lost(desk.try_commit(&lease, changed("2"), 1).await);
-    assert_lease_lost(desk.0.store().postpone(&lease, postponed(5, FAILED), at(1)).await);
+    assert_lease_lost(desk.end(&lease, RefreshEnd::Postpone(postponed(5, FAILED)), 1).await);
     desk.assert_nothing_due(10).await;
 
     let lease = desk.one_delivery("h", 1).await.lease;
@@ -206,26 +210,26 @@ pub async fn a_snapshot_comes_with_the_next_claim<S: StoreUnderTest>() {
     assert_eq!((text(&kept.body).as_str(), due.standing), ("first", Standing::Gone));
 }
 
-pub async fn a_commit_ends_failures_and_stale_reads<S: StoreUnderTest>() {
+pub async fn a_commit_ends_failures<S: StoreUnderTest>() {
     let desk = Desk::<S>::fresh().await;
     desk.append(of_run("a"), 0).await;
-    for (second, cause) in [(1, FAILED), (2, PostponeCause::StaleRead), (3, FAILED)] {
+    for (second, cause) in [(1, FAILED), (2, PostponeCause::NotTried), (3, FAILED)] {
         let due = desk.claim_one(second - 1).await;
         desk.postpone(&due.lease, postponed(second, cause), second).await;
     }
     let due = desk.claim_one(3).await;
-    assert_eq!((due.failures, due.stale_reads), (2, 1));
+    assert_eq!(due.failures, 2);
     desk.commit(&due.lease, unchanged(), 4).await;
     desk.append(of_run("a"), 5).await;
     let due = desk.claim_one(5).await;
-    assert_eq!((due.failures, due.stale_reads, due.lane), (0, 0, Lane::Live));
+    assert_eq!((due.failures, due.lane), (0, Lane::Live));
 }
 
 pub async fn each_cause_of_a_postponement_counts_as_what_it_is<S: StoreUnderTest>() {
     let cases = [
-        (FAILED, (1, 0, Lane::Retry)),
-        (PostponeCause::StaleRead, (0, 1, Lane::Live)),
-        (PostponeCause::NotTried, (0, 0, Lane::Live)),
+        (FAILED, (1, Lane::Retry)),
+        (PostponeCause::LookAgain, (0, Lane::Live)),
+        (PostponeCause::NotTried, (0, Lane::Live)),
     ];
     for (cause, expected) in cases {
         let desk = Desk::<S>::fresh().await;
@@ -233,13 +237,8 @@ pub async fn each_cause_of_a_postponement_counts_as_what_it_is<S: StoreUnderTest
         let due = desk.claim_one(0).await;
         desk.postpone(&due.lease, postponed(10, cause), 1).await;
         assert_eq!(desk.claim(claim(9)).await.next_due, Some(at(10)));
-        let DueRefresh {
-            failures,
-            stale_reads,
-            lane,
-            ..
-        } = desk.claim_one(10).await;
-        assert_eq!((failures, stale_reads, lane), expected, "{cause:?}");
+        let DueRefresh { failures, lane, .. } = desk.claim_one(10).await;
+        assert_eq!((failures, lane), expected, "{cause:?}");
     }
 }
 
@@ -248,7 +247,7 @@ pub async fn a_postponed_run_keeps_all_its_notifications<S: StoreUnderTest>() {
     desk.append(of_run("a"), 0).await;
     let due = desk.claim_one(0).await;
     desk.append(of_run("a"), 1).await;
-    desk.postpone(&due.lease, postponed(2, PostponeCause::StaleRead), 1)
+    desk.postpone(&due.lease, postponed(2, PostponeCause::NotTried), 1)
         .await;
     assert_eq!(desk.claim_one(2).await.notifications.len(), 2);
 }
@@ -324,4 +323,120 @@ pub async fn events_are_numbered_within_their_run<S: StoreUnderTest>() {
     numbers.sort();
     let expected = [("a1", 1), ("a2", 2), ("b1", 1)].map(|(body, number)| (body.to_owned(), number));
     assert_eq!(numbers, expected);
+}
+
+pub async fn several_events_of_one_refresh_are_numbered_in_their_order<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h"]).await;
+    desk.append(of_run("a"), 0).await;
+    let due = desk.claim_one(0).await;
+    desk.commit(&due.lease, with_events(&["seen", "completed", "archived"]), 0)
+        .await;
+    let mut got = Vec::new();
+    for _ in 0..3 {
+        let delivery = desk.one_delivery("h", 1).await;
+        got.push((text(&delivery.body), delivery.number));
+        desk.settle(&delivery.lease, Settlement::Delivered, 1).await;
+    }
+    let expected = [("seen", 1), ("completed", 2), ("archived", 3)];
+    assert_eq!(got, expected.map(|(body, number)| (body.to_owned(), number)));
+    desk.append(of_run("a"), 2).await;
+    assert_eq!(desk.claim_one(2).await.events, 3);
+}
+
+pub async fn refreshes_that_end_together_have_an_outcome_each<S: StoreUnderTest>() {
+    let desk = Desk::<S>::fresh().await;
+    for name in ["a", "b", "c"] {
+        desk.append(of_run(name), 0).await;
+    }
+    let due = desk.claim(claim(0)).await.work;
+    desk.commit(&due[1].lease, unchanged(), 1).await;
+    let ended = due
+        .iter()
+        .map(|due| (due.lease.clone(), RefreshEnd::Commit(changed("1"))));
+    let store = desk.0.store();
+    desk.append(of_run("d"), 1).await;
+    let turn = store
+        .end_and_claim(ended.collect(), &org(), Lanes::All, claim(2))
+        .await
+        .unwrap();
+    assert_eq!(turn.ended, [Ok(()), Err(LeaseLost), Ok(())]);
+    let claimed: Vec<_> = turn.claimed.work.iter().map(|due| due.subject.to_string()).collect();
+    assert_eq!(claimed, ["run d"]);
+}
+
+pub async fn what_the_worker_remembers_comes_with_the_next_claim<S: StoreUnderTest>() {
+    let desk = Desk::<S>::fresh().await;
+    let remembered = |memory: &str| Refreshed {
+        memory: Some(memory.to_owned()),
+        ..unchanged()
+    };
+    desk.append(of_run("a"), 0).await;
+    desk.commit(&desk.claim_one(0).await.lease, remembered("1"), 0).await;
+    let desk = desk.crash(1).await;
+    desk.append(of_run("a"), 1).await;
+    let due = desk.claim_one(1).await;
+    assert_eq!(due.memory.as_deref(), Some("1"));
+    desk.postpone(&due.lease, postponed(2, FAILED), 1).await;
+    let due = desk.claim_one(2).await;
+    assert_eq!(due.memory.as_deref(), Some("1"), "what is not said anew stays");
+    let anew = Postponement {
+        memory: Some("2".to_owned()),
+        ..postponed(3, FAILED)
+    };
+    desk.postpone(&due.lease, anew, 2).await;
+    let due = desk.claim_one(3).await;
+    assert_eq!(due.memory.as_deref(), Some("2"));
+    desk.commit(&due.lease, unchanged(), 3).await;
+    desk.append(of_run("a"), 4).await;
+    assert_eq!(desk.claim_one(4).await.memory, None);
+}
+
+pub async fn a_look_comes_by_itself_and_keeps_nothing_waiting<S: StoreUnderTest>() {
+    let look_at = |seconds| Refreshed {
+        look_again: Some(at(seconds)),
+        ..unchanged()
+    };
+    let desk = Desk::<S>::fresh().await;
+    desk.append(of_run("a"), 0).await;
+    desk.commit(&desk.claim_one(0).await.lease, look_at(100), 0).await;
+    assert_eq!(
+        desk.0.store().next_due(&org(), Lanes::All).await.unwrap(),
+        Some(at(100))
+    );
+    desk.assert_nothing_due(99).await;
+    let due = desk.claim_one(100).await;
+    assert_eq!((due.lane, due.notifications.len()), (Lane::Retry, 0));
+    desk.commit(&due.lease, then_pause_until(look_at(200), 105), 101).await;
+
+    desk.append(of_run("a"), 102).await;
+    desk.assert_nothing_due(104).await;
+    let due = desk.claim_one(105).await;
+    assert_eq!((due.lane, due.notifications.len()), (Lane::Live, 1));
+
+    desk.append(of_run("a"), 106).await;
+    desk.commit(&due.lease, look_at(300), 107).await;
+    assert_eq!(desk.claim_one(107).await.lane, Lane::Live);
+}
+
+pub async fn what_is_postponed_for_a_look_does_not_hold_a_notification_up<S: StoreUnderTest>() {
+    let desk = Desk::<S>::fresh().await;
+    desk.append(of_run("a"), 0).await;
+    let due = desk.claim_one(0).await;
+    desk.postpone(&due.lease, postponed(100, PostponeCause::LookAgain), 0)
+        .await;
+    desk.assert_nothing_due(1).await;
+    desk.append(of_run("a"), 2).await;
+    assert_eq!(desk.claim_one(2).await.notifications.len(), 2);
+}
+
+pub async fn an_organization_is_watched_since_it_was_first_said<S: StoreUnderTest>() {
+    let desk = Desk::<S>::fresh().await;
+    desk.append(of_run("a"), 0).await;
+    let due = desk.claim_one(0).await;
+    assert_eq!(due.watched_since, None);
+    desk.postpone(&due.lease, postponed(1, FAILED), 0).await;
+    for seconds in [1, 2] {
+        desk.0.store().watch(&org(), at(seconds)).await.unwrap();
+    }
+    assert_eq!(desk.claim_one(3).await.watched_since, Some(at(1)));
 }

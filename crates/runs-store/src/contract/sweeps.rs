@@ -5,7 +5,7 @@ use super::arrange::{Desk, assert_lease_lost, at, claim, of_run, org, run, uncha
 use crate::desks::{
     Finding, Listed, ListedPage, Sweep, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Version,
 };
-use crate::desks::{Lane, Lanes, Refreshed, Standing};
+use crate::desks::{Lane, Lanes, Recorded, Refreshed, Standing};
 
 pub(super) const SYNC: SweepOrder = SweepOrder {
     kind: SweepKind::Sync,
@@ -21,6 +21,7 @@ pub(super) fn listed(name: &str, text: &str) -> Listed {
     Listed {
         run: run(name),
         version: version(text),
+        shows: Recorded::default(),
         created_at: None,
     }
 }

@@ -1,17 +1,13 @@
 //! Notifications that name a task only, and the run that it turns out to belong to.
 
 use super::StoreUnderTest;
-use super::arrange::{Desk, at, changed, keyed, of_run, of_task, run, unchanged};
-use crate::desks::{Appended, DueRefresh, Lease, Refreshed, Standing, Subject};
+use super::arrange::{Desk, changed, keyed, of_run, of_task, run, unchanged};
+use crate::desks::{Appended, DueRefresh, Lease, RefreshEnd, Refreshed, Standing, Subject};
 use crate::error::StoreError;
 
 impl<S: StoreUnderTest> Desk<S> {
     async fn resolve(&self, lease: &Lease, name: &str, seconds: i64) {
-        self.0
-            .store()
-            .resolve_task(lease, &run(name), at(seconds))
-            .await
-            .unwrap();
+        self.end(lease, RefreshEnd::Resolve(run(name)), seconds).await.unwrap();
     }
 }
 
@@ -137,7 +133,7 @@ pub async fn a_run_is_not_resolved<S: StoreUnderTest>() {
     let desk = Desk::<S>::fresh().await;
     desk.append(of_run("a"), 0).await;
     let due = desk.claim_one(0).await;
-    let refused = desk.0.store().resolve_task(&due.lease, &run("b"), at(1)).await;
+    let refused = desk.end(&due.lease, RefreshEnd::Resolve(run("b")), 1).await;
     assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
     desk.commit(&due.lease, unchanged(), 2).await;
 }

@@ -85,7 +85,7 @@ mod tests {
     use tallyfy_model::RunId;
 
     use super::*;
-    use crate::desks::{SweepFound, SweepKind, SweepOrder, SweepPhase, Version};
+    use crate::desks::{Recorded, SweepFound, SweepKind, SweepOrder, SweepPhase, Version};
 
     fn sweep(scope: SweepScope) -> Sweep {
         Sweep {
@@ -111,6 +111,7 @@ mod tests {
                 settled: true,
                 active: true,
             },
+            shows: Recorded::default(),
             created_at: None,
         }
     }

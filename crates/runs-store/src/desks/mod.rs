@@ -22,8 +22,8 @@ pub use operator::{
 };
 pub use outbox::{Delivery, MAX_CLAIMED_EVENT_BYTES, NewEvent, OutboxDesk, Recipients, Settlement, Turn, Verdict};
 pub use refreshes::{
-    DueRefresh, Lane, Lanes, MAX_CLAIMED_BODY_BYTES, PendingNotification, PostponeCause, Postponement, RefreshDesk,
-    Refreshed, Snapshot, Standing,
+    DueRefresh, Lane, Lanes, MAX_CLAIMED_BODY_BYTES, PendingNotification, PostponeCause, Postponement, Recorded,
+    RefreshDesk, RefreshEnd, RefreshTurn, Refreshed, Snapshot, Standing,
 };
 pub use sweeps::{
     Finding, Listed, ListedPage, Sweep, SweepDesk, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps,

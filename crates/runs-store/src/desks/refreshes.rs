@@ -11,7 +11,7 @@ use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
 
 use super::inbox::{NotificationHead, Subject};
-use super::lease::{Claim, Claimed, Lease};
+use super::lease::{Claim, Claimed, Lease, LeaseLost};
 use super::outbox::NewEvent;
 use super::sweeps::Version;
 use crate::error::StoreError;
@@ -19,14 +19,17 @@ use crate::error::StoreError;
 /// Runs that are due are claimed, and come back fetched or postponed.
 #[async_trait]
 pub trait RefreshDesk: Send + Sync {
+    /// Notes since when an organization is watched: since the first time that this was said.
+    async fn watch(&self, org: &OrgId, now: Timestamp) -> Result<(), StoreError>;
+
     /// Makes a run due without a notification: a sweep found a difference, or a person asked.
     ///
     /// In the [live](Lane::Live) lane, which is for a person's wish, the run does not wait for the end of a
     /// postponement.
     async fn request_refresh(&self, org: &OrgId, run: &RunId, lane: Lane, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Leases subjects of one organization that are due, live ones before retries before sweeps, the longest due
-    /// first; or from other lanes, if asked for. What is due next is told of these lanes.
+    /// Leases subjects of one organization that are due; while nothing is, this only reads. Live ones go before
+    /// retries before sweeps, the longest due first; or from other lanes, if asked for. What is due next is told of these lanes.
     ///
     /// In a lane, runs that the API has [shown](crate::Standing::Present) and everything else take turns, from one claim
     /// to the next: runs that somebody makes up may delay a real one by as much again, and no more.
@@ -34,17 +37,47 @@ pub trait RefreshDesk: Send + Sync {
     /// Each comes with its last snapshot and with the notifications that a commit would cover.
     async fn claim_due(&self, org: &OrgId, lanes: Lanes, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError>;
 
-    /// Commits a refresh: the snapshot, the event if there is one, its deliveries to every active handler, and the
-    /// notifications covered, all at once. What was asked for since the claim leaves the subject due, from
-    /// [`Refreshed::not_before`] on. A task has no events: an event for one is an error.
-    async fn commit_refresh(&self, lease: &Lease, refreshed: Refreshed, now: Timestamp) -> Result<(), StoreError>;
+    /// When something of these lanes is due next. This only reads.
+    async fn next_due(&self, org: &OrgId, lanes: Lanes) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Gives a due subject back to be fetched later, with everything that it was due for and what was asked for since.
-    async fn postpone(&self, lease: &Lease, postponement: Postponement, now: Timestamp) -> Result<(), StoreError>;
+    /// Ends attempts, all in one transaction; says of each, in their order, whether it still had its lease.
+    async fn end_refreshes(
+        &self,
+        ended: Vec<(Lease, RefreshEnd)>,
+        now: Timestamp,
+    ) -> Result<Vec<Result<(), LeaseLost>>, StoreError>;
 
-    /// Records which run a claimed task belongs to: the task's notifications become the run's, the run becomes due,
-    /// and later notifications of this task go to the run at once.
-    async fn resolve_task(&self, lease: &Lease, run: &RunId, now: Timestamp) -> Result<(), StoreError>;
+    /// Ends attempts, and then claims, in one transaction.
+    async fn end_and_claim(
+        &self,
+        ended: Vec<(Lease, RefreshEnd)>,
+        org: &OrgId,
+        lanes: Lanes,
+        claim: Claim,
+    ) -> Result<RefreshTurn, StoreError>;
+}
+
+/// What came of ending and claiming together.
+#[derive(Clone, Debug)]
+pub struct RefreshTurn {
+    /// For each attempt that ended, whether it still had its lease.
+    pub ended: Vec<Result<(), LeaseLost>>,
+    /// What was handed out.
+    pub claimed: Claimed<DueRefresh>,
+}
+
+/// How an attempt to refresh a subject ended.
+#[derive(Clone, Debug)]
+pub enum RefreshEnd {
+    /// Commit it: the snapshot, the events, their deliveries to every active handler, and the notifications covered, all
+    /// at once. What was asked for since the claim leaves the subject due, from [`Refreshed::not_before`] on. A task has
+    /// no events: an event for one is an error.
+    Commit(Refreshed),
+    /// Give it back to be fetched later, with everything that it was due for and what was asked for since.
+    Postpone(Postponement),
+    /// Record which run a task belongs to: the task's notifications become the run's, the run becomes due, and later
+    /// notifications of this task go to the run at once.
+    Resolve(RunId),
 }
 
 /// Which work goes first when the budget is short. The order of the variants is the order of precedence.
@@ -83,8 +116,12 @@ pub struct DueRefresh {
     pub lane: Lane,
     /// How many attempts failed in a row.
     pub failures: u32,
-    /// How many answers in a row were older than what was announced.
-    pub stale_reads: u32,
+    /// What the worker wrote down of it last; see [`Refreshed::memory`].
+    pub memory: Option<String>,
+    /// Since when its organization is watched.
+    pub watched_since: Option<Timestamp>,
+    /// How the run list showed it when it was only recorded; `None` if it never was.
+    pub recorded: Option<Recorded>,
     /// What is known of the run.
     pub standing: Standing,
     /// The run as it was last fetched.
@@ -95,6 +132,15 @@ pub struct DueRefresh {
     pub events: u64,
     /// The notifications that the commit will cover, the oldest first.
     pub notifications: Vec<PendingNotification>,
+}
+
+/// How a run stood when a sweep recorded that it is there, and made no event of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Whether it was complete.
+    pub complete: bool,
+    /// Whether it was archived.
+    pub archived: bool,
 }
 
 /// A notification that no committed refresh has covered.
@@ -150,10 +196,29 @@ pub struct Refreshed {
     pub snapshot: Option<Snapshot>,
     /// Which state of the run it was; `None` if the API sent no run.
     pub version: Option<Version>,
-    /// What handlers are to get; `None` if there is nothing to tell.
-    pub event: Option<NewEvent>,
+    /// What handlers are to get, in this order, each with the next number of the run.
+    pub events: Vec<NewEvent>,
+    /// What the worker wants to know at the next claim: what it has told, and what is owed. The store only keeps it.
+    pub memory: Option<String>,
+    /// When to fetch it again although nothing asks for it. What is asked for does not wait for that.
+    pub look_again: Option<Timestamp>,
     /// The next fetch of this run starts no earlier: notifications that arrive until then share it.
     pub not_before: Timestamp,
+}
+
+impl Refreshed {
+    /// What the API said, with nothing to tell and nothing to keep.
+    pub fn new(standing: Standing, not_before: Timestamp) -> Self {
+        Self {
+            standing,
+            snapshot: None,
+            version: None,
+            events: Vec::new(),
+            memory: None,
+            look_again: None,
+            not_before,
+        }
+    }
 }
 
 /// Why a due subject is given back.
@@ -163,6 +228,8 @@ pub struct Postponement {
     pub until: Timestamp,
     /// What the postponement counts as.
     pub cause: PostponeCause,
+    /// What the worker wants to know at the next claim; `None` leaves what it knew.
+    pub memory: Option<String>,
     /// What happened, for a person; holds no secret and no body.
     pub reason: String,
 }
@@ -172,8 +239,9 @@ pub struct Postponement {
 pub enum PostponeCause {
     /// The attempt failed: one more failure in a row, and the subject waits among the retries.
     Failed,
-    /// The answer was older than what was announced: one more stale read in a row. The subject stays in its lane.
-    StaleRead,
-    /// Nothing was tried, or it was nobody's fault (a rate limit, a refused token, a stop): nothing is counted.
+    /// Nothing was tried, it was nobody's fault (a rate limit, a refused token, a stop), or the answer cannot be used yet:
+    /// nothing is counted. The subject stays in its lane.
     NotTried,
+    /// As [`NotTried`](Self::NotTried), but what is asked for meanwhile does not wait until then.
+    LookAgain,
 }

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tallyfy_model::{OrgId, RunId};
 
+use super::refreshes::Recorded;
 use crate::error::StoreError;
 
 /// The run list is compared with what is known.
@@ -59,6 +60,8 @@ pub struct Listed {
     pub run: RunId,
     /// Its state.
     pub version: Version,
+    /// Whether it is complete or archived.
+    pub shows: Recorded,
     /// When it was launched, if that can be told.
     pub created_at: Option<Timestamp>,
 }

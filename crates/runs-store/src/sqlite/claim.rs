@@ -35,10 +35,7 @@ pub(super) fn claim_due(
 ) -> Result<Claimed<DueRefresh>, Failure> {
     let lanes = lanes(from);
     let Some(key) = known_org(transaction, org)? else {
-        return Ok(Claimed {
-            work: Vec::new(),
-            next_due: None,
-        });
+        return Ok(nothing(None));
     };
     let mut work = Vec::new();
     for subject in claimable(transaction, key, lanes, claim)? {
@@ -48,6 +45,21 @@ pub(super) fn claim_due(
     }
     let next_due = next_due(transaction, key, lanes)?;
     Ok(Claimed { work, next_due })
+}
+
+/// When something is due next. Reads only.
+pub(super) fn look(view: &Transaction<'_>, org: &OrgId, from: Lanes) -> Result<Option<Timestamp>, Failure> {
+    match known_org(view, org)? {
+        Some(key) => next_due(view, key, lanes(from)),
+        None => Ok(None),
+    }
+}
+
+pub(super) fn nothing(next_due: Option<Timestamp>) -> Claimed<DueRefresh> {
+    Claimed {
+        work: Vec::new(),
+        next_due,
+    }
 }
 
 /// The lines in which subjects wait: in each lane, what the API has shown, and what may not exist.
@@ -136,11 +148,11 @@ fn due(
 fn lease(transaction: &Transaction<'_>, org: &OrgId, key: i64, claim: Claim) -> Result<Option<DueRefresh>, Failure> {
     let leased = transaction.row(
         "UPDATE subjects
-            SET claimed = wanted, fence = fence + 1, lease_until = ?1, next_lane = NULL,
+            SET claimed = wanted, fence = fence + 1, lease_until = ?1, next_lane = NULL, looking = 0,
                 failures = failures + (lease_until IS NOT NULL),
                 lane = iif(lease_until IS NULL, lane, min(1, coalesce(next_lane, 1)))
           WHERE key = ?2
-      RETURNING fence, kind, id, lane, failures, stale_reads, standing, events, covered",
+      RETURNING fence, kind, id, lane, failures, memory, standing, events, covered",
         params![Column(later(claim.now, claim.lease)), key],
         |row| {
             let id: String = row.get(2)?;
@@ -157,7 +169,9 @@ fn lease(transaction: &Transaction<'_>, org: &OrgId, key: i64, claim: Claim) -> 
                 },
                 lane: row.get::<_, Column<Lane>>(3)?.0,
                 failures: row.get(4)?,
-                stale_reads: row.get(5)?,
+                memory: row.get(5)?,
+                watched_since: None,
+                recorded: None,
                 standing: row.get::<_, Column<Standing>>(6)?.0,
                 snapshot: None,
                 listed: None,
@@ -171,9 +185,18 @@ fn lease(transaction: &Transaction<'_>, org: &OrgId, key: i64, claim: Claim) -> 
         return Ok(None);
     };
     due.snapshot = snapshot(transaction, key)?;
+    due.watched_since = watched_since(transaction, org)?;
+    due.recorded = sweep::recorded(transaction, key)?;
     due.listed = sweep::announced(transaction, key, covered)?;
     due.notifications = pending(transaction, key, covered)?;
     Ok(Some(due))
+}
+
+fn watched_since(transaction: &Transaction<'_>, org: &OrgId) -> Result<Option<Timestamp>, Failure> {
+    let since = transaction.row("SELECT watched_since FROM orgs WHERE name = ?", [org.as_str()], |row| {
+        row.get::<_, Option<Column<Timestamp>>>(0)
+    })?;
+    Ok(since.flatten().map(|Column(since)| since))
 }
 
 fn snapshot(transaction: &Transaction<'_>, subject: i64) -> Result<Option<Snapshot>, Failure> {

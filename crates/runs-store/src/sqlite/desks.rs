@@ -13,7 +13,7 @@ use super::{SqliteStore, claim, inbox, outbox, refresh, retention, stats, sweep}
 use crate::desks::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
     InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
-    OutboxDesk, Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, Subject, Sweep,
+    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, Settlement, Stats, Store, Subject, Sweep,
     SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
 };
 use crate::error::StoreError;
@@ -64,6 +64,14 @@ impl InboxDesk for SqliteStore {
 
 #[async_trait]
 impl RefreshDesk for SqliteStore {
+    async fn watch(&self, org: &OrgId, now: Timestamp) -> Result<(), StoreError> {
+        let org = org.clone();
+        self.write("watching an organization", move |transaction| {
+            inbox::watch(transaction, &org, now)
+        })
+        .await
+    }
+
     async fn request_refresh(&self, org: &OrgId, run: &RunId, lane: Lane, now: Timestamp) -> Result<(), StoreError> {
         let (org, run) = (org.clone(), Subject::Run(run.clone()));
         self.write("requesting a refresh", move |transaction| {
@@ -73,6 +81,10 @@ impl RefreshDesk for SqliteStore {
     }
 
     async fn claim_due(&self, org: &OrgId, lanes: Lanes, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError> {
+        let next_due = self.next_due(org, lanes).await?;
+        if claim.limit == 0 || next_due.is_none_or(|due| due > claim.now) {
+            return Ok(claim::nothing(next_due));
+        }
         let org = org.clone();
         self.write("claiming runs that are due", move |transaction| {
             claim::claim_due(transaction, &org, lanes, claim)
@@ -80,26 +92,41 @@ impl RefreshDesk for SqliteStore {
         .await
     }
 
-    async fn commit_refresh(&self, lease: &Lease, refreshed: Refreshed, now: Timestamp) -> Result<(), StoreError> {
-        let lease = lease.clone();
-        self.write("committing a refresh", move |transaction| {
-            refresh::commit_refresh(transaction, &lease, &refreshed, now)
+    async fn next_due(&self, org: &OrgId, lanes: Lanes) -> Result<Option<Timestamp>, StoreError> {
+        let org = org.clone();
+        self.read("looking for runs that are due", move |view| {
+            claim::look(view, &org, lanes)
         })
         .await
     }
 
-    async fn postpone(&self, lease: &Lease, postponement: Postponement, _now: Timestamp) -> Result<(), StoreError> {
-        let lease = lease.clone();
-        self.write("postponing a refresh", move |transaction| {
-            refresh::postpone(transaction, &lease, &postponement)
+    async fn end_refreshes(
+        &self,
+        ended: Vec<(Lease, RefreshEnd)>,
+        now: Timestamp,
+    ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
+        self.write("committing refreshes", move |transaction| {
+            let ended = refresh::end(transaction, &ended, now)?;
+            if ended.iter().any(Result::is_ok) {
+                transaction.wake_due();
+            }
+            Ok(ended)
         })
         .await
     }
 
-    async fn resolve_task(&self, lease: &Lease, run: &RunId, now: Timestamp) -> Result<(), StoreError> {
-        let (lease, run) = (lease.clone(), run.clone());
-        self.write("resolving a task", move |transaction| {
-            refresh::resolve_task(transaction, &lease, &run, now)
+    async fn end_and_claim(
+        &self,
+        ended: Vec<(Lease, RefreshEnd)>,
+        org: &OrgId,
+        lanes: Lanes,
+        claim: Claim,
+    ) -> Result<RefreshTurn, StoreError> {
+        let org = org.clone();
+        self.write("committing refreshes and claiming runs", move |transaction| {
+            let ended = refresh::end(transaction, &ended, claim.now)?;
+            let claimed = claim::claim_due(transaction, &org, lanes, claim)?;
+            Ok(RefreshTurn { ended, claimed })
         })
         .await
     }

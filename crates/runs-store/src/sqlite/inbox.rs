@@ -284,8 +284,8 @@ pub(super) fn request_refresh(
 /// Takes so many of a subject's next tickets and makes it due; the last of them.
 ///
 /// What waits already goes on waiting until the same time, in the foremost of the lanes that were asked for: neither
-/// may a notification cut short a postponement, nor lose the place of those before it. What is leased becomes due when
-/// the lease ends.
+/// may a notification cut short a postponement, nor lose the place of those before it. What waits only to be looked at
+/// again is due at once. What is leased becomes due when the lease ends.
 pub(super) fn want(
     transaction: &Transaction<'_>,
     subject: i64,
@@ -298,8 +298,9 @@ pub(super) fn want(
     let ticket = transaction.row(
         "UPDATE subjects
             SET wanted = wanted + ?5,
-                due_at = coalesce(due_at, max(?1, iif(not_before > ?2, 0, not_before))),
+                due_at = iif(due_at IS NULL OR (looking AND due_at > ?1), max(?1, iif(not_before > ?2, 0, not_before)), due_at),
                 lane = CASE WHEN due_at IS NULL THEN ?3 WHEN lease_until IS NULL THEN min(lane, ?3) ELSE lane END,
+                looking = 0,
                 next_lane = CASE WHEN lease_until IS NOT NULL THEN min(coalesce(next_lane, ?3), ?3) END
           WHERE key = ?4
       RETURNING wanted",
@@ -313,6 +314,16 @@ pub(super) fn want(
         |row| row.get(0),
     )?;
     ticket.ok_or(NO_SUBJECT)
+}
+
+/// Notes since when an organization is watched.
+pub(super) fn watch(transaction: &Transaction<'_>, org: &OrgId, now: Timestamp) -> Result<(), Failure> {
+    let org = org_key(transaction, org)?;
+    transaction.execute(
+        "UPDATE orgs SET watched_since = ? WHERE key = ? AND watched_since IS NULL",
+        params![Column(now), org],
+    )?;
+    Ok(())
 }
 
 /// The key of an organization, which is entered if it is new.

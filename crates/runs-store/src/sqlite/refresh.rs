@@ -10,7 +10,7 @@ use super::inbox::{subject_key, want};
 use super::outbox::{self, Covered};
 use super::sweep;
 use super::writer::Transaction;
-use crate::desks::{Lane, Lease, PostponeCause, Postponement, Refreshed, Subject};
+use crate::desks::{Lane, Lease, LeaseLost, PostponeCause, Postponement, RefreshEnd, Refreshed, Subject};
 use crate::torture;
 
 /// A subject that is leased by the caller.
@@ -51,22 +51,41 @@ fn held(transaction: &Transaction<'_>, lease: &Lease) -> Result<Held, Failure> {
     held.ok_or(Failure::LeaseLost)
 }
 
-pub(super) fn commit_refresh(
+/// Ends attempts, and wakes nobody; of each, whether it still had its lease.
+pub(super) fn end(
     transaction: &Transaction<'_>,
-    lease: &Lease,
-    refreshed: &Refreshed,
+    ended: &[(Lease, RefreshEnd)],
     now: Timestamp,
-) -> Result<(), Failure> {
-    let held = held(transaction, lease)?;
-    if let Some(event) = &refreshed.event {
-        if !held.is_run {
-            return Err(Failure::Refused("a task that has no run has no events"));
-        }
-        let covered = Covered {
-            first: held.covered + 1,
-            last: held.claimed,
+) -> Result<Vec<Result<(), LeaseLost>>, Failure> {
+    let mut outcomes = Vec::with_capacity(ended.len());
+    for (lease, end) in ended {
+        let outcome = match end {
+            RefreshEnd::Commit(refreshed) => commit(transaction, lease, refreshed, now),
+            RefreshEnd::Postpone(postponement) => postpone(transaction, lease, postponement),
+            RefreshEnd::Resolve(run) => resolve_task(transaction, lease, run, now),
         };
-        outbox::publish(transaction, lease.key, held.events + 1, event, covered, now)?;
+        outcomes.push(match outcome {
+            Ok(()) => Ok(()),
+            Err(Failure::LeaseLost) => Err(LeaseLost),
+            Err(failure) => return Err(failure),
+        });
+    }
+    Ok(outcomes)
+}
+
+fn commit(transaction: &Transaction<'_>, lease: &Lease, refreshed: &Refreshed, now: Timestamp) -> Result<(), Failure> {
+    let held = held(transaction, lease)?;
+    if !refreshed.events.is_empty() && !held.is_run {
+        return Err(Failure::Refused("a task that has no run has no events"));
+    }
+    let covered = Covered {
+        first: held.covered + 1,
+        last: held.claimed,
+    };
+    let mut events = held.events;
+    for event in &refreshed.events {
+        events += 1;
+        outbox::publish(transaction, lease.key, events, event, covered, now)?;
     }
     torture::point("commit-refresh.published");
     if let Some(snapshot) = &refreshed.snapshot {
@@ -80,63 +99,54 @@ pub(super) fn commit_refresh(
         sweep::fetched(transaction, held.org, lease.key, refreshed.version.as_ref())?;
     }
     torture::point("commit-refresh.snapshot-written");
-    let due_at = (held.wanted > held.claimed).then(|| Column(now.max(refreshed.not_before)));
+    // What was asked for since the claim goes before a look of our own.
+    let is_wanted = held.wanted > held.claimed;
+    let due_at = match is_wanted {
+        true => Some(now.max(refreshed.not_before)),
+        false => refreshed.look_again,
+    };
     transaction.execute(
         "UPDATE subjects
-            SET covered = claimed, lease_until = NULL, due_at = ?1, not_before = ?2, standing = ?3, events = ?4,
-                lane = coalesce(next_lane, 0), next_lane = NULL, failures = 0, stale_reads = 0, reason = NULL
-          WHERE key = ?5",
+            SET covered = claimed, lease_until = NULL, due_at = ?1, looking = ?2, not_before = ?3, standing = ?4,
+                events = ?5, memory = ?6, lane = iif(?2, 1, coalesce(next_lane, 0)), next_lane = NULL, failures = 0,
+                reason = NULL
+          WHERE key = ?7",
         params![
-            due_at,
+            due_at.map(Column),
+            !is_wanted && due_at.is_some(),
             Column(refreshed.not_before),
             Column(refreshed.standing),
-            held.events + i64::from(refreshed.event.is_some()),
+            events,
+            refreshed.memory,
             lease.key,
         ],
     )?;
-    if due_at.is_some() {
-        transaction.wake_due();
-    }
     Ok(())
 }
 
-pub(super) fn postpone(
-    transaction: &Transaction<'_>,
-    lease: &Lease,
-    postponement: &Postponement,
-) -> Result<(), Failure> {
+fn postpone(transaction: &Transaction<'_>, lease: &Lease, postponement: &Postponement) -> Result<(), Failure> {
     held(transaction, lease)?;
-    let (failures, stale_reads) = match postponement.cause {
-        PostponeCause::Failed => (1, 0),
-        PostponeCause::StaleRead => (0, 1),
-        PostponeCause::NotTried => (0, 0),
-    };
     // A failure sends it among the retries, unless something better was asked for meanwhile.
     transaction.execute(
         "UPDATE subjects
             SET due_at = ?1, lease_until = NULL, claimed = covered,
-                failures = failures + ?2, stale_reads = stale_reads + ?3, reason = ?4,
-                lane = iif(?2, min(1, coalesce(next_lane, 1)), min(lane, coalesce(next_lane, lane))),
+                looking = ?2 AND next_lane IS NULL, failures = failures + ?3, reason = ?4, memory = coalesce(?5, memory),
+                lane = iif(?3, min(1, coalesce(next_lane, 1)), min(lane, coalesce(next_lane, lane))),
                 next_lane = NULL
-          WHERE key = ?5",
+          WHERE key = ?6",
         params![
             Column(postponement.until),
-            failures,
-            stale_reads,
+            postponement.cause == PostponeCause::LookAgain,
+            postponement.cause == PostponeCause::Failed,
             postponement.reason,
+            postponement.memory,
             lease.key
         ],
     )?;
-    transaction.wake_due();
     Ok(())
 }
 
-pub(super) fn resolve_task(
-    transaction: &Transaction<'_>,
-    lease: &Lease,
-    run: &RunId,
-    now: Timestamp,
-) -> Result<(), Failure> {
+fn resolve_task(transaction: &Transaction<'_>, lease: &Lease, run: &RunId, now: Timestamp) -> Result<(), Failure> {
     let held = held(transaction, lease)?;
     if held.is_run {
         return Err(Failure::Refused("a run has no run"));
@@ -163,7 +173,7 @@ pub(super) fn resolve_task(
     transaction.execute(
         "UPDATE subjects
             SET run = ?1, claimed = wanted, covered = wanted, due_at = NULL, lease_until = NULL,
-                lane = 0, next_lane = NULL, failures = 0, stale_reads = 0, reason = NULL, standing = 'present'
+                lane = 0, next_lane = NULL, failures = 0, memory = NULL, reason = NULL, standing = 'present'
           WHERE key = ?2",
         [run, lease.key],
     )?;

@@ -12,7 +12,7 @@ use crate::desks::{
     ABSENT, Finding, Known, Listed, ListedPage, Sweep, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope,
     Sweeps, Version,
 };
-use crate::desks::{Lane, Standing, Subject};
+use crate::desks::{Lane, Recorded, Standing, Subject};
 
 const SWEEP: &str = "
     SELECT number, kind, scope, backfill, baseline, started_at, finished_at, pass, page, total,
@@ -208,7 +208,8 @@ fn record(
             .filter(|_| known.known.listed.as_deref() == Some(listed.version.text.as_str())),
     };
     transaction.execute(
-        "INSERT INTO views (subject, org, listed, marked, active, listed_in) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        "INSERT INTO views (subject, org, listed, marked, active, listed_in, recorded_complete, recorded_archived)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, iif(?4 IS NULL, ?7, NULL), iif(?4 IS NULL, ?8, NULL))
          ON CONFLICT (subject) DO UPDATE
             SET listed = excluded.listed, marked = excluded.marked, active = excluded.active,
                 listed_in = excluded.listed_in",
@@ -218,7 +219,9 @@ fn record(
             listed.version.text,
             marked,
             listed.version.active,
-            sweep.number
+            sweep.number,
+            listed.shows.complete,
+            listed.shows.archived,
         ],
     )?;
     Ok(())
@@ -380,6 +383,20 @@ pub(super) fn announced(transaction: &Transaction<'_>, subject: i64, covered: i6
         "SELECT listed FROM views WHERE subject = ? AND marked > ? AND listed <> ?",
         params![subject, covered, ABSENT],
         |row| row.get(0),
+    )
+}
+
+/// How the list showed a run when it was recorded without an event.
+pub(super) fn recorded(transaction: &Transaction<'_>, subject: i64) -> Result<Option<Recorded>, Failure> {
+    transaction.row(
+        "SELECT recorded_complete, recorded_archived FROM views WHERE subject = ? AND recorded_complete IS NOT NULL",
+        [subject],
+        |row| {
+            Ok(Recorded {
+                complete: row.get(0)?,
+                archived: row.get(1)?,
+            })
+        },
     )
 }
 

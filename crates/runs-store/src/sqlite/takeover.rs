@@ -25,7 +25,7 @@ pub(super) fn take_over(connection: &mut Connection, now: Timestamp) -> rusqlite
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let refreshes = transaction.execute(
         "UPDATE subjects
-            SET due_at = ?1, lease_until = NULL, claimed = covered, failures = failures + 1,
+            SET due_at = ?1, lease_until = NULL, looking = 0, claimed = covered, failures = failures + 1,
                 lane = min(1, coalesce(next_lane, 1)), next_lane = NULL,
                 reason = 'the worker ended before this attempt did'
           WHERE lease_until IS NOT NULL",
@@ -44,8 +44,16 @@ pub(super) fn take_over(connection: &mut Connection, now: Timestamp) -> rusqlite
         for (lane, is_known) in lines(lanes(Lanes::All)) {
             postponed += transaction.execute(
                 "UPDATE subjects INDEXED BY subjects_waiting SET due_at = ?1
-                  WHERE org = ?2 AND lane = ?3 AND (standing = 'present') = ?4 AND due_at > ?5 AND lease_until IS NULL",
-                params![Column(now), org, Column(lane), is_known, Column(sensible)],
+                  WHERE org = ?2 AND lane = ?3 AND (standing = 'present') = ?4 AND due_at > iif(looking, ?6, ?5)
+                    AND due_at > ?5 AND lease_until IS NULL",
+                params![
+                    Column(now),
+                    org,
+                    Column(lane),
+                    is_known,
+                    Column(sensible),
+                    Column(later(now, LONGEST_PAUSE))
+                ],
             )?;
         }
     }

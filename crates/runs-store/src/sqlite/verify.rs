@@ -21,10 +21,6 @@ const INVARIANTS: &[(&str, &str)] = &[
         "SELECT kind || ' ' || id FROM subjects WHERE wanted > covered AND due_at IS NULL",
     ),
     (
-        "is due and was not announced",
-        "SELECT kind || ' ' || id FROM subjects WHERE wanted = covered AND due_at IS NOT NULL",
-    ),
-    (
         "has a ticket that its subject never gave out",
         "SELECT 'notification ' || lower(hex(notifications.id))
            FROM notifications JOIN subjects ON subjects.key = notifications.subject WHERE ticket > wanted",

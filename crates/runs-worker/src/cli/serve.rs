@@ -10,7 +10,6 @@ use tracing::{info, warn};
 use super::{FAILED, MISUSED, Settings, fail};
 use crate::config::{Loaded, readable_by_others};
 use crate::front_door::{self, HandedOver};
-use crate::handler::reap_orphans;
 use crate::start::StartError;
 use crate::worker::Worker;
 use crate::{service_manager, telemetry};
@@ -44,7 +43,6 @@ async fn serve(loaded: Loaded, sockets: HandedOver) -> ExitCode {
         (Err(error), _) | (_, Err(error)) => return fail(FAILED, &format!("cannot listen for signals: {error}")),
     };
     log_settings(&loaded);
-    tokio::spawn(reap_orphans());
     front_door::raise_descriptors(loaded.config.receive.max_connections.get());
     let builder = Worker::builder(loaded).sockets(sockets);
     #[cfg(feature = "prometheus")]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use runs_store::{Delivery, EventSummary, HandlerName, Lease, PendingNotification, Recipients, Whole};
+use runs_store::{Delivery, HandlerName, Lease, PendingNotification, Recipients};
 use tallyfy_model::{OrgId, Run, RunId};
 use tallyfy_runs::{Change, changes};
 
@@ -84,12 +84,6 @@ impl EventDraft {
         self
     }
 
-    /// With what is different.
-    pub(crate) fn with_changes(mut self, changes: Vec<Change>) -> Self {
-        self.changes = changes;
-        self
-    }
-
     /// As one whose run is older than what was announced.
     pub fn stale(mut self) -> Self {
         self.stale = true;
@@ -124,6 +118,7 @@ impl EventDraft {
         let occurrence = Occurrence {
             event_type: self.event_type,
             org: &self.org,
+            kept: &[],
             run_id: &self.run_id,
             run: self.run.as_ref(),
             changes: &self.changes,
@@ -147,26 +142,6 @@ impl EventDraft {
             created_at: self.at,
             body: event.body,
         }))
-    }
-}
-
-impl Event {
-    /// An event of the store, as a handler would get it for the first time.
-    pub(crate) fn stored(whole: &Whole<EventSummary>) -> Self {
-        let summary = &whole.summary;
-        Self::new(Delivery {
-            lease: Lease::of_nothing(),
-            handler: HandlerName::new("sample"),
-            event_id: summary.id,
-            event_type: summary.event_type.clone(),
-            org: summary.org.clone(),
-            run: summary.run.clone(),
-            number: summary.number,
-            attempt: 1,
-            tried_since: summary.created_at,
-            created_at: summary.created_at,
-            body: whole.body.clone(),
-        })
     }
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use metrics::{counter, gauge};
 use runs_store::{
-    Claim, Lanes, Listed, ListedPage, Store, StoreError, Sweep, SweepKind, SweepOrder, SweepPhase, SweepScope,
+    Lanes, Listed, ListedPage, Recorded, Store, StoreError, Sweep, SweepKind, SweepOrder, SweepPhase, SweepScope,
 };
 use tallyfy_model::{ApiTime, Run, RunStatus};
 use tallyfy_runs::{Archived, Client, Error, ListRunsOptions, Page, Pages, RunOrder};
@@ -215,6 +215,10 @@ impl Reconciler {
         let listed = |run: &Run| Listed {
             run: run.id().clone(),
             version: version(run, None),
+            shows: Recorded {
+                complete: run.is_complete(),
+                archived: run.is_archived(),
+            },
             created_at: run.created_at.get().and_then(ApiTime::timestamp),
         };
         ListedPage {
@@ -238,16 +242,8 @@ impl Reconciler {
             let until = Instant::now() + longest;
             loop {
                 self.limiter.ready().await;
-                let nothing = Claim {
-                    now: self.clock.now(),
-                    lease: Duration::ZERO,
-                    limit: 0,
-                };
-                let urgent = self
-                    .store
-                    .claim_due(self.client.org(), Lanes::WithoutSweeps, nothing)
-                    .await?;
-                let waits = urgent.next_due.is_some_and(|due| due <= self.clock.now());
+                let next_due = self.store.next_due(self.client.org(), Lanes::WithoutSweeps).await?;
+                let waits = next_due.is_some_and(|due| due <= self.clock.now());
                 if !waits || Instant::now() >= until {
                     return Ok(());
                 }

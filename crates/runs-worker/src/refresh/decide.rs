@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use runs_store::{
-    DueRefresh, HandlerName, Lane, NewEvent, PostponeCause, Postponement, Refreshed, Snapshot, Standing, Subject,
-    Version,
+    DueRefresh, HandlerName, Lane, NewEvent, PostponeCause, Postponement, RefreshEnd, Refreshed, Snapshot, Standing,
 };
-use tallyfy_model::{Announced, ApiTime, Run};
-use tallyfy_runs::{Behind, Change, Error, behind, changes};
-use tallyfy_transport::{Backoff, ErrorKind};
+use tallyfy_model::{Run, RunId};
+use tallyfy_runs::{Change, Owed, carry_forward, changes, compare, older_than};
+use tallyfy_transport::Backoff;
 use tracing::{error, warn};
 
 use crate::clock::later;
@@ -17,39 +16,31 @@ use crate::config::RefreshConfig;
 use crate::event::{EventType, Occurrence};
 use crate::filter::{self, EventFilter, Facts};
 use crate::reconcile;
-use crate::telemetry;
+
+use super::looks::{Looks, OWED_FOR, next_look};
+use super::memory::{Memory, Stands};
+use super::milestones::Milestones;
 
 /// The wait before a run that was older than its notification is fetched again for the first time. It doubles each time,
 /// and is never shorter than the refresh window.
 const STALE_WAIT: Duration = Duration::from_millis(500);
 
-/// How long what was claimed before the circuit opened is left alone.
-const WHILE_DOWN: Duration = Duration::from_secs(1);
+/// How long an answer that is older than the last state must stand before it is believed, and the longest wait until it
+/// is asked for again.
+const BELIEVED_AFTER: Duration = Duration::from_secs(60);
+const OLDER_WAIT: Duration = Duration::from_secs(15);
 
-/// How often a task is asked for that is not found, or not to be seen: for some three hours, with the default waits.
-const TASK_TRIES: u32 = 20;
-
-/// How much earlier than its webhook a change may have been made, by a clock that is not ours.
-const SOONER: SignedDuration = SignedDuration::from_secs(2);
+/// How often a run is looked at again because an answer left out what was asked for.
+const INCOMPLETE_TRIES: u32 = 3;
 
 /// What is to be done, and its name in logs and metrics.
+#[derive(Clone)]
 pub(super) struct Decision {
     pub(super) outcome: &'static str,
-    /// When the run is to be looked at once more, because nothing shows whether the answer was new enough.
-    pub(super) look_again: Option<Timestamp>,
-    pub(super) step: Step,
-}
-
-/// What is to be done.
-pub(super) enum Step {
-    /// Commit this.
-    Commit {
-        refreshed: Refreshed,
-        event_type: Option<EventType>,
-        changes: usize,
-    },
-    /// Give it back.
-    Postpone(Postponement),
+    pub(super) end: RefreshEnd,
+    /// The types of the events.
+    pub(super) event_types: Vec<EventType>,
+    pub(super) changes: usize,
 }
 
 /// Decides about one subject that was due.
@@ -69,172 +60,263 @@ pub(super) struct Decider<'a> {
     pub(super) random: f64,
 }
 
+/// A fetched run, held against what was known.
+struct Compared {
+    run: Run,
+    /// Which of its members are from an earlier answer, because this one did not tell them.
+    kept: Vec<&'static str>,
+    changes: Vec<Change>,
+}
+
 impl Decider<'_> {
     /// The API sent the run.
-    pub(super) fn fetched(&self, run: &Run) -> Decision {
-        let due = self.due;
+    pub(super) fn fetched(&self, run: Run) -> Decision {
         let before = self.last_seen();
-        let lag = due
-            .notifications
-            .iter()
-            .find_map(|notification| behind(run, &notification.head.announced))
-            .or_else(|| older_than(before.as_ref()?, run));
-        let version = reconcile::version(run, Some(self.fetched_at));
-        let is_older_than_listed = due
-            .listed
-            .as_deref()
-            .is_some_and(|listed| reconcile::is_older(&version.text, listed));
-        let lag = lag
-            .map(|lag| lag.to_string())
-            .or_else(|| is_older_than_listed.then(|| "last updated before the run list says".to_owned()));
-        if let Some(lag) = &lag
-            && due.stale_reads < self.config.stale_retries
-        {
-            let wait = STALE_WAIT
-                .max(self.config.window)
-                .saturating_mul(1 << due.stale_reads.min(16));
-            return self.postpone(
-                "stale",
-                PostponeCause::StaleRead,
-                wait,
-                format!("older than announced: {lag}"),
-            );
+        let mut memory = self.memory(before.as_ref());
+        if let Some(wait) = self.is_undone(before.as_ref(), &run, &mut memory) {
+            return wait;
         }
-        let changes = self.changes(before.as_ref(), run);
-        // Without its snapshot, which was old and is gone, a run is as good as never seen.
-        let standing = match (due.standing, &due.snapshot) {
-            (Standing::Present, None) => Standing::Unseen,
-            (standing, _) => standing,
+        let compared = self.compare(before.as_ref(), run, &mut memory);
+        let run = &compared.run;
+        let lag = self.owe(run, &mut memory);
+        let lag = lag.or_else(|| self.lags_behind_list(run));
+        if let Some(lag) = &lag
+            && self.is_asked_for()
+            && memory.stale < self.config.stale_retries
+        {
+            return self.try_again_quickly(lag);
+        }
+        let look_again = self.look_again(before.as_ref(), &compared, lag.is_some(), &mut memory);
+        memory.stale = 0;
+        memory.missing = 0;
+        let told = self.events(before.as_ref(), &compared, &mut memory);
+        self.commit_run(&compared, &told, lag.is_some(), look_again, &memory)
+    }
+
+    /// An answer that is older than the last state changes nothing, until it has stood for a while: a person may have
+    /// reopened something within the same second.
+    fn is_undone(&self, before: Option<&Run>, run: &Run, memory: &mut Memory) -> Option<Decision> {
+        let Some(older) = before.and_then(|before| older_than(run, before)) else {
+            memory.older = None;
+            return None;
         };
-        let event_type = EventType::of_run(standing, &changes, !due.notifications.is_empty())
-            .or_else(|| self.asked_by_a_duplicate().then_some(EventType::Notified));
-        let outcome = match (event_type, lag.is_some()) {
-            (_, true) => "delivered stale",
-            (None | Some(EventType::Notified), false) => "unchanged",
-            (Some(_), false) => "changed",
+        let what = reconcile::version(run, None).text;
+        if Stands::note(&mut memory.older, what, self.started, BELIEVED_AFTER) {
+            warn!(org = %self.due.org, run = %run.id(), %older, "an answer that is older than the last state stands, and is believed");
+            return None;
+        }
+        let since = memory.older.as_ref().map_or(self.started, |older| older.since);
+        let elapsed = self.now.duration_since(since).unsigned_abs();
+        let wait = elapsed.clamp(STALE_WAIT.max(self.config.window), OLDER_WAIT.max(self.config.window));
+        Some(self.postpone(
+            "older",
+            PostponeCause::LookAgain,
+            wait,
+            format!("older than the last state: {older}"),
+            Some(&self.changed_memory(|kept| kept.older.clone_from(&memory.older))),
+        ))
+    }
+
+    /// What is different. What the answer does not tell stands, and what it may have left out by mistake is doubted until
+    /// another look confirms it.
+    fn compare(&self, before: Option<&Run>, run: Run, memory: &mut Memory) -> Compared {
+        let Some(before) = before else {
+            if self.due.snapshot.is_some() {
+                error!(org = %self.due.org, run = %run.id(), "the last snapshot cannot be read; what changed since is unknown");
+            }
+            return Compared {
+                run,
+                kept: Vec::new(),
+                changes: Vec::new(),
+            };
         };
-        let snapshot = Snapshot {
-            body: run.raw().to_owned().into(),
+        let mut doubts = compare(before, &run).doubts;
+        let what = doubts.iter().map(|doubt| doubt.member).collect::<Vec<_>>().join(" ");
+        if doubts.is_empty() {
+            memory.doubted = None;
+        } else if Stands::note(&mut memory.doubted, what, self.started, self.config.second_look) {
+            memory.doubted = None;
+            doubts.clear();
+        }
+        let carried = carry_forward(before, run, &self.config.includes, &doubts);
+        let is_incomplete = carried.members.len() > doubts.len();
+        memory.incomplete = if is_incomplete { memory.incomplete + 1 } else { 0 };
+        Compared {
+            changes: changes(before, &carried.run),
+            run: carried.run,
+            kept: carried.members,
+        }
+    }
+
+    /// Adds what the notifications announce to what is owed, and takes off what the run shows. How the run is behind.
+    fn owe(&self, run: &Run, memory: &mut Memory) -> Option<String> {
+        for notification in &self.due.notifications {
+            memory.owed.raise(&notification.head.announced);
+        }
+        memory.owed.pay(run);
+        let behind = memory.owed.unpaid(run);
+        let since = match memory.owed_since {
+            Some(since) if self.due.notifications.is_empty() => since,
+            _ => self.started,
+        };
+        memory.owed_since = behind.is_some().then_some(since);
+        if behind.is_some() && self.now.duration_since(since) >= SignedDuration::try_from(OWED_FOR).unwrap_or_default()
+        {
+            warn!(org = %self.due.org, run = %run.id(), "what was announced a day ago never showed; it is not waited for any longer");
+            memory.owed = Owed::default();
+            memory.owed_since = None;
+            return None;
+        }
+        behind.map(|behind| behind.to_string())
+    }
+
+    fn lags_behind_list(&self, run: &Run) -> Option<String> {
+        let listed = self.due.listed.as_deref()?;
+        let version = reconcile::version(run, Some(self.fetched_at));
+        reconcile::is_older(&version.text, listed).then(|| "last updated before the run list says".to_owned())
+    }
+
+    /// Whether something new asks for this fetch, and not only a debt.
+    fn is_asked_for(&self) -> bool {
+        !self.due.notifications.is_empty() || self.due.listed.is_some()
+    }
+
+    fn try_again_quickly(&self, lag: &str) -> Decision {
+        let mut tries = 0;
+        let memory = self.changed_memory(|kept| {
+            tries = kept.stale;
+            kept.stale += 1;
+        });
+        let wait = STALE_WAIT.max(self.config.window).saturating_mul(1 << tries.min(16));
+        let reason = format!("older than announced: {lag}");
+        self.postpone("stale", PostponeCause::NotTried, wait, reason, Some(&memory))
+    }
+
+    /// When the run is to be fetched again although nothing asks for it.
+    fn look_again(
+        &self,
+        before: Option<&Run>,
+        compared: &Compared,
+        is_behind: bool,
+        memory: &mut Memory,
+    ) -> Option<Timestamp> {
+        let second_look = later(self.started, self.config.second_look);
+        // A time further away than a look can be is of a clock that has been set back since.
+        let owed = memory
+            .look_after
+            .filter(|after| *after > self.started)
+            .map(|after| after.min(second_look));
+        let looks = Looks {
+            config: self.config,
+            notifications: &self.due.notifications,
+            before,
+            run: &compared.run,
+            owed_before: owed.is_some(),
+            started: self.started,
             fetched_at: self.fetched_at,
         };
-        let occurrence = |event_type| Occurrence {
-            run: Some(run),
-            changes: &changes,
-            stale: lag.is_some(),
-            ..self.occurrence(event_type, run.id())
-        };
-        let decision = self.commit(
-            outcome,
-            Standing::Present,
-            Some((snapshot, version)),
-            event_type,
-            occurrence,
-            changes.len(),
-        );
-        Decision {
-            look_again: self.is_doubtful(run).then(|| later(self.now, self.config.second_look)),
-            ..decision
-        }
+        let behind_list = (is_behind && memory.owed_since.is_none()).then_some(second_look);
+        memory.look_after = owed.max(looks.owed()).max(behind_list);
+        let doubted = memory.doubted.is_some().then_some(second_look);
+        let incomplete = (1..=INCOMPLETE_TRIES)
+            .contains(&memory.incomplete)
+            .then_some(second_look);
+        let debt = memory.owed_since.map(|since| next_look(since, self.now));
+        [memory.look_after, doubted, incomplete, debt]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
-    /// Whether a notification announced a change without any time, and the run shows none that could be it: either the
-    /// change does not show, as a comment does not, or the answer came from a replica that lags behind.
-    fn is_doubtful(&self, run: &Run) -> bool {
-        let updated = run.last_updated.get().and_then(ApiTime::timestamp);
-        self.due.notifications.iter().any(|notification| {
-            let Announced {
-                run_last_updated: None,
-                run_completed_at: None,
-                run_archived_at: None,
-                task_completed_at: None,
-                ..
-            } = notification.head.announced
-            else {
-                return false;
+    /// The events that come of it, each with its changes.
+    fn events(&self, before: Option<&Run>, compared: &Compared, memory: &mut Memory) -> Vec<(EventType, Vec<Change>)> {
+        let milestones = Milestones {
+            told: &memory.told,
+            standing: self.due.standing,
+            before,
+            run: &compared.run,
+            notifications: &self.due.notifications,
+            recorded: self.due.recorded,
+            watched_since: self.due.watched_since,
+        };
+        let (mut events, told) = milestones.tell(compared.changes.clone());
+        memory.told = told;
+        if events.is_empty() && (!self.due.notifications.is_empty() || self.asked_by_a_duplicate()) {
+            events.push((EventType::Notified, Vec::new()));
+        }
+        events
+    }
+
+    fn commit_run(
+        &self,
+        compared: &Compared,
+        told: &[(EventType, Vec<Change>)],
+        is_stale: bool,
+        look_again: Option<Timestamp>,
+        memory: &Memory,
+    ) -> Decision {
+        let run = &compared.run;
+        let outcome = match told.first() {
+            _ if is_stale => "delivered stale",
+            None | Some((EventType::Notified, _)) => "unchanged",
+            Some(_) => "changed",
+        };
+        let mut events = Vec::new();
+        let mut event_types = Vec::new();
+        for (event_type, changes) in told {
+            let occurrence = Occurrence {
+                run: Some(run),
+                changes,
+                stale: is_stale,
+                kept: &compared.kept,
+                number: self.due.events + 1 + events.len() as u64,
+                ..self.occurrence(*event_type, run.id())
             };
-            updated.is_none_or(|updated| notification.received_at.duration_since(updated) > SOONER)
-        })
-    }
-
-    /// The API sent no run.
-    pub(super) fn failed(&self, error: &Error) -> Decision {
-        let reason = telemetry::chain(error);
-        let (standing, event_type, outcome) = match error {
-            Error::NotFound { .. } => (Standing::Gone, EventType::Gone, "gone"),
-            Error::NoAccess { .. } => (Standing::NoAccess, EventType::Inaccessible, "no access"),
-            Error::TokenRefused { .. } | Error::Credentials { .. } => {
-                return self.postpone("token refused", PostponeCause::NotTried, Duration::ZERO, reason);
-            }
-            // It was not even asked for: the API is down, which is no fault of the run's.
-            Error::NotReachable(source) if source.kind() == ErrorKind::CircuitOpen => {
-                return self.postpone("circuit open", PostponeCause::NotTried, WHILE_DOWN, reason);
-            }
-            Error::RateLimited { retry_after, .. } => {
-                return self.postpone(
-                    "rate limited",
-                    PostponeCause::NotTried,
-                    retry_after.unwrap_or_default(),
-                    reason,
-                );
-            }
-            _ => return self.failed_for_now(reason),
-        };
-        // A replica that lags behind may not know a new run yet. Failures of other kinds say nothing about that.
-        let tries = self.due.stale_reads + 1;
-        let enough = match &self.due.subject {
-            Subject::Run(_) => self.config.missing_tries.get(),
-            // Without its task's run, a notification cannot be told to anybody: that is given up much later.
-            Subject::Task(_) => self.config.missing_tries.get().max(TASK_TRIES),
-        };
-        if tries < enough {
-            return self.postpone("missing", PostponeCause::StaleRead, self.backoff(tries), reason);
-        }
-        match &self.due.subject {
-            Subject::Run(run) => {
-                let tell = self.due.standing != standing || !self.due.notifications.is_empty();
-                let occurrence = |event_type| self.occurrence(event_type, run);
-                self.commit(outcome, standing, None, tell.then_some(event_type), occurrence, 0)
-            }
-            Subject::Task(task) => {
-                warn!(org = %self.due.org, %task, notifications = self.due.notifications.len(), reason,
-                    "the run of a task cannot be found out: its notifications lead to no event");
-                self.without_event(outcome, standing)
+            match self.write(&occurrence) {
+                Ok(None) => {}
+                Ok(Some(event)) => {
+                    events.push(event);
+                    event_types.push(*event_type);
+                }
+                Err(error) => return self.failed_for_now(format!("the event cannot be written: {error}")),
             }
         }
-    }
-
-    /// The API said something of a task, but not which run it belongs to.
-    pub(super) fn without_event(&self, outcome: &'static str, standing: Standing) -> Decision {
-        let step = Step::Commit {
-            refreshed: self.refreshed(standing, None, None),
-            event_type: None,
-            changes: 0,
-        };
         Decision {
             outcome,
-            look_again: None,
-            step,
+            event_types,
+            changes: told.iter().map(|(_, changes)| changes.len()).sum(),
+            end: RefreshEnd::Commit(Refreshed {
+                snapshot: Some(Snapshot {
+                    body: run.raw().to_owned().into(),
+                    fetched_at: self.fetched_at,
+                }),
+                version: Some(reconcile::version(run, Some(self.fetched_at))),
+                events,
+                memory: memory.write(),
+                look_again,
+                ..self.refreshed(Standing::Present)
+            }),
         }
     }
 
-    /// What is different from the last snapshot; nothing if there is none.
-    fn changes(&self, before: Option<&Run>, run: &Run) -> Vec<Change> {
-        match (before, &self.due.snapshot) {
-            (Some(before), _) => changes(before, run),
-            (None, None) => Vec::new(),
-            (None, Some(_)) => {
-                error!(org = %self.due.org, run = %run.id(), "the last snapshot cannot be read; what changed since is unknown");
-                Vec::new()
-            }
-        }
+    pub(super) fn memory(&self, before: Option<&Run>) -> Memory {
+        Memory::read(self.due.memory.as_deref(), self.due.standing, before)
     }
 
-    fn occurrence<'o>(&'o self, event_type: EventType, run_id: &'o tallyfy_model::RunId) -> Occurrence<'o> {
+    /// What is remembered, with nothing else changed. What the notifications announce is read off them again.
+    fn changed_memory(&self, change: impl FnOnce(&mut Memory)) -> Memory {
+        let mut memory = self.memory(self.last_seen().as_ref());
+        change(&mut memory);
+        memory
+    }
+
+    pub(super) fn occurrence<'o>(&'o self, event_type: EventType, run_id: &'o RunId) -> Occurrence<'o> {
         Occurrence {
             event_type,
             org: &self.due.org,
             run_id,
             run: None,
+            kept: &[],
             changes: &[],
             notifications: &self.due.notifications,
             stale: false,
@@ -244,36 +326,8 @@ impl Decider<'_> {
         }
     }
 
-    fn commit<'o>(
-        &self,
-        outcome: &'static str,
-        standing: Standing,
-        seen: Option<(Snapshot, Version)>,
-        event_type: Option<EventType>,
-        occurrence: impl FnOnce(EventType) -> Occurrence<'o>,
-        changes: usize,
-    ) -> Decision {
-        let (snapshot, version) = seen.unzip();
-        let written = event_type.map(|event_type| self.write(&occurrence(event_type)));
-        match written.transpose().map(Option::flatten) {
-            Ok(event) => Decision {
-                outcome,
-                look_again: None,
-                step: Step::Commit {
-                    refreshed: Refreshed {
-                        version,
-                        ..self.refreshed(standing, snapshot, event)
-                    },
-                    event_type,
-                    changes,
-                },
-            },
-            Err(error) => self.failed_for_now(format!("the event cannot be written: {error}")),
-        }
-    }
-
     /// The event, for those who want it; none if nothing but a duplicate asked for it and nobody wants to hear of that.
-    fn write(&self, occurrence: &Occurrence<'_>) -> Result<Option<NewEvent>, serde_json::Error> {
+    pub(super) fn write(&self, occurrence: &Occurrence<'_>) -> Result<Option<NewEvent>, serde_json::Error> {
         let last = match occurrence.run {
             None => self.last_seen(),
             Some(_) => None,
@@ -297,55 +351,51 @@ impl Decider<'_> {
         self.due.lane == Lane::Live && self.due.notifications.is_empty()
     }
 
-    fn last_seen(&self) -> Option<Run> {
+    pub(super) fn last_seen(&self) -> Option<Run> {
         let snapshot = self.due.snapshot.as_ref()?;
         Run::from_json(std::str::from_utf8(&snapshot.body).ok()?).ok()
     }
 
-    fn refreshed(&self, standing: Standing, snapshot: Option<Snapshot>, event: Option<NewEvent>) -> Refreshed {
-        Refreshed {
-            standing,
-            snapshot,
-            version: None,
-            event,
-            not_before: later(self.started, self.config.window),
-        }
+    pub(super) fn refreshed(&self, standing: Standing) -> Refreshed {
+        Refreshed::new(standing, later(self.started, self.config.window))
     }
 
-    fn postpone(&self, outcome: &'static str, cause: PostponeCause, wait: Duration, reason: String) -> Decision {
-        let step = Step::Postpone(Postponement {
-            until: later(self.now, wait),
-            cause,
-            reason,
-        });
+    pub(super) fn postpone(
+        &self,
+        outcome: &'static str,
+        cause: PostponeCause,
+        wait: Duration,
+        reason: String,
+        memory: Option<&Memory>,
+    ) -> Decision {
         Decision {
             outcome,
-            look_again: None,
-            step,
+            event_types: Vec::new(),
+            changes: 0,
+            end: RefreshEnd::Postpone(Postponement {
+                until: later(self.now, wait),
+                cause,
+                memory: memory.and_then(Memory::write),
+                reason,
+            }),
         }
     }
 
-    fn failed_for_now(&self, reason: String) -> Decision {
+    pub(super) fn failed_for_now(&self, reason: String) -> Decision {
         self.postpone(
             "failed",
             PostponeCause::Failed,
             self.backoff(self.due.failures + 1),
             reason,
+            None,
         )
     }
 
-    fn backoff(&self, tries: u32) -> Duration {
+    pub(super) fn backoff(&self, tries: u32) -> Duration {
         let backoff = Backoff {
             initial: self.config.retry_initial,
             max: self.config.retry_max,
         };
         backoff.wait(tries, self.random)
     }
-}
-
-/// How a run is older than it was seen before. A replica that lags behind may answer an announcement without times.
-fn older_than(before: &Run, run: &Run) -> Option<Behind> {
-    let mut known = Announced::default();
-    known.run_last_updated = before.last_updated.get().cloned();
-    behind(run, &known)
 }

@@ -62,14 +62,20 @@ impl TokenGate {
         self.tokens.generation().await
     }
 
+    /// How a request may pass now, if it may.
+    pub(crate) async fn passage_now(&self) -> Option<Passage> {
+        let Some(closed) = self.lock().clone() else {
+            return Some(Passage::Open);
+        };
+        let may_try = Instant::now() >= closed.try_at || self.tokens.generation().await != closed.generation;
+        may_try.then_some(Passage::Trial)
+    }
+
     /// Waits until a request may pass; `None` if the worker stops first.
     pub(crate) async fn passage(&self, stop: &CancellationToken) -> Option<Passage> {
         loop {
-            let Some(closed) = self.lock().clone() else {
-                return Some(Passage::Open);
-            };
-            if Instant::now() >= closed.try_at || self.tokens.generation().await != closed.generation {
-                return Some(Passage::Trial);
+            if let Some(passage) = self.passage_now().await {
+                return Some(passage);
             }
             tokio::select! {
                 () = stop.cancelled() => return None,

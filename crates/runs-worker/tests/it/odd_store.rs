@@ -9,7 +9,7 @@ use runs_store::intake_log::{LogId, Position};
 use runs_store::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
     InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
-    OutboxDesk, Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, StoreError,
+    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, Settlement, Stats, Store, StoreError,
     Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
 };
 use tallyfy_model::{OrgId, RunId};
@@ -31,6 +31,16 @@ impl OddStore {
     /// What it has not refused yet.
     pub(crate) fn will_refuse(&self) -> BTreeSet<&'static str> {
         self.refuses.lock().unwrap().clone()
+    }
+
+    fn room_for(&self, ended: &[(Lease, RefreshEnd)]) -> Result<(), StoreError> {
+        ended.iter().try_for_each(|(_, end)| {
+            self.room(match end {
+                RefreshEnd::Commit(_) => "commit",
+                RefreshEnd::Postpone(_) => "postpone",
+                RefreshEnd::Resolve(_) => "resolve",
+            })
+        })
     }
 
     fn room(&self, verb: &'static str) -> Result<(), StoreError> {
@@ -77,19 +87,32 @@ impl RefreshDesk for OddStore {
         self.store.claim_due(org, lanes, claim).await
     }
 
-    async fn commit_refresh(&self, lease: &Lease, refreshed: Refreshed, now: Timestamp) -> Result<(), StoreError> {
-        self.room("commit_refresh")?;
-        self.store.commit_refresh(lease, refreshed, now).await
+    async fn watch(&self, org: &OrgId, now: Timestamp) -> Result<(), StoreError> {
+        self.store.watch(org, now).await
     }
 
-    async fn postpone(&self, lease: &Lease, postponement: Postponement, now: Timestamp) -> Result<(), StoreError> {
-        self.room("postpone")?;
-        self.store.postpone(lease, postponement, now).await
+    async fn next_due(&self, org: &OrgId, lanes: Lanes) -> Result<Option<Timestamp>, StoreError> {
+        self.store.next_due(org, lanes).await
     }
 
-    async fn resolve_task(&self, lease: &Lease, run: &RunId, now: Timestamp) -> Result<(), StoreError> {
-        self.room("resolve_task")?;
-        self.store.resolve_task(lease, run, now).await
+    async fn end_refreshes(
+        &self,
+        ended: Vec<(Lease, RefreshEnd)>,
+        now: Timestamp,
+    ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
+        self.room_for(&ended)?;
+        self.store.end_refreshes(ended, now).await
+    }
+
+    async fn end_and_claim(
+        &self,
+        ended: Vec<(Lease, RefreshEnd)>,
+        org: &OrgId,
+        lanes: Lanes,
+        claim: Claim,
+    ) -> Result<RefreshTurn, StoreError> {
+        self.room_for(&ended)?;
+        self.store.end_and_claim(ended, org, lanes, claim).await
     }
 }
 

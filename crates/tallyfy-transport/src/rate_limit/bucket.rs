@@ -49,6 +49,13 @@ impl Bucket {
     }
 
     /// Takes a token, which must be there.
+    /// How many could be sent now.
+    pub(super) fn available(&self, now: Instant) -> usize {
+        let missing = self.full_at.saturating_duration_since(now);
+        let there = self.to_fill.saturating_sub(missing).as_nanos() / self.per_token.as_nanos().max(1);
+        usize::try_from(there).unwrap_or(usize::MAX)
+    }
+
     pub(super) fn take(&mut self, now: Instant) {
         self.full_at = self.full_at.max(now) + self.per_token;
     }

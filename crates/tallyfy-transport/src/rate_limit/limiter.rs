@@ -166,6 +166,18 @@ impl RateLimiter {
         self.state().take(Instant::now()).ok()
     }
 
+    /// How many requests could be sent now, up to so many.
+    #[must_use]
+    pub fn available(&self, most: usize) -> usize {
+        let now = Instant::now();
+        let state = self.state();
+        if state.paused_until.is_some_and(|until| until > now) {
+            return 0;
+        }
+        let buckets = state.buckets.iter().map(|bucket| bucket.available(now));
+        buckets.min().unwrap_or(most).min(most)
+    }
+
     /// Whether there is a permit now.
     #[must_use]
     pub fn is_ready(&self) -> bool {

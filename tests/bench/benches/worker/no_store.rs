@@ -8,7 +8,7 @@ use runs_store::intake_log::{LogId, Position};
 use runs_store::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
     InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
-    OutboxDesk, Postponement, Prune, Pruned, Query, RefreshDesk, Refreshed, Settlement, Stats, Store, StoreError,
+    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, Settlement, Stats, Store, StoreError,
     Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
 };
 use runs_worker::config::{self, Flags};
@@ -74,16 +74,30 @@ impl RefreshDesk for NoStore {
         nothing()
     }
 
-    async fn commit_refresh(&self, _: &Lease, _: Refreshed, _: Timestamp) -> Result<(), StoreError> {
-        NONE
+    async fn watch(&self, _: &OrgId, _: Timestamp) -> Result<(), StoreError> {
+        Ok(())
     }
 
-    async fn postpone(&self, _: &Lease, _: Postponement, _: Timestamp) -> Result<(), StoreError> {
-        NONE
+    async fn next_due(&self, _: &OrgId, _: Lanes) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
     }
 
-    async fn resolve_task(&self, _: &Lease, _: &RunId, _: Timestamp) -> Result<(), StoreError> {
-        NONE
+    async fn end_refreshes(
+        &self,
+        _: Vec<(Lease, RefreshEnd)>,
+        _: Timestamp,
+    ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn end_and_claim(
+        &self,
+        _: Vec<(Lease, RefreshEnd)>,
+        _: &OrgId,
+        _: Lanes,
+        _: Claim,
+    ) -> Result<RefreshTurn, StoreError> {
+        Err(StoreError::Closed)
     }
 }
 

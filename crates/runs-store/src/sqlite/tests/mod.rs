@@ -23,7 +23,9 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::SqliteStore;
-use crate::desks::{Claim, DueRefresh, Lanes, NewNotification, NotificationHead, Refreshed, Standing, Subject};
+use crate::desks::{
+    Claim, DueRefresh, Lanes, NewNotification, NotificationHead, RefreshEnd, Refreshed, Standing, Subject,
+};
 use crate::desks::{InboxDesk as _, OperatorDesk as _, OutboxDesk as _, RefreshDesk as _, Store as _};
 use crate::desks::{Lease, LeaseLost, Settlement};
 use crate::error::StoreError;
@@ -49,13 +51,7 @@ fn of_run(run: &str) -> NewNotification {
 }
 
 fn unchanged() -> Refreshed {
-    Refreshed {
-        standing: Standing::Present,
-        snapshot: None,
-        version: None,
-        event: None,
-        not_before: at(0),
-    }
+    Refreshed::new(Standing::Present, at(0))
 }
 
 fn claim(seconds: i64) -> Claim {
@@ -126,6 +122,15 @@ fn told(error: &(dyn Error + 'static), place: &Path) -> String {
         source = cause.source();
     }
     text.replace(&place.display().to_string(), "/store")
+}
+
+async fn end(store: &SqliteStore, lease: &Lease, end: RefreshEnd, seconds: i64) -> Result<(), LeaseLost> {
+    let ended = vec![(lease.clone(), end)];
+    store.end_refreshes(ended, at(seconds)).await.unwrap().remove(0)
+}
+
+async fn commit(store: &SqliteStore, lease: &Lease, refreshed: Refreshed, seconds: i64) -> Result<(), LeaseLost> {
+    end(store, lease, RefreshEnd::Commit(refreshed), seconds).await
 }
 
 async fn settle(store: &SqliteStore, lease: &Lease, settlement: Settlement, seconds: i64) -> Result<(), LeaseLost> {

@@ -25,10 +25,8 @@ async fn the_file_stays_as_large_as_it_once_was() {
         }
         for due in claimed(&store, 0).await {
             let mut refreshed = changed();
-            if let Some(event) = &mut refreshed.event {
-                event.body = Bytes::from(vec![b'y'; 20_000]);
-            }
-            store.commit_refresh(&due.lease, refreshed, at(0)).await.unwrap();
+            refreshed.events[0].body = Bytes::from(vec![b'y'; 20_000]);
+            commit(&store, &due.lease, refreshed, 0).await.unwrap();
         }
         for delivery in store.claim_deliveries(&handler, claim(0)).await.unwrap().work {
             settle(&store, &delivery.lease, Settlement::Delivered, 0).await.unwrap();

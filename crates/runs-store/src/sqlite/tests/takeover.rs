@@ -5,6 +5,7 @@ fn postponed(until: i64) -> Postponement {
     Postponement {
         until: at(until),
         cause: PostponeCause::NotTried,
+        memory: None,
         reason: String::new(),
     }
 }
@@ -18,7 +19,7 @@ pub(super) fn changed() -> Refreshed {
         recipients: Recipients::All,
     };
     Refreshed {
-        event: Some(event),
+        events: vec![event],
         ..unchanged()
     }
 }
@@ -31,7 +32,7 @@ async fn leases_of_the_last_owner_are_void_at_once() {
     store.set_handlers(std::slice::from_ref(&handler), at(0)).await.unwrap();
     store.append(of_run("a"), at(0)).await.unwrap();
     let lease = claimed(&store, 0).await.remove(0).lease;
-    store.commit_refresh(&lease, changed(), at(0)).await.unwrap();
+    commit(&store, &lease, changed(), 0).await.unwrap();
     store.append(of_run("a"), at(0)).await.unwrap();
     let refresh = claimed(&store, 0).await.remove(0).lease;
     let delivery = store
@@ -44,8 +45,8 @@ async fn leases_of_the_last_owner_are_void_at_once() {
 
     let copy = place.copy();
     let store = copy.open(1);
-    let late = store.commit_refresh(&refresh, unchanged(), at(1)).await;
-    assert!(matches!(late, Err(StoreError::LeaseLost)), "{late:?}");
+    let late = commit(&store, &refresh, unchanged(), 1).await;
+    assert_eq!(late, Err(LeaseLost));
     assert_eq!(
         settle(&store, &delivery, Settlement::Delivered, 1).await,
         Err(LeaseLost)
@@ -71,16 +72,20 @@ async fn what_a_clock_that_was_set_back_has_postponed_is_due() {
         store.append(of_run(run), at(DAY)).await.unwrap();
     }
     for due in claimed(&store, DAY).await {
-        let (lease, now) = (&due.lease, at(DAY));
+        let lease = &due.lease;
         let paused = Refreshed {
             not_before: at(DAY + 9),
             ..unchanged()
         };
         match due.subject.to_string().as_str() {
-            "run soon" => store.postpone(lease, postponed(20), now).await.unwrap(),
-            "run late" => store.postpone(lease, postponed(DAY + 9), now).await.unwrap(),
-            "run paused" => store.commit_refresh(lease, paused, now).await.unwrap(),
-            _ => store.commit_refresh(lease, changed(), now).await.unwrap(),
+            "run soon" => end(&store, lease, RefreshEnd::Postpone(postponed(20)), DAY)
+                .await
+                .unwrap(),
+            "run late" => end(&store, lease, RefreshEnd::Postpone(postponed(DAY + 9)), DAY)
+                .await
+                .unwrap(),
+            "run paused" => commit(&store, lease, paused, DAY).await.unwrap(),
+            _ => commit(&store, lease, changed(), DAY).await.unwrap(),
         }
     }
     let delivery = store
@@ -118,13 +123,15 @@ async fn a_clock_that_was_an_hour_ahead_delays_nothing_by_more_than_minutes() {
     }
     for due in claimed(&store, HOUR).await {
         match due.subject.to_string().as_str() {
-            "run announced" => store.postpone(&due.lease, postponed(HOUR), at(HOUR)).await.unwrap(),
+            "run announced" => end(&store, &due.lease, RefreshEnd::Postpone(postponed(HOUR)), HOUR)
+                .await
+                .unwrap(),
             "run changed" => {
                 let paused = Refreshed {
                     not_before: at(HOUR + 1),
                     ..changed()
                 };
-                store.commit_refresh(&due.lease, paused, at(HOUR)).await.unwrap();
+                commit(&store, &due.lease, paused, HOUR).await.unwrap();
             }
             _ => {}
         }

@@ -25,11 +25,11 @@ async fn with_work(place: &Place) {
             body: b"{}".as_slice().into(),
         };
         let refreshed = Refreshed {
-            event: Some(event),
+            events: vec![event],
             snapshot: Some(snapshot),
             ..unchanged()
         };
-        store.commit_refresh(&due.lease, refreshed, at(1)).await.unwrap();
+        commit(&store, &due.lease, refreshed, 1).await.unwrap();
     }
     store.append(of_run("y"), at(2)).await.unwrap();
     drop(store);
@@ -73,7 +73,6 @@ async fn a_sound_store_is_counted_and_left_alone() {
 async fn each_thing_that_must_hold_is_missed_when_it_does_not() {
     let breaks = [
         "UPDATE subjects SET due_at = NULL WHERE id = 'y'",
-        "UPDATE subjects SET due_at = 5 WHERE id = 'x'",
         "UPDATE notifications SET ticket = 99 WHERE ticket = 2",
         "UPDATE subjects SET events = 0 WHERE id = 'x'",
         "UPDATE events SET last_ticket = 7 WHERE subject = (SELECT key FROM subjects WHERE id = 'x')",

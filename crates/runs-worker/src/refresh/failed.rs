@@ -1,0 +1,131 @@
+//! What follows when the API sends no run.
+
+use std::time::Duration;
+
+use runs_store::{PostponeCause, RefreshEnd, Refreshed, Standing, Subject};
+use tallyfy_model::RunId;
+use tallyfy_runs::Error;
+use tallyfy_transport::ErrorKind;
+use tracing::warn;
+
+use crate::clock::later;
+use crate::event::EventType;
+use crate::telemetry;
+
+use super::decide::{Decider, Decision};
+use super::memory::Memory;
+
+/// How long what was claimed before the circuit opened is left alone.
+const WHILE_DOWN: Duration = Duration::from_secs(1);
+
+/// How often a task is asked for that is not found, or not to be seen: for some three hours, with the default waits.
+const TASK_TRIES: u32 = 20;
+
+/// How long after a run was said to be gone that was never there it is looked at once more.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+impl Decider<'_> {
+    /// The API sent no run.
+    pub(super) fn failed(&self, error: &Error) -> Decision {
+        let reason = telemetry::chain(error);
+        let (standing, event_type, outcome) = match error {
+            Error::NotFound { .. } => (Standing::Gone, EventType::Gone, "gone"),
+            Error::NoAccess { .. } => (Standing::NoAccess, EventType::Inaccessible, "no access"),
+            Error::TokenRefused { .. } | Error::Credentials { .. } => {
+                return self.postpone("token refused", PostponeCause::NotTried, Duration::ZERO, reason, None);
+            }
+            // It was not even asked for: the API is down, which is no fault of the run's.
+            Error::NotReachable(source) if source.kind() == ErrorKind::CircuitOpen => {
+                return self.postpone("circuit open", PostponeCause::NotTried, WHILE_DOWN, reason, None);
+            }
+            Error::RateLimited { retry_after, .. } => {
+                return self.postpone(
+                    "rate limited",
+                    PostponeCause::NotTried,
+                    retry_after.unwrap_or_default(),
+                    reason,
+                    None,
+                );
+            }
+            _ => return self.failed_for_now(reason),
+        };
+        // A replica that lags behind may not know a new run yet. Failures of other kinds say nothing about that.
+        let mut memory = self.memory(self.last_seen().as_ref());
+        let tries = memory.missing + 1;
+        let enough = match &self.due.subject {
+            Subject::Run(_) => self.config.missing_tries.get(),
+            // Without its task's run, a notification cannot be told to anybody: that is given up much later.
+            Subject::Task(_) => self.config.missing_tries.get().max(TASK_TRIES),
+        };
+        memory.missing = tries;
+        let is_known = self.due.standing == standing && self.due.notifications.is_empty();
+        if tries < enough && !is_known {
+            return self.postpone(
+                "missing",
+                PostponeCause::NotTried,
+                self.backoff(tries),
+                reason,
+                Some(&memory),
+            );
+        }
+        memory = Memory {
+            told: memory.told,
+            ..Memory::default()
+        };
+        match &self.due.subject {
+            Subject::Run(run) => self.commit_absence(run, outcome, standing, event_type, &memory),
+            Subject::Task(task) => {
+                warn!(org = %self.due.org, %task, notifications = self.due.notifications.len(), reason,
+                    "the run of a task cannot be found out: its notifications lead to no event");
+                self.without_event(outcome, standing)
+            }
+        }
+    }
+
+    /// The run is gone, or is not to be seen.
+    fn commit_absence(
+        &self,
+        run: &RunId,
+        outcome: &'static str,
+        standing: Standing,
+        event_type: EventType,
+        memory: &Memory,
+    ) -> Decision {
+        // A replica that lags behind for longer than usual shows it later.
+        let look_again = !memory.told.seen && !self.due.notifications.is_empty();
+        let is_told = self.due.standing != standing || !self.due.notifications.is_empty();
+        let written = is_told.then(|| self.write(&self.occurrence(event_type, run)));
+        match written.transpose().map(Option::flatten) {
+            Ok(event) => Decision {
+                outcome,
+                event_types: event.iter().map(|_| event_type).collect(),
+                changes: 0,
+                end: RefreshEnd::Commit(Refreshed {
+                    events: event.into_iter().collect(),
+                    memory: memory.write(),
+                    look_again: look_again.then(|| later(self.now, LOOK_AGAIN)),
+                    ..self.refreshed(standing)
+                }),
+            },
+            Err(error) => self.failed_for_now(format!("the event cannot be written: {error}")),
+        }
+    }
+
+    /// The API said something of a task, but not which run it belongs to.
+    pub(super) fn without_event(&self, outcome: &'static str, standing: Standing) -> Decision {
+        Decision {
+            outcome,
+            event_types: Vec::new(),
+            changes: 0,
+            end: RefreshEnd::Commit(self.refreshed(standing)),
+        }
+    }
+
+    /// The task belongs to this run.
+    pub(super) fn resolved(&self, run: &RunId) -> Decision {
+        Decision {
+            end: RefreshEnd::Resolve(run.clone()),
+            ..self.without_event("task resolved", Standing::Present)
+        }
+    }
+}
