@@ -30,6 +30,7 @@
 pub mod contract;
 mod desks;
 mod error;
+mod guard;
 pub mod intake_log;
 mod location;
 pub mod sqlite;

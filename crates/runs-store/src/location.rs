@@ -82,6 +82,18 @@ impl StoreLocation {
         off_the_runtime(move || sqlite::inspect(file)).await
     }
 
+    /// Writes a whole copy of the store to a file that is not there yet. A worker may have it open, and goes on.
+    pub async fn copy_to(&self, to: PathBuf) -> Result<(), StoreError> {
+        let Self::File(file) = self.clone();
+        off_the_runtime(move || sqlite::copy(file, to, false)).await
+    }
+
+    /// Puts a copy in the place of a store that is not there. An incomplete copy is refused unless it is accepted.
+    pub async fn restore(&self, from: PathBuf, accept_incomplete: bool, now: Timestamp) -> Result<(), StoreError> {
+        let Self::File(file) = self.clone();
+        off_the_runtime(move || sqlite::restore(from, file, accept_incomplete, now)).await
+    }
+
     /// Examines the store from end to end, and changes nothing; in a large store this takes minutes. `None` if there is
     /// no store.
     pub async fn verify(&self) -> Result<Option<Verification>, StoreError> {

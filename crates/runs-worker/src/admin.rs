@@ -1,28 +1,35 @@
-//! The listener for operators: is it alive, is it ready, how is it doing.
+//! The listener for operators: is it alive, can it receive, what is wrong, how is it doing.
+
+mod asked_by;
+mod stats;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::response::IntoResponse;
-use axum::{Json, Router, routing};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, middleware, routing};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use metrics::gauge;
 use runs_store::Store;
 use serde_json::json;
 use tallyfy_transport::{CircuitBreaker, CircuitState};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::deliver::HandlerHealth;
 use crate::import::Progress;
+use crate::receive::WayIn;
 use crate::refresh::TokenGate;
 use crate::shared::late_store::LateStore;
 use crate::telemetry;
 
 /// How long the store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an answer serves for those who ask next: however often strangers ask, the worker looks once in that time.
+const SERVES: Duration = Duration::from_secs(1);
 
 /// Writes the metrics down as Prometheus reads them.
 pub(crate) type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -32,12 +39,25 @@ pub(crate) struct Admin {
     pub(crate) store: LateStore,
     /// How far the intake log is imported, where there is one.
     pub(crate) progress: Option<Arc<Progress>>,
+    pub(crate) way_in: WayIn,
     pub(crate) clock: Clock,
     pub(crate) breaker: CircuitBreaker,
     pub(crate) gates: Vec<(String, Arc<TokenGate>)>,
     pub(crate) health: Vec<(String, Arc<HandlerHealth>)>,
     pub(crate) metrics: Option<RenderMetrics>,
     pub(crate) stop: CancellationToken,
+}
+
+/// Answers only to those who ask by one of these names, by an address, or by a name without a dot.
+pub(crate) fn asked_by(routes: Router, hosts: Vec<String>) -> Router {
+    routes.layer(middleware::from_fn_with_state(Arc::new(hosts), asked_by::check))
+}
+
+/// What was found, for as long as it serves.
+#[derive(Default)]
+struct Found {
+    receive: Mutex<Option<(Instant, Option<String>)>>,
+    ready: Mutex<Option<(Instant, Vec<String>)>>,
 }
 
 impl Admin {
@@ -48,9 +68,10 @@ impl Admin {
                 "/health/live",
                 routing::get(|| async { Json(json!({"status": "live"})) }),
             )
+            .route("/health/receive", routing::get(receive))
             .route("/health/ready", routing::get(ready))
             .route("/metrics", routing::get(metrics))
-            .with_state(Arc::new(self))
+            .with_state(Arc::new((self, Found::default())))
     }
 
     /// What keeps the worker from doing its whole job.
@@ -80,30 +101,12 @@ impl Admin {
         problems
     }
 
-    /// Brings what the store counts into the metrics.
-    async fn record_stats(&self) {
-        let now = self.clock.now();
-        #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
-        let count = |number: u64| number as f64;
-        // Before the store, which is where all of it goes: what moves meanwhile is counted twice, and not left out.
-        if let Some(progress) = &self.progress {
-            gauge!("runs_worker_intake_waiting").set(count(progress.waiting()));
-            gauge!("runs_worker_intake_bytes").set(count(progress.waiting_bytes()));
+    /// Why no webhook can be kept, if that is so.
+    async fn cannot_receive(&self) -> Option<String> {
+        if self.stop.is_cancelled() {
+            return Some("the worker is stopping".to_owned());
         }
-        let Ok(store) = self.store.get() else { return };
-        let Ok(stats) = store.stats(now).await else { return };
-        let age = |since: Option<jiff::Timestamp>| {
-            since.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0))
-        };
-        gauge!("runs_worker_due").set(count(stats.due));
-        gauge!("runs_worker_oldest_due_seconds").set(age(stats.oldest_due));
-        gauge!("runs_worker_unrecognized").set(count(stats.unrecognized));
-        for handler in stats.handlers {
-            let name = handler.handler.to_string();
-            gauge!("runs_worker_undelivered", "handler" => name.clone()).set(count(handler.waiting));
-            gauge!("runs_worker_oldest_undelivered_seconds", "handler" => name.clone()).set(age(handler.oldest));
-            gauge!("runs_worker_dead_letters", "handler" => name).set(count(handler.dead_letters));
-        }
+        self.way_in.trouble().await
     }
 }
 
@@ -120,26 +123,53 @@ pub(crate) async fn not_found() -> impl IntoResponse {
     (StatusCode::NOT_FOUND, Json(json!({"error": "not found"})))
 }
 
-async fn ready(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    let problems = admin.problems().await;
-    if problems.is_empty() {
-        (StatusCode::OK, Json(json!({"status": "ready"})))
-    } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            Json(json!({"status": "not ready", "problems": problems})),
-        )
+type Asked = State<Arc<(Admin, Found)>>;
+
+/// For load balancers: red only when there is no place for a webhook.
+async fn receive(State(asked): Asked) -> Response {
+    let (admin, found) = &*asked;
+    let trouble = lately(&found.receive, || admin.cannot_receive()).await;
+    match trouble {
+        None => Json(json!({"status": "receiving"})).into_response(),
+        Some(trouble) => {
+            let answer = Json(json!({"status": "not receiving", "problems": [trouble]}));
+            (StatusCode::SERVICE_UNAVAILABLE, answer).into_response()
+        }
     }
 }
 
-async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+/// For people and monitors: red when anything is wrong, with all of it.
+async fn ready(State(asked): Asked) -> Response {
+    let (admin, found) = &*asked;
+    let problems = lately(&found.ready, || admin.problems()).await;
+    if problems.is_empty() {
+        Json(json!({"status": "ready"})).into_response()
+    } else {
+        let answer = Json(json!({"status": "not ready", "problems": problems}));
+        (StatusCode::SERVICE_UNAVAILABLE, answer).into_response()
+    }
+}
+
+/// What was found within the last second, or is found now. Those who ask meanwhile wait for it.
+async fn lately<T: Clone, F: Future<Output = T>>(found: &Mutex<Option<(Instant, T)>>, look: impl FnOnce() -> F) -> T {
+    let mut found = found.lock().await;
+    if let Some((at, earlier)) = &*found
+        && at.elapsed() < SERVES
+    {
+        return earlier.clone();
+    }
+    let now = look().await;
+    *found = Some((Instant::now(), now.clone()));
+    now
+}
+
+async fn metrics(State(asked): Asked) -> Response {
+    let (admin, _) = &*asked;
     let Some(render) = &admin.metrics else {
-        return (
-            StatusCode::NOT_FOUND,
-            "this worker was started without metrics\n".to_owned(),
-        )
-            .into_response();
+        let answer = (StatusCode::NOT_FOUND, "this worker was started without metrics\n");
+        return answer.into_response();
     };
     admin.record_stats().await;
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], render()).into_response()
+    let content_type = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
+    (content_type, render()).into_response()
 }

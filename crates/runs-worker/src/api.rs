@@ -11,7 +11,7 @@ use tallyfy_transport::{
 };
 
 use crate::config::{ApiConfig, Organization, TokenSetting};
-use crate::redact::WithoutSecrets;
+use crate::redact::{PathSecrets, WithoutSecrets};
 
 /// The transport on the network.
 pub(crate) fn network(config: &ApiConfig) -> Result<ReqwestTransport, BuildError> {
@@ -45,21 +45,31 @@ pub(crate) fn token_source(
     Ok(match &organization.token {
         TokenSetting::Inline(token) => Arc::new(StaticToken::new(token.expose_secret())),
         TokenSetting::File(file) => Arc::new(TokenFile::new(file.clone())),
-        TokenSetting::Client { id, secret, auth_url } => {
+        TokenSetting::Client {
+            id,
+            secret,
+            auth_url,
+            act_as,
+        } => {
             let auth_server = network_to(auth_url.clone(), config)?;
-            Arc::new(ClientCredentials::new(auth_server, id, secret.expose_secret()))
+            let client = ClientCredentials::new(auth_server, id, secret.expose_secret());
+            match act_as {
+                Some(email) => Arc::new(client.acting_as(network(config)?, organization.id.as_str(), email)),
+                None => Arc::new(client),
+            }
         }
     })
 }
 
-/// A client for one organization, with its token, within its budget, and without its path secrets in what it gets.
+/// A client for one organization, with its token, within its budget, and without path secrets in what it gets.
 pub(crate) fn client(
     organization: &Organization,
     transport: Arc<dyn HttpTransport>,
     tokens: Arc<dyn TokenSource>,
     limiter: RateLimiter,
+    path_secrets: PathSecrets,
 ) -> Client {
-    let transport = WithoutSecrets::new(transport, &organization.webhook_secrets);
+    let transport = WithoutSecrets::new(transport, path_secrets);
     Client::new(
         RateLimited::new(Authenticated::new(transport, tokens), limiter),
         organization.id.clone(),

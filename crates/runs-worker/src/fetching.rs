@@ -7,8 +7,9 @@
 use std::sync::Arc;
 
 use runs_store::{HandlerName, Store};
+use tallyfy_model::OrgId;
 use tallyfy_runs::Client;
-use tallyfy_transport::{BuildError, CircuitBreaker, Guarded, HttpTransport, RateLimiter};
+use tallyfy_transport::{BuildError, CircuitBreaker, Guarded, HttpTransport, RateLimiter, ReplaceableTokens};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Organization};
 use crate::filter::EventFilter;
 use crate::reconcile::Reconciler;
+use crate::redact::PathSecrets;
 use crate::refresh::{Refresher, TokenGate};
 
 /// Access to the API for one organization.
@@ -26,6 +28,7 @@ pub(crate) struct Fetching {
     limiter: RateLimiter,
     share: RateLimiter,
     gate: Arc<TokenGate>,
+    tokens: ReplaceableTokens,
 }
 
 impl Fetching {
@@ -35,25 +38,33 @@ impl Fetching {
         organization: &Organization,
         transport: Arc<dyn HttpTransport>,
         breaker: CircuitBreaker,
+        path_secrets: PathSecrets,
     ) -> Result<Self, BuildError> {
         let transport: Arc<dyn HttpTransport> = Arc::new(Guarded::new(transport, breaker.clone()));
         let limits = config.api.rate_limits();
         let limiter = RateLimiter::new(limits);
-        let tokens = api::token_source(organization, &config.api)?;
-        let client = api::client(organization, transport, Arc::clone(&tokens), limiter.clone());
-        let gate = TokenGate::new(organization.id.clone(), tokens, config.api.token_retry);
+        let tokens = ReplaceableTokens::new(api::token_source(organization, &config.api)?);
+        let source = Arc::new(tokens.clone());
+        let client = api::client(organization, transport, source.clone(), limiter.clone(), path_secrets);
+        let gate = TokenGate::new(organization.id.clone(), source, config.api.token_retry);
         Ok(Self {
             client,
             breaker,
             limiter,
             share: RateLimiter::new(config.reconcile.share(limits)),
             gate: Arc::new(gate),
+            tokens,
         })
     }
 
     /// The gate, under the name of its organization.
     pub(crate) fn named_gate(&self) -> (String, Arc<TokenGate>) {
         (self.client.org().to_string(), Arc::clone(&self.gate))
+    }
+
+    /// Its tokens, under the name of its organization.
+    pub(crate) fn named_tokens(&self) -> (OrgId, ReplaceableTokens) {
+        (self.client.org().clone(), self.tokens.clone())
     }
 
     pub(crate) fn refresher(

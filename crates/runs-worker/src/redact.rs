@@ -1,35 +1,74 @@
-//! Takes the path secrets out of what the API sends.
+//! Takes the path secrets out of what the API and the webhooks send.
 //!
 //! With its template and its tasks, a run shows the URLs that its webhooks go to (API reference, sections c.1 and c.4),
-//! and with them the secret of our own. It would be in every snapshot and every event: whoever gets one could post
-//! webhooks. This is the only thing that is not handed on as the API sent it.
+//! and with them secrets of ours. They would be in every snapshot and every event: whoever gets one could post
+//! webhooks. This is the only thing that is not handed on as it was sent.
+//!
+//! The secrets of all organizations are taken out everywhere, however they are spelled: with percent signs, with JSON's
+//! escapes, or with both, any number of times over.
+
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use bytes::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value;
 use tallyfy_model::REDACTED;
-use tallyfy_model::json_text::tokens;
 use tallyfy_transport::{HttpTransport, Request, Response, TransportError};
+
+use crate::config::Organization;
 
 /// A shorter secret could be a word; it is a secret only where a path of ours leads to it.
 const UNMISTAKABLE: usize = 16;
-/// The path before the secret, as JSON may have it.
-const PATHS: [&str; 2] = ["webhooks/", "webhooks\\/"];
+/// The path before the secret.
+const PATH: &str = "webhooks/";
+
+/// The path secrets of every organization, as they are now.
+#[derive(Clone, Default)]
+pub(crate) struct PathSecrets(Arc<RwLock<Arc<[SecretString]>>>);
+
+impl PathSecrets {
+    pub(crate) fn new(organizations: &[Organization]) -> Self {
+        let secrets = Self::default();
+        secrets.replace(organizations);
+        secrets
+    }
+
+    /// Takes these for those that were. What was a secret before is one still: events of then may come late.
+    pub(crate) fn replace(&self, organizations: &[Organization]) {
+        let new = organizations
+            .iter()
+            .flat_map(|organization| &organization.webhook_secrets);
+        let mut secrets = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut all = secrets.to_vec();
+        for secret in new {
+            if !secret.expose_secret().is_empty()
+                && all.iter().all(|known| known.expose_secret() != secret.expose_secret())
+            {
+                all.push(secret.clone());
+            }
+        }
+        *secrets = all.into();
+    }
+
+    /// The bytes without the secrets.
+    pub(crate) fn without(&self, bytes: Bytes) -> Bytes {
+        let secrets = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
+        match std::str::from_utf8(&bytes).ok().and_then(|text| redact(text, &secrets)) {
+            Some(redacted) => redacted.into(),
+            None => bytes,
+        }
+    }
+}
 
 /// A transport whose responses do not hold these secrets.
 pub(crate) struct WithoutSecrets<T> {
     inner: T,
-    secrets: Vec<SecretString>,
+    secrets: PathSecrets,
 }
 
 impl<T> WithoutSecrets<T> {
-    pub(crate) fn new(inner: T, secrets: &[SecretString]) -> Self {
-        let secrets = secrets.iter().flat_map(|secret| spellings(secret.expose_secret()));
-        Self {
-            inner,
-            secrets: secrets.collect(),
-        }
+    pub(crate) fn new(inner: T, secrets: PathSecrets) -> Self {
+        Self { inner, secrets }
     }
 }
 
@@ -37,80 +76,117 @@ impl<T> WithoutSecrets<T> {
 impl<T: HttpTransport> HttpTransport for WithoutSecrets<T> {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let mut response = self.inner.send(request).await?;
-        if let Ok(text) = std::str::from_utf8(&response.body)
-            && let Some(redacted) = redact(text, &self.secrets)
-        {
-            response.body = redacted.into();
-        }
+        response.body = self.secrets.without(response.body);
         Ok(response)
     }
 }
 
-/// How a secret may be written in a URL in JSON.
-fn spellings(secret: &str) -> Vec<SecretString> {
-    let encoded = utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string();
-    let mut spellings = vec![secret.to_owned()];
-    if encoded != secret {
-        spellings.push(encoded);
-    }
-    let all = spellings.into_iter().flat_map(|spelling| {
-        let anywhere = spelling.len() >= UNMISTAKABLE;
-        let behind_a_path = PATHS.map(|path| format!("{path}{spelling}"));
-        // Where it is taken out anywhere, the longer forms would find nothing.
-        anywhere
-            .then_some(spelling)
-            .map_or(behind_a_path.to_vec(), |secret| vec![secret])
-    });
-    all.filter(|spelling| !spelling.is_empty())
-        .map(SecretString::from)
-        .collect()
-}
-
 /// The text without the secrets; `None` if there are none.
 fn redact(text: &str, secrets: &[SecretString]) -> Option<String> {
-    let plain = replace(text, secrets);
-    let text = plain.as_deref().unwrap_or(text);
-    let escaped = text.contains('\\').then(|| replace_escaped(text, secrets)).flatten();
-    escaped.or(plain)
+    let bytes = text.as_bytes();
+    let (mut out, mut copied, mut at) = (String::new(), 0, 0);
+    while at < bytes.len() {
+        let found = secrets
+            .iter()
+            .find_map(|secret| secret_at(bytes, at, secret.expose_secret()));
+        let Some((from, to)) = found else {
+            at = escaped(bytes, at).1;
+            continue;
+        };
+        out.push_str(text.get(copied..from)?);
+        out.push_str(REDACTED);
+        (copied, at) = (to, to);
+    }
+    if copied == 0 {
+        return None;
+    }
+    out.push_str(text.get(copied..)?);
+    Some(out)
 }
 
-/// Replaces the secrets as they are written.
-fn replace(text: &str, secrets: &[SecretString]) -> Option<String> {
-    let mut redacted: Option<String> = None;
-    for secret in secrets.iter().map(SecretString::expose_secret) {
-        let text = redacted.as_deref().unwrap_or(text);
-        if text.contains(secret) {
-            let path = PATHS.iter().find(|path| secret.starts_with(**path)).unwrap_or(&"");
-            redacted = Some(text.replace(secret, &format!("{path}{REDACTED}")));
-        }
+/// From where to where a secret is written, if it begins here, or the path that leads to it does.
+fn secret_at(bytes: &[u8], at: usize, secret: &str) -> Option<(usize, usize)> {
+    if secret.len() >= UNMISTAKABLE {
+        return Some((at, spelled(bytes, at, secret.as_bytes())?));
     }
-    redacted
+    let from = spelled(bytes, at, PATH.as_bytes())?;
+    Some((from, spelled(bytes, from, secret.as_bytes())?))
 }
 
-/// Replaces the secrets that JSON strings hold in escapes: PHP writes a slash with a backslash, and may write any letter by
-/// its number.
-fn replace_escaped(text: &str, secrets: &[SecretString]) -> Option<String> {
-    let mut out = String::with_capacity(text.len());
-    let mut is_changed = false;
-    for token in tokens(text) {
-        let says = token.to_text().filter(|_| token.text.contains('\\'));
-        match says.and_then(|text| replace(&text, secrets)) {
-            Some(redacted) => {
-                is_changed = true;
-                out.push_str(&Value::String(redacted).to_string());
-            }
-            None => out.push_str(token.text),
+/// Where this text ends, if it is written here.
+fn spelled(bytes: &[u8], mut at: usize, text: &[u8]) -> Option<usize> {
+    for wanted in text {
+        let (letter, after) = percent_encoded(bytes, at);
+        if letter != *wanted {
+            return None;
+        }
+        at = after;
+    }
+    Some(at)
+}
+
+/// The letter that is written here as a URL has it, and where the next one is. `%2541` is `A`, encoded twice.
+fn percent_encoded(bytes: &[u8], at: usize) -> (u8, usize) {
+    let (letter, mut after) = escaped(bytes, at);
+    if letter != b'%' {
+        return (letter, after);
+    }
+    loop {
+        let (high, next) = escaped(bytes, after);
+        let (low, end) = escaped(bytes, next);
+        match (hex(high), hex(low)) {
+            (Some(2), Some(5)) => after = end,
+            (Some(high), Some(low)) => return (high * 16 + low, end),
+            _ => return (b'%', after),
         }
     }
-    is_changed.then_some(out)
+}
+
+/// The letter that is written here as JSON has it, and where the next one is; 0 for what is no letter of a secret. Any
+/// number of backslashes may stand before it, where JSON is a text within JSON.
+fn escaped(bytes: &[u8], at: usize) -> (u8, usize) {
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or(0);
+    let slashes = bytes
+        .get(at..)
+        .unwrap_or_default()
+        .iter()
+        .take_while(|byte| **byte == b'\\')
+        .count();
+    if slashes == 0 {
+        return (byte(at), at + 1);
+    }
+    let after = at + slashes;
+    match byte(after) {
+        b'/' => (b'/', after + 1),
+        b'u' if let Some(letter) = four_digits(bytes, after + 1) => (letter, after + 5),
+        // The letter is part of an escape.
+        _ if slashes % 2 == 1 => (0, after + 1),
+        _ => (0, after),
+    }
+}
+
+/// The ASCII letter of this number.
+fn four_digits(bytes: &[u8], at: usize) -> Option<u8> {
+    let digits = bytes.get(at..at + 4)?;
+    let value = digits
+        .iter()
+        .try_fold(0_u16, |value, digit| Some(value * 16 + u16::from(hex(*digit)?)))?;
+    u8::try_from(value).ok().filter(u8::is_ascii)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    let value = char::from(digit).to_digit(16)?;
+    u8::try_from(value).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn without(text: &str, secret: &str) -> Option<String> {
-        redact(text, &spellings(secret))
+        redact(text, &[secret.into()])
     }
 
     #[test]
@@ -124,23 +200,56 @@ mod tests {
 
     #[test]
     fn a_short_one_is_a_secret_only_behind_its_path() {
-        let text = r#"{"task":"task","webhook":"https://t.example/webhooks/task"}"#;
-        let expected = r#"{"task":"task","webhook":"https://t.example/webhooks/[redacted]"}"#;
+        let text = r#"{"task":"task","webhook":"https://t.example/webhooks/task","other":"webhooks%2Ftas%6b"}"#;
+        let expected =
+            r#"{"task":"task","webhook":"https://t.example/webhooks/[redacted]","other":"webhooks%2F[redacted]"}"#;
         assert_eq!(without(text, "task").as_deref(), Some(expected));
     }
 
     #[test]
-    fn a_secret_is_found_as_a_url_has_it() {
-        let text = r#"{"webhook":"https://t.example/webhooks/correct%20horse%20battery%21"}"#;
-        let expected = r#"{"webhook":"https://t.example/webhooks/[redacted]"}"#;
-        assert_eq!(without(text, "correct horse battery!").as_deref(), Some(expected));
+    fn what_is_left_is_json_still() {
+        let secret = "nb1f0c8e5a7d4962";
+        for (text, expected) in [
+            (r#"{"a":"\nb1f0c8e5a7d4962"}"#, None),
+            (r#"{"a":"\\nb1f0c8e5a7d4962"}"#, Some(r#"{"a":"\\[redacted]"}"#)),
+            (r#"{"a":"é%6eb1f0c8e5a7d4962é"}"#, Some(r#"{"a":"é[redacted]é"}"#)),
+            (r#"{"a":"\u006Eb1f0c8e5a7d4962\n"}"#, Some(r#"{"a":"[redacted]\n"}"#)),
+        ] {
+            assert_eq!(without(text, secret).as_deref(), expected, "{text}");
+        }
     }
 
-    #[test]
-    fn escapes_hide_no_secret() {
-        let text =
-            r#"{"n":1.50,"webhook":"https:\/\/t.example\/webhooks\/\u0063orrect\/horse+battery","other":"a\/b"}"#;
-        let expected = r#"{"n":1.50,"webhook":"https://t.example/webhooks/[redacted]","other":"a\/b"}"#;
-        assert_eq!(without(text, "correct/horse+battery").as_deref(), Some(expected));
+    /// One letter, in one of the ways in which it may be written.
+    fn letter(letter: u8, spelling: u8) -> String {
+        let plain = char::from(letter);
+        let by_number = |text: &str| text.bytes().map(|byte| format!("\\u{byte:04X}")).collect::<String>();
+        match spelling {
+            0 => format!("%{letter:02x}"),
+            1 => format!("%{letter:02X}"),
+            2 => format!("%25{letter:02x}"),
+            3 => format!("%2525{letter:02X}"),
+            4 => by_number(&plain.to_string()),
+            5 => format!("\\\\u{letter:04x}"),
+            6 => by_number(&format!("%{letter:02x}")),
+            7 => by_number(&format!("%25{letter:02X}")),
+            _ => plain.to_string(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_spelling_hides_a_secret(
+            secret in "[A-Za-z0-9._~-]{16,40}",
+            spellings in prop::collection::vec(0..12_u8, 40),
+            before in "[ -!#-\\[\\]-~]{0,20}",
+            after in "[ -!#-\\[\\]-~]{0,20}",
+        ) {
+            let spelled: String = secret.bytes().zip(&spellings).map(|(byte, how)| letter(byte, *how)).collect();
+            let text = serde_json::json!([before, after]).to_string();
+            let text = text.replace("\",\"", &format!("\",\"{spelled}\",\""));
+            let redacted = without(&text, &secret).unwrap();
+            prop_assert!(redacted.contains("\"[redacted]\""), "{}", redacted);
+            prop_assert!(serde_json::from_str::<serde_json::Value>(&redacted).is_ok(), "{}", redacted);
+        }
     }
 }

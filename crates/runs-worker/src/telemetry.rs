@@ -6,9 +6,8 @@ mod prometheus;
 use std::error::Error;
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use crate::config::{LogConfig, LogFormat};
 
@@ -16,12 +15,30 @@ use crate::config::{LogConfig, LogFormat};
 #[cfg_attr(docsrs, doc(cfg(feature = "prometheus")))]
 pub use prometheus::start_metrics;
 
+/// What is logged, which can be changed while the process runs.
+#[derive(Clone, Debug)]
+pub struct LogFilter(reload::Handle<EnvFilter, Registry>);
+
+impl LogFilter {
+    /// Logs what this configuration says from now on; its format stays what it was.
+    ///
+    /// # Errors
+    /// If the filter cannot be read.
+    pub fn set(&self, config: &LogConfig) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(self.0.reload(filter(config)?)?)
+    }
+}
+
+fn filter(config: &LogConfig) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(&config.filter).map_err(|error| format!("log.filter: {error}"))
+}
+
 /// Starts logging to the standard error: only events go to the standard output.
 ///
 /// # Errors
 /// If the filter cannot be read, or something else logs already.
-pub fn start_logging(config: &LogConfig) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let filter = EnvFilter::try_new(&config.filter).map_err(|error| format!("log.filter: {error}"))?;
+pub fn start_logging(config: &LogConfig) -> Result<LogFilter, Box<dyn Error + Send + Sync>> {
+    let (filter, handle) = reload::Layer::new(filter(config)?);
     let terminal = std::io::stderr().is_terminal();
     let human = match config.format {
         LogFormat::Human => true,
@@ -53,7 +70,7 @@ pub fn start_logging(config: &LogConfig) -> Result<(), Box<dyn Error + Send + Sy
         // The message may hold anything that was being worked on.
         tracing::error!(place, "panic");
     }));
-    Ok(())
+    Ok(LogFilter(handle))
 }
 
 /// An error with its causes, on one line.

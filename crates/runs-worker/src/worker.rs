@@ -14,7 +14,7 @@ use tracing::{error, info};
 use crate::config::Loaded;
 use crate::front_door::ListenAddress;
 use crate::shared::late_store::LateStore;
-use crate::start::{WorkerBuilder, stages};
+use crate::start::{Reloads, StartError, WorkerBuilder, stages};
 
 /// The whole worker: receive, refresh and deliver around one store.
 ///
@@ -44,6 +44,7 @@ pub struct Worker {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) routes: Routes,
     pub(crate) running: Running,
+    pub(crate) reloads: Reloads,
 }
 
 /// The routes, for other servers.
@@ -132,6 +133,14 @@ impl Worker {
             .join_next()
             .await
             .map_or("every stage", stages::name)
+    }
+
+    /// Takes over the path secrets and the tokens of a configuration that was read again. Everything else takes a restart.
+    ///
+    /// # Errors
+    /// If a client for tokens cannot be made; nothing is replaced then.
+    pub fn reload(&self, loaded: &Loaded) -> Result<(), StartError> {
+        Ok(self.reloads.take(loaded)?)
     }
 
     /// Stops: accepts no more, finishes what is in hand, and leaves the rest in the store.

@@ -1,6 +1,8 @@
 //! A layer that signs every request with a bearer token.
 
+mod acting_as;
 mod client_credentials;
+mod replaceable;
 mod secret;
 mod token_file;
 mod token_source;
@@ -16,6 +18,7 @@ use http::{HeaderValue, StatusCode};
 use crate::{ErrorKind, HttpTransport, Request, Response, TransportError};
 
 pub use client_credentials::ClientCredentials;
+pub use replaceable::ReplaceableTokens;
 pub use secret::Secret;
 pub use token_file::TokenFile;
 pub use token_source::{CredentialsError, Generation, StaticToken, TokenSource};
@@ -76,6 +79,14 @@ fn bearer(token: &Secret) -> Result<HeaderValue, CredentialsError> {
 fn check_token(token: &str, origin: &str) -> Result<(), CredentialsError> {
     if token.is_empty() {
         return Err(CredentialsError::new(format!("{origin} is empty")));
+    }
+    if ['"', '\'']
+        .iter()
+        .any(|quote| token.starts_with(*quote) || token.ends_with(*quote))
+    {
+        return Err(CredentialsError::new(format!(
+            "{origin} is in quotes, which would be part of it; write it without them"
+        )));
     }
     if token.starts_with("Bearer ") {
         return Err(CredentialsError::new(format!(

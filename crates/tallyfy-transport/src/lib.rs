@@ -62,7 +62,8 @@ pub use self::reqwest::{BuildError, ReqwestTransport, ReqwestTransportBuilder};
 
 mod auth;
 pub use auth::{
-    Authenticated, ClientCredentials, CredentialsError, Generation, Secret, StaticToken, TokenFile, TokenSource, Tokens,
+    Authenticated, ClientCredentials, CredentialsError, Generation, ReplaceableTokens, Secret, StaticToken, TokenFile,
+    TokenSource, Tokens,
 };
 
 mod rate_limit;

@@ -1,5 +1,7 @@
 //! A simulator and a worker, told of each other.
 
+use std::net::SocketAddr;
+
 use anyhow::Context;
 use tallyfy_sim::{SimConfig, Simulator};
 use tempfile::TempDir;
@@ -31,6 +33,7 @@ impl Stage {
         let sim = Simulator::start(sim).await.context("start the simulator")?;
         let data_dir = folder.path().join("data");
         let mut settings = WorkerSettings::new(sim.org(), &sim.token(), SECRET, sim.base_url(), &data_dir)
+            .with("RUNS_WORKER__API__REQUESTS_PER_FIVE_SECONDS", "0")
             .with("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "0")
             .with("RUNS_WORKER__API__REQUESTS_PER_HOUR", "0");
         for (name, value) in environment {
@@ -98,12 +101,29 @@ impl Stage {
     /// # Errors
     /// If there is no answer.
     pub async fn get(&self, path: &str) -> anyhow::Result<String> {
-        let mut stream = TcpStream::connect(self.worker.admin_address()).await?;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok(answer)
+        self.get_as("test", path).await
+    }
+
+    /// The same, by this name of the host.
+    ///
+    /// # Errors
+    /// If there is no answer.
+    pub async fn get_as(&self, host: &str, path: &str) -> anyhow::Result<String> {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        exchange(self.worker.admin_address(), request.as_bytes()).await
+    }
+
+    /// Posts a webhook of these headers and this body. Gives the answer, its status line first.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn post(&self, headers: &[(&str, &str)], body: &[u8]) -> anyhow::Result<String> {
+        let mut request = format!("POST /webhooks/{SECRET} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n");
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        request += &format!("content-length: {}\r\n\r\n", body.len());
+        exchange(self.worker.receive_address(), &[request.as_bytes(), body].concat()).await
     }
 
     /// Runs another command of the binary beside the worker.
@@ -123,4 +143,12 @@ impl Stage {
     pub fn settings(&self) -> &WorkerSettings {
         &self.settings
     }
+}
+
+async fn exchange(address: SocketAddr, request: &[u8]) -> anyhow::Result<String> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(request).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
 }

@@ -126,6 +126,19 @@ impl WorkerSettings {
         }
     }
 
+    /// What is in this configuration file, a data folder, and free ports.
+    pub fn of_file(file: &Path, data_dir: &Path) -> Self {
+        let bare = Self {
+            environment: BTreeMap::new(),
+            door: None,
+            program: None,
+        };
+        bare.with("RUNS_WORKER_CONFIG", &file.display().to_string())
+            .with("RUNS_WORKER_DATA_DIR", &data_dir.display().to_string())
+            .with("RUNS_WORKER_LISTEN", "127.0.0.1:0")
+            .with("RUNS_WORKER_ADMIN_LISTEN", "127.0.0.1:0")
+    }
+
     /// Makes the worker accept webhooks on this socket.
     #[must_use]
     pub fn through(self, door: Door) -> Self {
@@ -422,10 +435,19 @@ impl WorkerProcess {
     /// # Errors
     /// If it does not within a minute.
     pub async fn terminate(&mut self) -> anyhow::Result<Exit> {
-        if let Some(id) = self.child.id() {
-            kill(Pid::from_raw(i32::try_from(id)?), Signal::SIGTERM).context("signal the worker")?;
+        if self.child.id().is_some() {
+            self.signal(Signal::SIGTERM)?;
         }
         self.ended().await
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let id = self.child.id().context("the worker has ended")?;
+        kill(Pid::from_raw(i32::try_from(id)?), signal).context("signal the worker")
     }
 
     async fn ended(&mut self) -> anyhow::Result<Exit> {

@@ -27,6 +27,7 @@ fn builder(sim: &Simulator) -> anyhow::Result<tallyfy_runs::ClientBuilder> {
     let unlimited = RateLimits {
         per_minute: None,
         per_hour: None,
+        per_five_seconds: None,
     };
     let at_once = RetryPolicy::default().with_initial(std::time::Duration::ZERO);
     Ok(Client::builder(sim.org(), sim.token())

@@ -18,6 +18,7 @@ async fn simulator() -> anyhow::Result<(Simulator, Client)> {
     let unlimited = RateLimits {
         per_minute: None,
         per_hour: None,
+        per_five_seconds: None,
     };
     let client = Client::builder(sim.org(), sim.token())
         .base_url(sim.api_url())

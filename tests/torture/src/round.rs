@@ -330,6 +330,7 @@ fn environment(
         ("RUNS_WORKER_DATA_DIR", &folder.join("data").display().to_string()),
         ("RUNS_WORKER_LISTEN", &door.to_string()),
         ("RUNS_WORKER_ADMIN_LISTEN", &admin.to_string()),
+        ("RUNS_WORKER__API__REQUESTS_PER_FIVE_SECONDS", "0"),
         ("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "0"),
         ("RUNS_WORKER__API__REQUESTS_PER_HOUR", "0"),
         ("RUNS_WORKER__API__TIMEOUT", api_timeout),

@@ -269,7 +269,9 @@ impl<S: StoreUnderTest> Desk<S> {
     }
 
     pub(super) async fn stats(&self, seconds: i64) -> Stats {
-        self.0.store().stats(at(seconds)).await.unwrap()
+        let stats = self.0.store().stats(at(seconds)).await.unwrap();
+        // How a database keeps its log is its own matter.
+        Stats { log_bytes: 0, ..stats }
     }
 }
 

@@ -368,6 +368,7 @@ pub async fn stats_count_what_waits<S: StoreUnderTest>() {
         oldest_due: Some(at(6)),
         unrecognized: 0,
         handlers: vec![a, b],
+        log_bytes: 0,
     };
     assert_eq!(desk.stats(10).await, expected);
 

@@ -90,6 +90,8 @@ pub struct Stats {
     pub unrecognized: u64,
     /// The handlers that are active or have something left, by name.
     pub handlers: Vec<HandlerStats>,
+    /// How large the database's write-ahead log is; 0 where another server keeps it.
+    pub log_bytes: u64,
 }
 
 /// What waits for one handler.

@@ -1,8 +1,9 @@
 //! What is damaged in the log, and the copy of it that is put aside for a person to look at.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
 use super::segment::Segment;
@@ -71,7 +72,10 @@ fn copy_once(segment: &Segment, generation: u64) -> io::Result<PathBuf> {
     let copy = segment.path.with_extension(format!("damaged-{generation}"));
     if !copy.exists() {
         let unfinished = segment.path.with_extension("copying");
-        fs::copy(&segment.path, &unfinished)?;
+        drop(fs::remove_file(&unfinished));
+        let mut options = OpenOptions::new();
+        let mut copied = options.write(true).create_new(true).mode(0o600).open(&unfinished)?;
+        io::copy(&mut File::open(&segment.path)?, &mut copied)?;
         fs::rename(&unfinished, &copy)?;
     }
     Ok(copy)

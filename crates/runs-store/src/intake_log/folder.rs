@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::segment::{SPARE, Segment, SegmentHeader};
 use super::{IntakeLogError, LogId};
+use crate::guard;
 use crate::torture;
 
 const LOCK: &str = "intake.lock";
@@ -77,9 +78,10 @@ impl Folder {
 
     fn lock_file(&self) -> io::Result<File> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+        guard::folder(&self.path)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        options.open(self.path.join(LOCK))
+        guard::open(&mut options, &self.path.join(LOCK))
     }
 
     pub(super) fn is_usable(&self) -> bool {
@@ -112,7 +114,7 @@ impl Folder {
     pub(super) fn segments(&self) -> io::Result<Vec<Segment>> {
         let mut segments = Vec::new();
         for path in segment_files(&self.path)? {
-            let file = OpenOptions::new().read(true).write(true).open(&path)?;
+            let file = guard::open(OpenOptions::new().read(true).write(true), &path)?;
             segments.push(Segment::new(file, path, self.number)?);
         }
         for entry in fs::read_dir(&self.path)? {

@@ -1,6 +1,6 @@
 //! A look at the log from outside, whether a worker has it open or not.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io;
 use std::path::PathBuf;
 
@@ -11,6 +11,7 @@ use super::segment::{Identity, SPARE, Segment, SegmentHeader};
 use super::walk::{Step, Stretch, Walk};
 use super::{IntakeLogError, LogId, Position};
 use crate::desks::NewNotification;
+use crate::guard;
 
 /// How a log stands, seen from outside.
 #[derive(Debug)]
@@ -114,7 +115,7 @@ pub fn inspect(folders: &[PathBuf]) -> Result<Option<LogInspection>, IntakeLogEr
             Err(error) => return Err(failed(error)),
         };
         for path in paths {
-            let file = match File::open(&path) {
+            let file = match guard::open(OpenOptions::new().read(true), &path) {
                 Ok(file) => file,
                 // A worker has let it go.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

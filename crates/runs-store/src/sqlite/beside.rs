@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::connect::{self, identify};
@@ -45,6 +46,11 @@ impl SqliteStore {
             writing.pragma_update(None, pragma, value).map_err(opening)?;
         }
         let reading = connect::reading(&path).map_err(opening)?;
+        // A worker that was killed finds its log where it left it.
+        for connection in [&writing, &reading] {
+            let kept = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            kept.map_err(opening)?;
+        }
         Self::start(path, writing, Some(reading), Place::Beside)
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Checkpointer {
     moved: Arc<AtomicU32>,
     /// How long the log was when the thread was last woken.
     followed: u32,
+    /// At how many pages a reader was last warned of.
+    warned: u32,
     long: u32,
 }
 
@@ -75,6 +77,7 @@ impl Checkpointer {
             pages,
             moved,
             followed: 0,
+            warned: 0,
             long,
         })
     }
@@ -85,6 +88,7 @@ impl Checkpointer {
         if pages < self.followed {
             // The log has begun again.
             self.followed = 0;
+            self.warned = 0;
             self.moved.store(0, Ordering::Relaxed);
         }
         let left = pages.saturating_sub(self.moved.load(Ordering::Relaxed));
@@ -97,6 +101,23 @@ impl Checkpointer {
             self.followed = pages;
             // It may be at it still; then it comes around again later.
             let _: Result<(), _> = wake.try_send(());
+        }
+        self.warn_of_reader(pages, left);
+    }
+
+    /// A program that reads in a transaction that it does not end keeps the log from beginning again, until the disk is full.
+    /// Told when the log is longer than it should ever be, which is while the disk has room, and each time that it has doubled
+    /// since.
+    fn warn_of_reader(&mut self, pages: u32, left: u32) {
+        let longest = self.long.saturating_mul(LONGEST + 1);
+        let most = longest.max(self.warned.saturating_mul(2));
+        if pages >= most {
+            self.warned = pages;
+            tracing::warn!(
+                log_bytes = u64::from(pages) * PAGE_BYTES,
+                not_moved_bytes = u64::from(left) * PAGE_BYTES,
+                "the store's write-ahead log cannot begin again: another program keeps a transaction open on the store's file; end it before the disk is full"
+            );
         }
     }
 
@@ -135,6 +156,37 @@ fn checkpoint(connection: &Connection) -> rusqlite::Result<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reader_that_keeps_the_log_is_warned_of_at_each_doubling() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.db");
+        let mut writing = Connection::open(&path).unwrap();
+        writing.pragma_update(None, "journal_mode", "WAL").unwrap();
+        let batch = "CREATE TABLE t (body BLOB); INSERT INTO t VALUES (1)";
+        writing.execute_batch(batch).unwrap();
+        let reading = Connection::open(&path).unwrap();
+        let view = reading.unchecked_transaction().unwrap();
+        let _: u64 = view.query_row("SELECT count(*) FROM t", [], |row| row.get(0)).unwrap();
+        let following = Connection::open(&path).unwrap();
+        let file = Arc::new(File::open(&path).unwrap());
+        let mut checkpointer = Checkpointer::with_log_of(&mut writing, following, file, 4).unwrap();
+        let mut warned = Vec::new();
+        for _ in 0..100 {
+            writing.execute("INSERT INTO t VALUES (zeroblob(4000))", []).unwrap();
+            checkpointer.after_commit(&writing);
+            if warned.last() != Some(&checkpointer.warned) {
+                warned.push(checkpointer.warned);
+            }
+        }
+        assert!((3..=5).contains(&warned.len()), "{warned:?}");
+        drop(view);
+        for _ in 0..10 {
+            writing.execute("INSERT INTO t VALUES (1)", []).unwrap();
+            checkpointer.after_commit(&writing);
+        }
+        assert_eq!(checkpointer.warned, 0);
+    }
 
     #[test]
     fn the_log_stays_short_and_what_was_in_it_is_in_the_file() {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
+use crate::guard;
 
 /// What there is at the store's path.
 pub(super) enum Found {
@@ -13,29 +14,41 @@ pub(super) enum Found {
     File(u64),
 }
 
-/// Where the store really is: symbolic links resolved, so that two names of one file are one lock.
+/// What SQLite keeps beside a database.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Where the store really is: links to its folder resolved, so that two names of one file are one lock. Nothing but files
+/// of ours is touched there.
 pub(super) fn resolve(path: &Path) -> Result<PathBuf, StoreError> {
-    match fs::canonicalize(path) {
-        Ok(file) => Ok(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let folder = match path.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => parent,
-                Some(_) | None => Path::new("."),
-            };
-            let folder = fs::canonicalize(folder).map_err(|error| opening(path, error))?;
-            path.file_name()
-                .map(|name| folder.join(name))
-                .ok_or_else(|| not_a_store(path, "it is a folder"))
-        }
-        Err(error) => Err(opening(path, error)),
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    let folder = fs::canonicalize(folder).map_err(|error| opening(path, error))?;
+    let name = path.file_name().ok_or_else(|| not_a_store(path, "it is a folder"))?;
+    let file = folder.join(name);
+    guard::folder(&folder).map_err(|error| opening(path, error))?;
+    for suffix in BESIDE {
+        guard::look(&beside(&file, suffix)).map_err(|error| opening(path, error))?;
     }
+    Ok(file)
+}
+
+/// The name of a file beside the store.
+pub(super) fn beside(store: &Path, suffix: &str) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// Looks at the path, without opening the file: closing it again would drop the locks that SQLite has on it elsewhere
 /// in this process.
 pub(super) fn look(path: &Path) -> Result<Found, StoreError> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(Found::File(metadata.len())),
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_file() || metadata.is_symlink() => {
+            guard::look(path).map_err(|error| opening(path, error))?;
+            Ok(Found::File(metadata.len()))
+        }
         Ok(metadata) if metadata.is_dir() => Err(not_a_store(path, "it is a folder")),
         Ok(_) => Err(not_a_store(path, "it is neither a file nor a folder")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
@@ -58,7 +71,7 @@ pub(super) fn create(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Makes the file's name durable, too.
-fn sync_folder(path: &Path) -> io::Result<()> {
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
         Some(_) | None => Ok(()),

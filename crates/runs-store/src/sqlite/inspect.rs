@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::connect::{damage, identify};
 use super::failure::store_error;
-use super::{file, lock, schema};
+use super::{backup, file, lock, schema};
 use crate::error::StoreError;
 use crate::location::Inspection;
 
@@ -33,23 +33,25 @@ pub fn inspect(path: impl AsRef<Path>) -> Result<Inspection, StoreError> {
 
 fn look_inside(path: &Path, size: u64, held_by: Option<String>) -> Result<Inspection, StoreError> {
     let reading = |error| store_error(error, path, &format!("reading {}", path.display()));
+    let lacks_log = held_by.is_none() && !has_log(path);
     let connection = connect(path, held_by.is_none()).map_err(reading)?;
     let schema = identify(&connection, path, size)?;
+    let mut damage = damage(&connection).map_err(reading)?;
+    if damage.is_empty() && lacks_log && backup::is_open(&connection).map_err(reading)? {
+        damage.push(backup::INCOMPLETE.to_owned());
+    }
     Ok(Inspection::Present {
         schema,
         supported: schema::VERSION,
         held_by,
-        damage: damage(&connection).map_err(reading)?,
+        damage,
     })
 }
 
 /// Opens a file for reading, leaving nothing beside it where that can be helped.
 pub(super) fn connect(path: &Path, quiet: bool) -> rusqlite::Result<Connection> {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let log_is_empty = fs::metadata(&log).map_or(true, |metadata| metadata.len() == 0);
     // To read a file with a log, SQLite makes files beside it. Nobody writes and the log is empty: then it need not.
-    let mode = if quiet && log_is_empty {
+    let mode = if quiet && !has_log(path) {
         "immutable=1"
     } else {
         "mode=ro"
@@ -59,6 +61,11 @@ pub(super) fn connect(path: &Path, quiet: bool) -> rusqlite::Result<Connection> 
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "busy_timeout", 5_000)?;
     Ok(connection)
+}
+
+/// Whether there is a write-ahead log with something in it.
+pub(super) fn has_log(path: &Path) -> bool {
+    fs::metadata(file::beside(path, "-wal")).is_ok_and(|log| log.len() > 0)
 }
 
 fn escaped(path: &Path) -> String {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::error::StoreError;
+use crate::guard;
 
 /// A look at the lock by [`holder`] holds it for an instant, which must not make a worker's start fail.
 const TRIES: u32 = 5;
@@ -34,7 +35,7 @@ impl Lock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         super::file::private(&mut options);
-        let file = options.open(&path).map_err(unavailable)?;
+        let file = guard::open(&mut options, &path).map_err(unavailable)?;
         for attempt in 1..=TRIES {
             match file.try_lock() {
                 Ok(()) => break,
@@ -76,7 +77,7 @@ impl Drop for Lock {
 /// Who holds a store, without disturbing whoever does.
 pub(super) fn holder(store: &Path) -> Option<String> {
     let path = beside(store);
-    let file = File::open(&path).ok()?;
+    let file = guard::open(OpenOptions::new().read(true), &path).ok()?;
     match file.try_lock_shared() {
         Err(TryLockError::WouldBlock) => Some(named_in(&path)),
         Ok(()) | Err(TryLockError::Error(_)) => None,
@@ -92,7 +93,7 @@ fn beside(store: &Path) -> PathBuf {
 
 fn named_in(path: &Path) -> String {
     let mut text = String::new();
-    if let Ok(file) = File::open(path) {
+    if let Ok(file) = guard::open(OpenOptions::new().read(true), path) {
         // Somebody else may have written the file, with anything in it.
         let _: io::Result<usize> = file.take(256).read_to_string(&mut text);
     }

@@ -9,6 +9,7 @@
 //! - Every path to work that is due goes through a partial index, and every count is kept by a trigger: no verb gets
 //!   slower because much is waiting, or because much was done.
 
+mod backup;
 mod beside;
 mod checkpoint;
 mod claim;
@@ -38,11 +39,12 @@ mod writer;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
+pub use self::backup::{copy, restore};
 pub use self::inspect::inspect;
 pub use self::verify::verify;
 
@@ -72,6 +74,8 @@ pub struct SqliteStore {
     /// Where the connection of a store in memory is left when it is closed.
     left: Left,
     commits: Arc<AtomicU64>,
+    /// Whether the last thing that was to be written was not.
+    troubled: AtomicBool,
     wakeups: Wakeups,
 }
 
@@ -94,10 +98,16 @@ impl SqliteStore {
         file::look(&path)?;
         let lock = Arc::new(Lock::take(&path, now)?);
         torture::point("open.locked");
+        let has_log = inspect::has_log(&path);
         let mut connection = connect::writing(&path)?;
         let opening = format!("opening {}", path.display());
         takeover::take_over(&mut connection, now).map_err(|error| store_error(error, &path, &opening))?;
         torture::point("open.taken-over");
+        let was_open = backup::is_open(&connection).map_err(|error| store_error(error, &path, &opening))?;
+        if was_open && !has_log {
+            tracing::error!(path = %path.display(), reason = backup::INCOMPLETE, "the store may be incomplete");
+        }
+        backup::mark_open(&connection).map_err(|error| store_error(error, &path, &opening))?;
         let following = connect::following(&path).map_err(|error| store_error(error, &path, &opening))?;
         let unusable = |error| file::opening(&path, error);
         let database = Arc::new(File::open(&path).map_err(unusable)?);
@@ -149,6 +159,7 @@ impl SqliteStore {
             writer,
             left,
             commits,
+            troubled: AtomicBool::new(false),
             wakeups: Wakeups {
                 due: due_changed,
                 deliverable: deliverable_changed,
@@ -170,7 +181,10 @@ impl SqliteStore {
         let (request, answer) = writer::verb(work);
         self.writer.request(request).await?;
         let outcome = writer::outcome(answer).await?;
-        outcome.map_err(|failure| failure.into_store_error(&self.path, doing))
+        let outcome = outcome.map_err(|failure| failure.into_store_error(&self.path, doing));
+        let is_trouble = matches!(&outcome, Err(StoreError::Full(_) | StoreError::Unavailable { .. }));
+        self.troubled.store(is_trouble, Ordering::Relaxed);
+        outcome
     }
 
     /// Answers a question from the reading thread, from one moment's view of the store.

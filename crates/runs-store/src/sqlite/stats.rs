@@ -13,7 +13,7 @@ use super::writer::Transaction;
 use crate::desks::{Failing, HandlerName, HandlerStats, Lanes, Stats};
 
 /// Counts, all of one moment: within a transaction.
-pub(super) fn stats(view: &Transaction<'_>, now: Timestamp) -> Result<Stats, Failure> {
+pub(super) fn stats(view: &Transaction<'_>, now: Timestamp, log_bytes: u64) -> Result<Stats, Failure> {
     let connection = view.connection();
     let count = |name: &str| {
         connection
@@ -25,6 +25,7 @@ pub(super) fn stats(view: &Transaction<'_>, now: Timestamp) -> Result<Stats, Fai
         oldest_due: oldest_due(connection, now)?,
         unrecognized: count("unrecognized")?,
         handlers: handlers(connection)?,
+        log_bytes,
     })
 }
 

@@ -6,8 +6,8 @@ use rusqlite::{Connection, ErrorCode, Transaction};
 
 use super::connect::identify;
 use super::failure::{Failure, store_error};
-use super::inspect::connect;
-use super::{file, lock};
+use super::inspect::{connect, has_log};
+use super::{backup, file, lock};
 use crate::error::StoreError;
 use crate::location::Verification;
 
@@ -107,6 +107,7 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Option<Verification>, StoreError
 
 fn examine(path: &Path, size: u64, held_by: Option<String>) -> Result<Verification, StoreError> {
     let reading = |error| store_error(error, path, &format!("reading {}", path.display()));
+    let lacks_log = held_by.is_none() && !has_log(path);
     let mut connection = connect(path, held_by.is_none()).map_err(reading)?;
     let schema = identify(&connection, path, size)?;
     let found = if schema == 0 {
@@ -123,6 +124,9 @@ fn examine(path: &Path, size: u64, held_by: Option<String>) -> Result<Verificati
         },
         Err(error) => return Err(reading(error)),
     };
+    if verification.findings.is_empty() && lacks_log && backup::is_open(&connection).map_err(reading)? {
+        verification.findings.push(backup::INCOMPLETE.to_owned());
+    }
     verification.held_by = held_by;
     Ok(verification)
 }

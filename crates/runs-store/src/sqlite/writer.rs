@@ -261,9 +261,15 @@ impl Writer {
         } = owned;
         drop(checkpointer);
         torture::point("checkpoint.before");
+        let marked = super::backup::mark_closed(&connection);
         let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         torture::point("checkpoint.after");
-        said(checkpoint.and(connection.close().map_err(|(_, error)| error)), &path);
+        said(
+            marked
+                .and(checkpoint)
+                .and(connection.close().map_err(|(_, error)| error)),
+            &path,
+        );
         drop(database);
         drop(lock);
     }

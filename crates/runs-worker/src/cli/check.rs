@@ -11,6 +11,7 @@ use tallyfy_transport::RateLimiter;
 
 use super::{FAILED, MISUSED, Settings, get};
 use crate::config::{Loaded, Organization, readable_by_others};
+use crate::redact::PathSecrets;
 use crate::{api, data_folder, telemetry};
 
 /// How one thing stands.
@@ -157,7 +158,13 @@ async fn reachability(loaded: &Loaded, organization: &Organization) -> Verdict {
         Err(error) => return Verdict::Wrong(telemetry::chain(&error)),
     };
     let limiter = RateLimiter::new(loaded.config.api.rate_limits());
-    let client = api::client(organization, network, tokens, limiter);
+    let client = api::client(
+        organization,
+        network,
+        tokens,
+        limiter,
+        PathSecrets::new(&loaded.organizations),
+    );
     match client.probe().await {
         Ok(()) => Verdict::Well(format!("{} answers, the token is accepted", loaded.config.api.base_url)),
         Err(error) => {

@@ -11,6 +11,7 @@ use tallyfy_transport::RateLimiter;
 
 use super::{FAILED, MISUSED, Settings, fail};
 use crate::config::Organization;
+use crate::redact::PathSecrets;
 use crate::{api, telemetry};
 
 #[derive(Debug, Args)]
@@ -51,7 +52,13 @@ impl Get {
             Ok(tokens) => tokens,
             Err(error) => return fail(FAILED, &telemetry::chain(&error)),
         };
-        let client = api::client(organization, network, tokens, limiter);
+        let client = api::client(
+            organization,
+            network,
+            tokens,
+            limiter,
+            PathSecrets::new(&loaded.organizations),
+        );
 
         let mut refresh = loaded.config.refresh;
         refresh.includes = self.with.unwrap_or(refresh.includes);

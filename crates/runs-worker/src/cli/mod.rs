@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backup;
 mod check;
 mod dead_letters;
 mod deliveries;
@@ -99,6 +100,10 @@ enum Command {
     Check,
     /// Examine the store and the intake log from end to end, and say what is wrong with them
     VerifyStore,
+    /// Write a whole copy of the store and the intake log to a file, while the worker runs or not
+    Backup(backup::Backup),
+    /// Put such a copy in the place of a store that is not there
+    Restore(backup::Restore),
     /// Walk the run list now, and fetch what changed without a webhook
     Sync(sweep::Sync),
     /// Hold the run list against the store, and say what is missing there
@@ -194,6 +199,8 @@ pub fn main() -> ExitCode {
             Some(Command::Audit(audit)) => audit.run(&cli.settings).await,
             Some(Command::Get(get)) => get.run(&cli.settings).await,
             Some(Command::Check) => check::run(&cli.settings).await,
+            Some(Command::Backup(backup)) => backup.run(&cli.settings).await,
+            Some(Command::Restore(restore)) => restore.run(&cli.settings).await,
             Some(Command::VerifyStore) => verify::run(&cli.settings).await,
             Some(Command::Events(events)) => events.run(&cli.settings).await,
             Some(Command::Notifications(notifications)) => notifications.run(&cli.settings).await,

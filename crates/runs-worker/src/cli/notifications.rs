@@ -14,7 +14,8 @@ use super::table::Table;
 use super::which::{Output, Which};
 use super::with_store::{End, Outcome, misused, with_store};
 use super::{Settings, print};
-use crate::receive::read_notification;
+use crate::config::ReceiveConfig;
+use crate::receive::{opened, read_notification};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Notifications {
@@ -124,14 +125,16 @@ async fn show(store: &dyn Store, id: Uuid, guest_links: bool) -> Outcome {
 /// Reads unreadable bodies again.
 async fn read_again(store: &dyn Store, mut query: Query) -> Outcome {
     query.unrecognized = true;
+    let most = ReceiveConfig::default().max_body_bytes.get();
     let (mut read, mut left) = (0_u64, 0_u64);
     for found in store.notifications(&query, usize::MAX).await? {
         let Some(whole) = store.notification(found.id).await? else {
             continue;
         };
+        let body = opened(&whole.body, most).unwrap_or(whole.body);
         let again = NewNotification {
             id: found.id,
-            ..read_notification(&found.org, whole.body, found.received_at)
+            ..read_notification(&found.org, body, found.received_at)
         };
         if again.subject.is_some() && store.recognize(again, Timestamp::now()).await? {
             read += 1;

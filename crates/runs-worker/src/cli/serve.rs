@@ -1,16 +1,18 @@
 //! `runs-worker serve`
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::Args;
 use runs_store::StoreError;
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{error, info, warn};
 
 use super::{FAILED, MISUSED, Settings, fail};
 use crate::config::{Loaded, readable_by_others};
 use crate::front_door::{self, HandedOver};
 use crate::start::StartError;
+use crate::telemetry::LogFilter;
 use crate::worker::Worker;
 use crate::{service_manager, telemetry};
 
@@ -26,21 +28,22 @@ impl Serve {
         match settings.load(true) {
             Ok(mut loaded) => {
                 loaded.config.reconcile.backfill |= self.backfill;
-                serve(loaded, sockets).await
+                serve(settings, loaded, sockets).await
             }
             Err(error) => fail(MISUSED, &error.to_string()),
         }
     }
 }
 
-async fn serve(loaded: Loaded, sockets: HandedOver) -> ExitCode {
-    if let Err(error) = telemetry::start_logging(&loaded.config.log) {
-        return fail(MISUSED, &format!("configuration: {error}"));
-    }
+async fn serve(settings: &Settings, loaded: Loaded, sockets: HandedOver) -> ExitCode {
+    let log = match telemetry::start_logging(&loaded.config.log) {
+        Ok(log) => log,
+        Err(error) => return fail(MISUSED, &format!("configuration: {error}")),
+    };
     // Before anything is started, so that no signal is missed.
-    let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-        (Err(error), _) | (_, Err(error)) => return fail(FAILED, &format!("cannot listen for signals: {error}")),
+    let (mut stop, mut hang_up) = match StopSignals::new().and_then(|stop| Ok((stop, signal(SignalKind::hangup())?))) {
+        Ok(signals) => signals,
+        Err(error) => return fail(FAILED, &format!("cannot listen for signals: {error}")),
     };
     log_settings(&loaded);
     front_door::raise_descriptors(loaded.config.receive.max_connections.get());
@@ -59,19 +62,62 @@ async fn serve(loaded: Loaded, sockets: HandedOver) -> ExitCode {
     };
     service_manager::ready();
     let watchdog = tokio::spawn(service_manager::keep_watchdog());
-    let code = tokio::select! {
-        _ = terminate.recv() => ExitCode::SUCCESS,
-        _ = interrupt.recv() => ExitCode::SUCCESS,
-        stage = worker.failed() => fail(FAILED, &format!("{stage} ended by itself; stopping")),
+    let code = loop {
+        tokio::select! {
+            () = stop.recv() => break ExitCode::SUCCESS,
+            _ = hang_up.recv() => reload(settings, &worker, &log),
+            stage = worker.failed() => break fail(FAILED, &format!("{stage} ended by itself; stopping")),
+        }
     };
     service_manager::stopping();
     let code = tokio::select! {
         () = worker.stop() => code,
-        _ = terminate.recv() => fail(FAILED, "told to stop twice: leaving what is in hand to the next start"),
-        _ = interrupt.recv() => fail(FAILED, "told to stop twice: leaving what is in hand to the next start"),
+        () = stop.recv() => fail(FAILED, "told to stop twice: leaving what is in hand to the next start"),
     };
     watchdog.abort();
     code
+}
+
+/// What tells the worker to stop.
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Returns when one of them comes.
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Reads the configuration again, and takes over what can be replaced. A mistake in it changes nothing.
+fn reload(settings: &Settings, worker: &Worker, log: &LogFilter) {
+    let loaded = match settings.load(true) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            let error = telemetry::chain(&error);
+            return error!(error, "the configuration is not taken over: it has mistakes");
+        }
+    };
+    if let Err(error) = worker.reload(&loaded) {
+        let error = telemetry::chain(&error);
+        return error!(error, "the configuration is not taken over");
+    }
+    if let Err(error) = log.set(&loaded.config.log) {
+        error!(%error, "the log filter is not taken over");
+    }
+    log_settings(&loaded);
 }
 
 fn log_settings(loaded: &Loaded) {
@@ -90,9 +136,10 @@ fn advice(error: &StartError) -> Option<&'static str> {
             Some("is another worker running? set another address with --listen or --admin-listen")
         }
         StartError::DataFolder { .. } => Some("set a folder that this user can write with --data-dir"),
-        StartError::Store(StoreError::Held { .. }) => {
-            Some("stop that worker first, or give this one a folder of its own with --data-dir")
-        }
+        StartError::Store(StoreError::Held { .. }) => Some(
+            "stop that worker first, or give this one a folder of its own with --data-dir; where a new one is started \
+                 before the old one ends (a rolling update), let the old one end first: see deploy.md, \"One at a time\"",
+        ),
         StartError::Store(StoreError::NewerSchema { .. }) => {
             Some("start the version that wrote it, or a newer one; nothing was changed")
         }
@@ -102,6 +149,7 @@ fn advice(error: &StartError) -> Option<&'static str> {
         StartError::IntakeLog(_) => Some("set other folders as intake.dirs"),
         StartError::Store(StoreError::Full(_)) => Some("make space on that disk"),
         StartError::Store(_)
+        | StartError::PublicAdmin(_)
         | StartError::Client(_)
         | StartError::Handler(..)
         | StartError::HandlerTwice(_)

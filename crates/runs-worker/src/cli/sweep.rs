@@ -26,6 +26,7 @@ use super::{FAILED, MISUSED, Settings, fail};
 use crate::clock::Clock;
 use crate::config::{Loaded, Organization, ReconcileScope};
 use crate::fetching::Fetching;
+use crate::redact::PathSecrets;
 use crate::{api, data_folder, telemetry};
 
 /// How often the progress is looked at.
@@ -182,6 +183,7 @@ impl Seat {
             organization,
             Arc::new(network),
             CircuitBreaker::new(api::breaker_settings()),
+            PathSecrets::new(&loaded.organizations),
         )
         .map_err(|error| fail(FAILED, &telemetry::chain(&error)))?;
         let (_, losses) = watch::channel(0);

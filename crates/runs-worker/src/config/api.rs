@@ -16,6 +16,8 @@ pub struct ApiConfig {
     /// Where the API is.
     #[serde(deserialize_with = "text::url")]
     pub base_url: BaseUrl,
+    /// The most requests for one organization in any stretch of five seconds; 0 is no limit.
+    pub requests_per_five_seconds: u32,
     /// The most requests for one organization in any stretch of a minute; 0 is no limit.
     pub requests_per_minute: u32,
     /// The most requests for one organization in any stretch of an hour; 0 is no limit.
@@ -39,6 +41,7 @@ impl Default for ApiConfig {
         let limits = RateLimits::default();
         Self {
             base_url: BaseUrl::default(),
+            requests_per_five_seconds: limits.per_five_seconds.map_or(0, NonZeroU32::get),
             requests_per_minute: limits.per_minute.map_or(0, NonZeroU32::get),
             requests_per_hour: limits.per_hour.map_or(0, NonZeroU32::get),
             connect_timeout: Duration::from_secs(5),
@@ -53,6 +56,7 @@ impl ApiConfig {
     /// The limits as the transport takes them.
     pub fn rate_limits(&self) -> RateLimits {
         RateLimits {
+            per_five_seconds: NonZeroU32::new(self.requests_per_five_seconds),
             per_minute: NonZeroU32::new(self.requests_per_minute),
             per_hour: NonZeroU32::new(self.requests_per_hour),
         }

@@ -31,6 +31,8 @@ pub(super) struct OrganizationTable {
     pub(super) client_secret_file: Option<PathBuf>,
     /// Where the auth server is whose `/oauth/token` issues tokens.
     pub(super) auth_url: Option<String>,
+    /// The e-mail address of the user whom the client acts as.
+    pub(super) act_as: Option<String>,
     /// The secrets, any of which the path of a webhook may end in.
     #[serde(deserialize_with = "text::secrets")]
     pub(super) webhook_secrets: Vec<SecretString>,
@@ -66,6 +68,8 @@ pub enum TokenSetting {
         secret: SecretString,
         /// Where the auth server is.
         auth_url: BaseUrl,
+        /// The e-mail address of the user whom the client acts as; none is the application itself.
+        act_as: Option<String>,
     },
 }
 
@@ -120,7 +124,13 @@ impl From<Organization> for OrganizationTable {
         match organization.token {
             TokenSetting::Inline(token) => table.token = Some(token),
             TokenSetting::File(file) => table.token_file = Some(file),
-            TokenSetting::Client { id, secret, auth_url } => {
+            TokenSetting::Client {
+                id,
+                secret,
+                auth_url,
+                act_as,
+            } => {
+                table.act_as = act_as;
                 table.client_id = Some(id);
                 table.client_secret = Some(secret);
                 table.auth_url = Some(auth_url.to_string());
@@ -138,7 +148,7 @@ impl OrganizationTable {
             self.token = other.token;
             self.token_file = other.token_file;
             (self.client_id, self.client_secret) = (None, None);
-            (self.client_secret_file, self.auth_url) = (None, None);
+            (self.client_secret_file, self.auth_url, self.act_as) = (None, None, None);
         }
         if !other.webhook_secrets.is_empty() || other.webhook_secrets_file.is_some() {
             self.webhook_secrets = other.webhook_secrets;
@@ -164,11 +174,13 @@ impl OrganizationTable {
         let is_client = self.client_id.is_some()
             || self.client_secret.is_some()
             || self.client_secret_file.is_some()
-            || self.auth_url.is_some();
+            || self.auth_url.is_some()
+            || self.act_as.is_some();
         let token = match (self.token, self.token_file) {
             (None, None) if is_client => {
                 let secret = (self.client_secret, self.client_secret_file);
-                client(self.client_id, secret, self.auth_url.as_deref(), &mut problem)
+                let act_as = self.act_as.as_deref();
+                client(self.client_id, secret, self.auth_url.as_deref(), act_as, &mut problem)
             }
             (_, _) if is_client => {
                 problem("client_id", "give a token or a client, not both".to_owned());
@@ -297,6 +309,7 @@ fn client(
     id: Option<String>,
     secret: (Option<SecretString>, Option<PathBuf>),
     auth_url: Option<&str>,
+    act_as: Option<&str>,
     problem: &mut impl FnMut(&str, String),
 ) -> Option<TokenSetting> {
     let id = id.filter(|id| !id.trim().is_empty());
@@ -324,6 +337,14 @@ fn client(
             None
         }
     };
+    let act_as = act_as.map(str::trim);
+    if act_as.is_some_and(|email| !email.contains('@') || email.chars().any(char::is_whitespace)) {
+        problem(
+            "act_as",
+            "expected the e-mail address of a user of the organization".to_owned(),
+        );
+        return None;
+    }
     let auth_url = match auth_url.unwrap_or(AUTH_URL).parse() {
         Ok(auth_url) => Some(auth_url),
         Err(error) => {
@@ -337,6 +358,7 @@ fn client(
         id: id?,
         secret: secret?,
         auth_url: auth_url?,
+        act_as: act_as.map(str::to_owned),
     })
 }
 

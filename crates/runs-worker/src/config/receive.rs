@@ -70,6 +70,10 @@ pub struct AdminConfig {
     pub listen: SocketAddr,
     /// Whether that address may be another than a loopback address. Whoever reaches it can read the metrics.
     pub allow_remote: bool,
+    /// The names by which it may be asked, besides IP addresses and names without a dot. A page in a browser could reach it
+    /// by a name of its own.
+    #[serde(deserialize_with = "text::list")]
+    pub hosts: Vec<String>,
 }
 
 impl Default for AdminConfig {
@@ -77,6 +81,7 @@ impl Default for AdminConfig {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             allow_remote: false,
+            hosts: Vec::new(),
         }
     }
 }

@@ -45,6 +45,7 @@ impl ReconcileConfig {
             NonZeroU32::new(u32::try_from(share).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
         };
         RateLimits {
+            per_five_seconds: limits.per_five_seconds.map(share),
             per_minute: limits.per_minute.map(share),
             per_hour: limits.per_hour.map(share),
         }

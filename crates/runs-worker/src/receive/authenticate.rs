@@ -6,6 +6,8 @@
 //! A wrong secret does not end the connection unless a body is left on it: behind a proxy, each new connection costs one of
 //! the ports that honest senders need.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
@@ -15,10 +17,34 @@ use crate::config::Organization;
 
 /// Knows the secrets of every organization, as digests.
 #[derive(Clone)]
-pub(crate) struct Authenticator {
+struct Authenticator {
     organizations: Vec<OrgId>,
     /// The digest of a secret, and the position of its organization.
     secrets: Vec<([u8; 32], u32)>,
+}
+
+/// An authenticator that is replaced when the secrets are read again.
+#[derive(Clone)]
+pub(crate) struct SharedAuthenticator(Arc<RwLock<Authenticator>>);
+
+impl SharedAuthenticator {
+    pub(crate) fn new(organizations: &[Organization]) -> Self {
+        Self(Arc::new(RwLock::new(Authenticator::new(organizations))))
+    }
+
+    pub(crate) fn replace(&self, organizations: &[Organization]) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Authenticator::new(organizations);
+    }
+
+    /// See [`Authenticator::authenticate`].
+    pub(super) fn authenticate<'a>(
+        &self,
+        secret: &str,
+        org_headers: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<OrgId, Refusal> {
+        let authenticator = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        authenticator.authenticate(secret, org_headers).cloned()
+    }
 }
 
 /// Why a webhook is refused.
@@ -31,7 +57,7 @@ pub(crate) enum Refusal {
 }
 
 impl Authenticator {
-    pub(crate) fn new(organizations: &[Organization]) -> Self {
+    fn new(organizations: &[Organization]) -> Self {
         let secrets = (0_u32..)
             .zip(organizations)
             .flat_map(|(position, organization)| {
@@ -50,11 +76,18 @@ impl Authenticator {
         }
     }
 
-    /// The organization that a secret belongs to, if the header names it.
+    /// The organization that a secret belongs to, if the header names it, or names none: a proxy may have dropped it, and
+    /// a secret belongs to one organization.
+    ///
+    /// A proxy may also have joined the header with its twin: equal values are one.
     ///
     /// Every secret is compared, over digests of one length, so that the time tells neither which one matched nor how
     /// much of it.
-    pub(crate) fn authenticate(&self, secret: &str, org_header: Option<&[u8]>) -> Result<&OrgId, Refusal> {
+    fn authenticate<'a>(
+        &self,
+        secret: &str,
+        org_headers: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<&OrgId, Refusal> {
         let presented = digest(secret);
         let mut found = Choice::from(0);
         let mut position = 0_u32;
@@ -69,9 +102,17 @@ impl Authenticator {
         usize::try_from(position)
             .ok()
             .and_then(|position| self.organizations.get(position))
-            .filter(|org| org_header.is_some_and(|header| header.trim_ascii() == org.as_str().as_bytes()))
+            .filter(|org| named(org_headers).all(|name| name == org.as_str().as_bytes()))
             .ok_or(Refusal::WrongOrganization)
     }
+}
+
+/// The organizations that headers name.
+pub(super) fn named<'a>(org_headers: impl IntoIterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    let names = org_headers
+        .into_iter()
+        .flat_map(|header| header.split(|byte| *byte == b','));
+    names.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty())
 }
 
 fn digest(secret: &str) -> [u8; 32] {
@@ -93,16 +134,29 @@ mod tests {
             organization("globex", &["other"]),
         ]);
         let acme = OrgId::from("acme");
-        assert_eq!(authenticator.authenticate("old-secret", Some(b"acme")), Ok(&acme));
-        assert_eq!(authenticator.authenticate("new-secret", Some(b" acme ")), Ok(&acme));
-        assert_eq!(
-            authenticator.authenticate("other", Some(b"acme")),
-            Err(Refusal::WrongOrganization)
-        );
-        assert_eq!(
-            authenticator.authenticate("old-secret", Some(b"globex")),
-            Err(Refusal::WrongOrganization)
-        );
+        for headers in [
+            &["acme"][..],
+            &[" acme "],
+            &["acme, acme"],
+            &["acme", "acme,"],
+            &[],
+            &[""],
+        ] {
+            let headers = headers.iter().map(|header| header.as_bytes());
+            assert_eq!(authenticator.authenticate("new-secret", headers), Ok(&acme));
+        }
+        for (secret, headers) in [
+            ("other", &["acme"][..]),
+            ("old-secret", &["globex"]),
+            ("old-secret", &["acme, globex"]),
+            ("old-secret", &["acme", "globex"]),
+        ] {
+            let headers = headers.iter().map(|header| header.as_bytes());
+            assert_eq!(
+                authenticator.authenticate(secret, headers),
+                Err(Refusal::WrongOrganization)
+            );
+        }
     }
 
     #[test]
@@ -117,9 +171,5 @@ mod tests {
                 );
             }
         }
-        assert_eq!(
-            authenticator.authenticate("secret", None),
-            Err(Refusal::WrongOrganization)
-        );
     }
 }

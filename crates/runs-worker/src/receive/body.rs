@@ -44,8 +44,7 @@ impl From<Busy> for BodyError {
     }
 }
 
-/// Reads a body that must arrive within `timeout` and be no longer than `limit`. It is never cut short, and never
-/// decompressed.
+/// Reads a body that must arrive within `timeout` and be no longer than `limit`. It is never cut short.
 pub(super) async fn read(
     body: Body,
     declared: Option<u64>,

@@ -134,6 +134,20 @@ impl Arriving {
     }
 }
 
+impl Held {
+    /// Holds this many bytes in the place of others, if there is memory for them.
+    pub(super) fn replace(&mut self, before: usize, after: usize) -> bool {
+        let mut table = self.in_hand.lock();
+        let others = table.bytes.saturating_sub(before);
+        let fits = others.saturating_add(after) <= self.in_hand.most_bytes;
+        if fits {
+            table.bytes = others + after;
+            self.bytes = self.bytes.saturating_sub(before) + after;
+        }
+        fits
+    }
+}
+
 impl Drop for Arriving {
     fn drop(&mut self) {
         // What it holds is given back by `held`, unless somebody has taken it.

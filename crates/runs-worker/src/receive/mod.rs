@@ -5,6 +5,7 @@
 mod address;
 mod authenticate;
 mod body;
+mod compressed;
 mod in_hand;
 mod silence;
 mod way_in;
@@ -32,11 +33,14 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::config::{Organization, ReceiveConfig};
 use crate::front_door::{KnownSender, Seldom};
+use crate::redact::PathSecrets;
 use crate::shared::notified::Notified;
 
-use authenticate::{Authenticator, Refusal};
+use authenticate::Refusal;
+pub(crate) use authenticate::SharedAuthenticator;
 use body::BodyError;
-use in_hand::InHand;
+pub(crate) use compressed::opened;
+use in_hand::{Held, InHand};
 pub(crate) use silence::Silence;
 use way_in::Kept;
 pub(crate) use way_in::WayIn;
@@ -49,7 +53,8 @@ const ORG_HEADER: &str = "x-tallyfy-orgid";
 pub(crate) struct Receiver {
     way_in: WayIn,
     clock: Clock,
-    authenticator: Authenticator,
+    authenticator: SharedAuthenticator,
+    path_secrets: PathSecrets,
     max_body_bytes: usize,
     body_timeout: Duration,
     heard: HashMap<OrgId, watch::Sender<()>>,
@@ -60,11 +65,18 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    pub(crate) fn new(way_in: WayIn, clock: Clock, organizations: &[Organization], config: &ReceiveConfig) -> Self {
+    pub(crate) fn new(
+        way_in: WayIn,
+        clock: Clock,
+        organizations: &[Organization],
+        path_secrets: PathSecrets,
+        config: &ReceiveConfig,
+    ) -> Self {
         Self {
             way_in,
             clock,
-            authenticator: Authenticator::new(organizations),
+            authenticator: SharedAuthenticator::new(organizations),
+            path_secrets,
             max_body_bytes: config.max_body_bytes.get(),
             body_timeout: config.body_timeout,
             heard: organizations
@@ -81,6 +93,11 @@ impl Receiver {
     /// Changes when a genuine webhook was turned away, so that something may have changed of which nobody will tell.
     pub(crate) fn losses(&self) -> watch::Receiver<u64> {
         self.losses.subscribe()
+    }
+
+    /// Knows who may post webhooks.
+    pub(crate) fn authenticator(&self) -> SharedAuthenticator {
+        self.authenticator.clone()
     }
 
     /// What warns when nothing comes in.
@@ -115,6 +132,7 @@ impl Receiver {
 
     async fn receive(&self, org: &OrgId, body: Bytes) -> Answer {
         let received_at = self.clock.wall();
+        let body = self.path_secrets.without(body);
         let notification = read_notification(org, body, received_at);
         let (id, notified) = (notification.id, Notified::of(&notification));
         let is_recognized = notification.subject.is_some();
@@ -157,15 +175,14 @@ async fn webhook(
     let answer = answer(&receiver, address::secret(uri.path()), &method, &headers, body).await;
     if let Some(reason) = answer.refusal() {
         counter!("runs_worker_webhooks_refused_total", "reason" => reason).increment(1);
-        // Whoever knows the secret sends only once, so this webhook is gone. Anybody else is not worth a line.
         match answer {
-            Answer::NotStored | Answer::Busy | Answer::TooLarge(_) | Answer::TooSlow | Answer::Broken => {
+            Answer::NotFound => receiver.note_not_found(uri.path()),
+            Answer::WrongMethod => debug!(reason, "webhook refused"),
+            // A sender that knows the secret sends only once, so this webhook is gone.
+            _ => {
                 receiver.losses.send_modify(|losses| *losses = losses.wrapping_add(1));
                 warn!(reason, "webhook refused");
             }
-            Answer::NotFound => receiver.note_not_found(uri.path()),
-            Answer::WrongMethod => debug!(reason, "webhook refused"),
-            _ => warn!(reason, "webhook refused"),
         }
     }
     answer
@@ -181,28 +198,42 @@ async fn answer(
     let Some(secret) = secret else {
         return Answer::NotFound;
     };
-    let org_header = headers.get(ORG_HEADER).map(http::HeaderValue::as_bytes);
-    let org = match receiver.authenticator.authenticate(&secret, org_header) {
+    let org_headers = || headers.get_all(ORG_HEADER).iter().map(http::HeaderValue::as_bytes);
+    let org = match receiver.authenticator.authenticate(&secret, org_headers()) {
         Err(Refusal::UnknownSecret) => return Answer::NotFound,
         // Only somebody who knows the secret learns that this is the place.
         _ if method != Method::POST => return Answer::WrongMethod,
         Err(Refusal::WrongOrganization) => return Answer::WrongOrganization,
         Ok(org) => org,
     };
+    if authenticate::named(org_headers()).next().is_none() {
+        counter!("runs_worker_webhooks_without_organization_total").increment(1);
+    }
     let declared = headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse().ok());
     let (limit, timeout) = (receiver.max_body_bytes, receiver.body_timeout);
     match body::read(body, declared, limit, timeout, &receiver.in_hand).await {
         Ok((body, _)) if body.is_empty() => Answer::Empty,
-        Ok((body, _held)) => match receiver.in_hand.wait_for_store() {
-            Ok(_waiting) => receiver.receive(org, body).await,
+        Ok((body, held)) => match receiver.in_hand.wait_for_store() {
+            Ok(_waiting) => {
+                let (body, _held) = decompressed(body, held, limit);
+                receiver.receive(&org, body).await
+            }
             Err(in_hand::Busy) => Answer::Busy,
         },
         Err(BodyError::Busy) => Answer::Busy,
         Err(BodyError::TooLarge) => Answer::TooLarge(receiver.max_body_bytes),
         Err(BodyError::TooSlow) => Answer::TooSlow,
         Err(BodyError::Broken) => Answer::Broken,
+    }
+}
+
+/// What is in a compressed body, if there is memory for it now; else it is kept as it came.
+fn decompressed(body: Bytes, mut held: Held, limit: usize) -> (Bytes, Held) {
+    match opened(&body, limit) {
+        Some(opened) if held.replace(body.len(), opened.len()) => (opened, held),
+        _ => (body, held),
     }
 }
 

@@ -3,7 +3,7 @@
 //! The intake log is the way in. The store can be asked too: before the log, where what was acknowledged is to survive the
 //! machine, or after it, for the day on which no folder of the log takes bytes. The order is decided once, at the start.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use runs_store::intake_log::{IntakeLog, IntakeLogError};
@@ -19,9 +19,22 @@ use crate::telemetry;
 /// How long a place that failed is passed over while another one takes what comes.
 const REST: Duration = Duration::from_secs(1);
 
+/// After how long a place that failed is worth another try: as long as the log leaves a folder alone.
+const TRY_AGAIN: Duration = Duration::from_secs(30);
+
 /// The places that may keep a notification, in the order in which they are asked.
 #[derive(Clone)]
-pub(crate) struct WayIn(Arc<[Place]>);
+pub(crate) struct WayIn {
+    places: Arc<[Place]>,
+    lost: Arc<Mutex<Option<Lost>>>,
+}
+
+/// The last notification was kept nowhere.
+#[derive(Clone)]
+struct Lost {
+    at: Instant,
+    reason: String,
+}
 
 struct Place {
     keeper: Keeper,
@@ -74,7 +87,48 @@ impl WayIn {
             keeper,
             resting: Mutex::default(),
         };
-        Self(keepers.map(place).collect())
+        Self {
+            places: keepers.map(place).collect(),
+            lost: Arc::default(),
+        }
+    }
+
+    /// Why a notification that came now would be kept nowhere, as far as that can be known without one. Nothing is written
+    /// to find out, unless the last one was lost.
+    pub(crate) async fn trouble(&self) -> Option<String> {
+        let lost = self.lost().clone();
+        let mut store = None;
+        for place in self.places.iter() {
+            match &place.keeper {
+                Keeper::Log(_) if lost.is_none() => return None,
+                Keeper::Log(_) => {}
+                Keeper::Store {
+                    store: late, patience, ..
+                } => store = Some((late, *patience)),
+            }
+        }
+        let (store, patience) = store?;
+        let opened = match store.get() {
+            Ok(opened) => opened,
+            Err(not_open) if lost.is_none() => return Some(not_open.to_string()),
+            Err(_) => {
+                return lost
+                    .filter(|lost| lost.at.elapsed() < TRY_AGAIN)
+                    .map(|lost| lost.reason);
+            }
+        };
+        let lost = lost.filter(|lost| lost.at.elapsed() < TRY_AGAIN)?;
+        match timeout(patience, opened.probe()).await {
+            Ok(Ok(())) => {
+                *self.lost() = None;
+                None
+            }
+            Ok(Err(_)) | Err(_) => Some(lost.reason),
+        }
+    }
+
+    fn lost(&self) -> MutexGuard<'_, Option<Lost>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps a notification. When this returns `Ok`, it survives a power cut.
@@ -82,17 +136,25 @@ impl WayIn {
         let mut troubles = Vec::new();
         // A place at rest is asked all the same where no other one took it.
         for is_rested in [true, false] {
-            for place in self.0.iter().filter(|place| place.is_rested() == is_rested) {
+            for place in self.places.iter().filter(|place| place.is_rested() == is_rested) {
                 match place.keeper.keep(notification.clone()).await {
-                    Ok(kept) => return Ok(kept),
+                    Ok(kept) => {
+                        *self.lost() = None;
+                        return Ok(kept);
+                    }
                     Err(trouble) => troubles.push(place.failed(&trouble)),
                 }
             }
-            if troubles.len() >= self.0.len() {
+            if troubles.len() >= self.places.len() {
                 break;
             }
         }
-        Err(NotKept(troubles.join("; ")))
+        let reason = troubles.join("; ");
+        *self.lost() = Some(Lost {
+            at: Instant::now(),
+            reason: reason.clone(),
+        });
+        Err(NotKept(reason))
     }
 }
 

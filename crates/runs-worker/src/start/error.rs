@@ -23,6 +23,11 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// A socket for the health checks and metrics that was handed over can be reached from elsewhere.
+    #[error(
+        "the socket that was handed over as `admin` listens on {0}, which others can reach; set admin.allow_remote if they may read the metrics"
+    )]
+    PublicAdmin(String),
     /// The data folder cannot be made or used.
     #[error("cannot use the data folder {}", path.display())]
     DataFolder {

@@ -10,7 +10,7 @@ use crate::admin::{self, Admin};
 use crate::fetching::Fetching;
 use crate::front_door::{self, Limits, ListenAddress, Socket, Sockets};
 use crate::import::Progress;
-use crate::receive::Receiver;
+use crate::receive::{Receiver, WayIn};
 use crate::worker::{Addresses, Running};
 
 /// Which of its listeners the worker has.
@@ -45,7 +45,14 @@ impl WorkerBuilder {
         let operators = [ListenAddress::Tcp(self.config.admin.listen)];
         let operators = admin.then(|| listen(&operators, "admin.listen", sockets.admin));
         let (public, receive) = public.transpose()?.unzip();
-        let (operators, admin) = operators.transpose()?.unzip();
+        let (operators, admin): (_, Option<Vec<_>>) = operators.transpose()?.unzip();
+        let is_public =
+            |address: &&ListenAddress| matches!(address, ListenAddress::Tcp(address) if !address.ip().is_loopback());
+        if !self.config.admin.allow_remote
+            && let Some(address) = admin.iter().flatten().find(is_public)
+        {
+            return Err(StartError::PublicAdmin(address.to_string()));
+        }
         Ok(Doors {
             public,
             admin: operators,
@@ -71,14 +78,20 @@ impl WorkerBuilder {
 
     pub(super) fn serve_admin(&self, running: &mut Running, routes: Router, sockets: Option<Sockets>) {
         if let Some(sockets) = sockets {
-            let routes = routes.fallback(admin::not_found);
+            let routes = admin::asked_by(routes.fallback(admin::not_found), self.config.admin.hosts.clone());
             let serving = front_door::serve(sockets, routes, self.limits(), running.stop_admin.clone());
             running.admin = Some(tokio::spawn(serving));
         }
     }
 
     /// What the admin routes look at.
-    pub(super) fn admin(&self, running: &Running, stages: &StoreStages, progress: Option<Arc<Progress>>) -> Admin {
+    pub(super) fn admin(
+        &self,
+        running: &Running,
+        stages: &StoreStages,
+        progress: Option<Arc<Progress>>,
+        way_in: WayIn,
+    ) -> Admin {
         let gates = stages.fetchings.iter().map(Fetching::named_gate).collect();
         let health = stages
             .handlers
@@ -88,6 +101,7 @@ impl WorkerBuilder {
         Admin {
             store: running.store.clone(),
             progress,
+            way_in,
             clock: self.clock.clone(),
             breaker: stages.breaker.clone(),
             gates,

@@ -3,6 +3,7 @@
 mod error;
 mod listeners;
 mod open;
+mod reload;
 pub(crate) mod stages;
 
 use std::sync::Arc;
@@ -23,12 +24,14 @@ use crate::front_door::{HandedOver, Socket};
 use crate::handler::{self, Handler};
 use crate::import::Progress;
 use crate::receive::{Receiver, WayIn};
+use crate::redact::PathSecrets;
 use crate::shared::late_store::LateStore;
 use crate::worker::{Addresses, Routes, Running, Worker};
 
 pub use error::StartError;
 use listeners::Listeners;
 use open::{Opener, Opening};
+pub(crate) use reload::Reloads;
 use stages::{NamedHandler, StoreStages};
 
 /// A worker that is not started yet.
@@ -179,14 +182,31 @@ impl WorkerBuilder {
             self.clock.clone(),
             self.config.receive.store_timeout,
         );
-        let receiver = Receiver::new(way_in, self.clock.clone(), &self.organizations, &self.config.receive);
+        let path_secrets = PathSecrets::new(&self.organizations);
+        let receiver = Receiver::new(
+            way_in.clone(),
+            self.clock.clone(),
+            &self.organizations,
+            path_secrets.clone(),
+            &self.config.receive,
+        );
         let receiver = Arc::new(receiver);
         let progress = log.as_ref().map(|log| Arc::new(Progress::new(Arc::clone(log))));
-        let parts = self.store_stages(handlers.clone(), log.clone().zip(progress.clone()), &receiver)?;
+        let parts = self.store_stages(
+            handlers.clone(),
+            log.clone().zip(progress.clone()),
+            &receiver,
+            &path_secrets,
+        )?;
         let mut running = Running::new(late.clone(), log);
+        let reloads = Reloads {
+            authenticator: receiver.authenticator(),
+            path_secrets,
+            tokens: parts.fetchings.iter().map(Fetching::named_tokens).collect(),
+        };
         let routes = Routes {
             webhooks: Arc::clone(&receiver).routes_to_mount(),
-            admin: self.admin(&running, &parts, progress).routes(),
+            admin: self.admin(&running, &parts, progress, way_in).routes(),
         };
         self.serve_admin(&mut running, routes.admin.clone(), doors.admin);
         self.receive(&mut running, receiver, doors.public);
@@ -213,6 +233,7 @@ impl WorkerBuilder {
             data_dir: self.store.is_none().then(|| self.config.store.folder()),
             routes,
             running,
+            reloads,
         })
     }
 
@@ -244,14 +265,17 @@ impl WorkerBuilder {
         handlers: Vec<NamedHandler>,
         import: Option<(Arc<IntakeLog>, Arc<Progress>)>,
         receiver: &Receiver,
+        path_secrets: &PathSecrets,
     ) -> Result<StoreStages, StartError> {
         let transport = match &self.transport {
             Some(transport) => Arc::clone(transport),
             None => Arc::new(api::network(&self.config.api)?),
         };
         let breaker = CircuitBreaker::new(api::breaker_settings());
-        let fetching =
-            |organization| Fetching::new(&self.config, organization, Arc::clone(&transport), breaker.clone());
+        let fetching = |organization| {
+            let (transport, breaker) = (Arc::clone(&transport), breaker.clone());
+            Fetching::new(&self.config, organization, transport, breaker, path_secrets.clone())
+        };
         let fetchings = self.organizations.iter().map(fetching).collect::<Result<_, _>>()?;
         let with_health = |handler: NamedHandler| {
             let health = Arc::new(HandlerHealth::new(handler.name.clone()));

@@ -23,6 +23,10 @@ pub fn start_metrics() -> Result<PrometheusHandle, Box<dyn Error + Send + Sync>>
         "Requests to the public listener that were turned away"
     );
     describe_counter!(
+        "runs_worker_webhooks_without_organization_total",
+        "Webhooks with the right secret and no header that names the organization; they are taken"
+    );
+    describe_counter!(
         "runs_worker_connections_evicted_total",
         "Connections without a request, or with a body that kept arriving, that were closed to make room for others"
     );
@@ -74,6 +78,11 @@ pub fn start_metrics() -> Result<PrometheusHandle, Box<dyn Error + Send + Sync>>
         "runs_worker_oldest_due_seconds",
         Unit::Seconds,
         "How long the longest waiting one could have been fetched"
+    );
+    describe_gauge!(
+        "runs_worker_store_log_bytes",
+        Unit::Bytes,
+        "Size of the store's write-ahead log; it grows while another program keeps a transaction open"
     );
     describe_gauge!("runs_worker_unrecognized", "Stored bodies that could not be read");
     describe_gauge!(

@@ -81,6 +81,7 @@ fn what_is_wrong_in_code_is_told_at_once() {
         id: String::new(),
         secret: "s".into(),
         auth_url: "https://account.tallyfy.com".parse().unwrap(),
+        act_as: None,
     };
     let organizations = [
         Organization::new("", "", ["a/b"]),

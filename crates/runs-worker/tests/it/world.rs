@@ -29,6 +29,7 @@ fn settings(folder: &TempDir) -> BTreeMap<String, String> {
         ("RUNS_WORKER__REFRESH__WINDOW", "0s"),
         ("RUNS_WORKER__REFRESH__RETRY_INITIAL", "1ms"),
         ("RUNS_WORKER__DELIVER__RETRY_INITIAL", "1ms"),
+        ("RUNS_WORKER__API__REQUESTS_PER_FIVE_SECONDS", "0"),
         ("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "0"),
         ("RUNS_WORKER__API__REQUESTS_PER_HOUR", "0"),
         ("RUNS_WORKER__RECONCILE__SCOPE", "off"),

@@ -1,6 +1,6 @@
 //! What stands around a body that came by a detour: a relay, a form, an encoding.
 //!
-//! One wrapping is opened, no more. Compressed bodies are not opened here: how they are compressed is in a header.
+//! One wrapping is opened, no more. Compressed bodies are not opened here.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@ use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::acting_as::ActingAs;
 use super::{CredentialsError, Generation, Secret, TokenSource, check_token};
 use crate::request::UNRESERVED_STAYS;
 use crate::{Backoff, HttpTransport, Request, Response};
@@ -33,7 +34,8 @@ const PAUSE: Backoff = Backoff {
 ///   attempts grow from a second to a minute.
 /// - A token that the API refuses is given up, and another one is asked for.
 ///
-/// Such a token stands for the application: endpoints that are about a user do not answer to it.
+/// Such a token stands for the application: endpoints that are about a user do not answer to it, unless it
+/// [acts as](Self::acting_as) one.
 ///
 /// ```
 /// # #[cfg(feature = "reqwest")]
@@ -57,6 +59,7 @@ pub struct ClientCredentials {
     client_id: String,
     client_secret: Secret,
     scope: String,
+    acting_as: Option<ActingAs>,
     /// Held by who renews.
     renewal: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -92,6 +95,7 @@ impl ClientCredentials {
             client_id: client_id.into(),
             client_secret: client_secret.into(),
             scope: "*".to_owned(),
+            acting_as: None,
             renewal: tokio::sync::Mutex::new(()),
             state: Mutex::default(),
         }
@@ -101,6 +105,23 @@ impl ClientCredentials {
     #[must_use]
     pub fn with_scope(mut self, scope: impl Into<String>) -> Self {
         self.scope = scope.into();
+        self
+    }
+
+    /// Exchanges each token for that of a user of an organization, which this API issues. Endpoints that are about a user
+    /// answer to it, and it serves for months.
+    #[must_use]
+    pub fn acting_as(
+        mut self,
+        api: impl HttpTransport + 'static,
+        org: impl Into<String>,
+        email: impl Into<String>,
+    ) -> Self {
+        self.acting_as = Some(ActingAs {
+            api: Arc::new(api),
+            org: org.into(),
+            email: email.into(),
+        });
         self
     }
 
@@ -153,7 +174,11 @@ impl ClientCredentials {
             token,
             "client credentials: the access_token in the auth server's answer",
         )?;
-        Ok((Secret::new(token), lifetime(answer.get("expires_in"))))
+        let token = Secret::new(token);
+        match &self.acting_as {
+            Some(acting_as) => acting_as.exchange(&token).await,
+            None => Ok((token, lifetime(answer.get("expires_in"), DOCUMENTED_LIFETIME))),
+        }
     }
 
     /// The server reads a form and nothing else (API reference, a.3).
@@ -261,7 +286,7 @@ impl fmt::Debug for ClientCredentials {
 }
 
 /// In seconds, as a number or as a text.
-fn lifetime(expires_in: Option<&Value>) -> Duration {
+pub(super) fn lifetime(expires_in: Option<&Value>, documented: Duration) -> Duration {
     let seconds = match expires_in {
         Some(Value::Number(number)) => number.as_f64(),
         Some(Value::String(text)) => text.trim().parse().ok(),
@@ -271,7 +296,7 @@ fn lifetime(expires_in: Option<&Value>) -> Duration {
         Some(seconds) => Duration::try_from_secs_f64(seconds.max(0.0))
             .unwrap_or(LONGEST_LIFETIME)
             .clamp(SHORTEST_LIFETIME, LONGEST_LIFETIME),
-        None => DOCUMENTED_LIFETIME,
+        None => documented,
     }
 }
 

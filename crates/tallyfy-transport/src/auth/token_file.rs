@@ -54,7 +54,8 @@ impl TokenFile {
                 "{name} is larger than {MAX_FILE_BYTES} bytes"
             )));
         }
-        let token = text.trim();
+        // An editor may put a byte-order mark before it.
+        let token = text.trim_start_matches('\u{feff}').trim();
         check_token(token, &name)?;
         Ok(Secret::new(token))
     }

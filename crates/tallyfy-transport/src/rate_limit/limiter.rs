@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::bucket::Bucket;
 use crate::backoff::Backoff;
 
+const FIVE_SECONDS: Duration = Duration::from_secs(5);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -26,17 +27,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// How many requests may be sent; `None` is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimits {
+    /// In any stretch of five seconds.
+    pub per_five_seconds: Option<NonZeroU32>,
     /// In any stretch of a minute.
     pub per_minute: Option<NonZeroU32>,
     /// In any stretch of an hour.
     pub per_hour: Option<NonZeroU32>,
 }
 
-/// 100 in a minute and 1000 in an hour, for the whole organization: the strictest of the limits that the vendor's
-/// sources claim (API reference, f.2).
+/// 10 in five seconds, 100 in a minute and 1000 in an hour, for the whole organization: the strictest of the limits that
+/// the vendor's sources claim (API reference, f.2 and k.1, which has about 12 in five seconds).
 impl Default for RateLimits {
     fn default() -> Self {
         Self {
+            per_five_seconds: NonZeroU32::new(10),
             per_minute: NonZeroU32::new(100),
             per_hour: NonZeroU32::new(1000),
         }
@@ -45,8 +49,8 @@ impl Default for RateLimits {
 
 /// Hands out permits to send a request. Clones share one budget.
 ///
-/// - In any stretch of a minute or an hour, there are never more permits than the limit. This holds for the life of the
-///   limiter: it starts with a full burst, a fifth of the limit, and knows nothing of an earlier process.
+/// - In any stretch of five seconds, a minute or an hour, there are never more permits than the limit. This holds for the life of the
+///   limiter: it starts with a full burst, a fifth of the lowest limit, and knows nothing of an earlier process.
 /// - Who asked first is served first. Who stops waiting takes nothing with it.
 /// - After a 429 nobody gets a permit until the pause is over, and from there on they come one by one, without a burst.
 ///
@@ -82,7 +86,10 @@ impl Drop for Waiting<'_> {
 
 #[derive(Debug)]
 struct State {
+    /// The shortest window first.
     buckets: Vec<Bucket>,
+    /// How many of them are emptied by a 429.
+    short: usize,
     paused_until: Option<Instant>,
     /// 429s since the last other answer, counting those once that came from requests under way together.
     in_a_row: u32,
@@ -101,12 +108,19 @@ impl RateLimiter {
     #[must_use]
     pub fn new(limits: RateLimits) -> Self {
         let now = Instant::now();
-        let windows = [(limits.per_minute, MINUTE), (limits.per_hour, HOUR)];
-        let buckets = windows
+        let windows = [
+            (limits.per_five_seconds, FIVE_SECONDS),
+            (limits.per_minute, MINUTE),
+            (limits.per_hour, HOUR),
+        ];
+        let buckets: Vec<_> = windows
             .into_iter()
             .filter_map(|(limit, window)| Some(Bucket::new(limit?, window, now)))
             .collect();
+        // To empty the hour's would slow everybody down for most of an hour.
+        let short = buckets.len() - usize::from(limits.per_hour.is_some());
         let state = State {
+            short: short.max(1),
             buckets,
             paused_until: None,
             in_a_row: 0,
@@ -281,8 +295,7 @@ impl State {
             None => return None,
         };
         let until = self.pause(now, length);
-        // The shortest window only: to empty the hour's would slow everybody down for most of an hour.
-        if let Some(bucket) = self.buckets.first_mut() {
+        for bucket in self.buckets.iter_mut().take(self.short) {
             bucket.drain(until);
         }
         is_first.then_some(length)

@@ -206,3 +206,41 @@ async fn a_renewal_that_was_given_up_keeps_nobody_waiting() {
     assert_eq!(token(&tokens).await, "t1");
     assert_eq!(server.count(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_application_that_acts_as_a_user_exchanges_each_token() {
+    for wrap in [|token: String| token, |token: String| format!(r#"{{"data":{token}}}"#)] {
+        let server = server("1000");
+        let users =
+            (1..=5).map(|number| boxed(move || Ok(answer(200, wrap(issued(&format!("user{number}"), "2000"))))));
+        let api = Script::new(users);
+        let tokens = credentials(&server).acting_as(api.clone(), "acme", "bot@example.com");
+        assert_eq!(token(&tokens).await, "user1");
+        let request = api.requests().remove(0);
+        assert_eq!(
+            (request.method().as_str(), request.path()),
+            ("POST", "/applications/acme/users/bot%40example.com/token")
+        );
+        assert_eq!(request.headers()[AUTHORIZATION], "Bearer t1");
+        // The user's lifetime counts, not the application's.
+        advance(1799 * SECOND).await;
+        assert_eq!(token(&tokens).await, "user1");
+        advance(SECOND).await;
+        assert_eq!(token(&tokens).await, "user2");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whom_an_application_may_not_act_as_is_told() {
+    for (answered, said) in [
+        (answer(404, r#"{"message":"s3cret"}"#), "must be a member"),
+        (answer(500, "s3cret"), "answered 500"),
+        (answer(200, "s3cret"), "not JSON"),
+        (answer(200, "{}"), "is empty"),
+    ] {
+        let api = Script::new([boxed(move || Ok(answered.clone()))]);
+        let tokens = credentials(&server("1000")).acting_as(api, "acme", "bot@example.com");
+        let told = token(&tokens).await;
+        assert!(told.contains(said) && !told.contains("s3cret"), "{told}");
+    }
+}

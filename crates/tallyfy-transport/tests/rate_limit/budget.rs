@@ -151,3 +151,16 @@ async fn ready_waits_for_a_permit_and_leaves_it_there() {
     assert_eq!(start.elapsed(), seconds(15.0));
     assert_eq!(drain(&limiter).await, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_vendors_shortest_window_holds_by_default() {
+    let limiter = RateLimiter::new(RateLimits::default());
+    let mut taken = Vec::new();
+    for _ in 0..90 {
+        limiter.acquire().await;
+        taken.push(Instant::now());
+    }
+    // About 12 in five seconds and 140 in ten are allowed (API reference, section k.1).
+    assert!(closest(&taken, 10).is_none_or(|span| span >= Duration::from_secs(5)));
+    assert!(closest(&taken, 100).is_none_or(|span| span >= MINUTE));
+}

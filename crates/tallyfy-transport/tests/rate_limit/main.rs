@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout};
 /// A limiter; zero is no limit.
 fn limiter(per_minute: u32, per_hour: u32) -> RateLimiter {
     RateLimiter::new(RateLimits {
+        per_five_seconds: None,
         per_minute: NonZeroU32::new(per_minute),
         per_hour: NonZeroU32::new(per_hour),
     })

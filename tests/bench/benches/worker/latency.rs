@@ -38,6 +38,7 @@ impl Scene {
         let data_dir = folder.path().join("data");
         let mut settings = WorkerSettings::new(sim.org(), &sim.token(), SECRET, sim.base_url(), &data_dir)
             .with("RUNS_WORKER_CONFIG", &file.display().to_string())
+            .with("RUNS_WORKER__API__REQUESTS_PER_FIVE_SECONDS", "0")
             .with("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "0")
             .with("RUNS_WORKER__API__REQUESTS_PER_HOUR", "0")
             .with("RUNS_WORKER__RECONCILE__SCOPE", "off")

@@ -2,6 +2,7 @@
 
 mod beside;
 mod closing;
+mod copies;
 mod group_commit;
 mod inspecting;
 mod opening;

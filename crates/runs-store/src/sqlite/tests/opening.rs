@@ -1,5 +1,5 @@
 use super::*;
-use crate::sqlite::{connect, schema};
+use crate::sqlite::{connect, inspect, schema, verify};
 
 #[tokio::test]
 async fn the_file_is_as_it_has_to_be_for_the_promises() {
@@ -50,9 +50,9 @@ async fn an_empty_file_becomes_a_store() {
 async fn opening_a_store_again_changes_nothing() {
     let place = Place::new();
     drop(place.open(0));
-    let before = fs::read(place.path()).unwrap();
+    let before = verify(place.path()).unwrap();
     drop(place.open(1));
-    assert!(fs::read(place.path()).unwrap() == before);
+    assert_eq!(verify(place.path()).unwrap(), before);
 }
 
 #[tokio::test]
@@ -69,15 +69,38 @@ async fn a_migration_that_fails_leaves_the_file_as_it_was() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_link_to_a_store_is_that_store() {
+async fn a_link_to_the_folder_of_a_store_is_that_folder() {
     let place = Place::new();
-    let link = place.0.path().join("link.db");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let link = elsewhere.path().join("data");
     let store = place.open(0);
-    std::os::unix::fs::symlink(place.path(), &link).unwrap();
-    let refused = SqliteStore::open(&link, at(1)).unwrap_err();
+    std::os::unix::fs::symlink(place.0.path(), &link).unwrap();
+    let file = link.join(place.path().file_name().unwrap());
+    let refused = SqliteStore::open(&file, at(1)).unwrap_err();
     assert!(matches!(refused, StoreError::Held { .. }), "{refused:?}");
     drop(store);
-    drop(SqliteStore::open(&link, at(1)).unwrap());
+    drop(SqliteStore::open(&file, at(1)).unwrap());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn links_in_the_place_of_its_files_are_not_followed() {
+    for suffix in ["", "-wal", "-shm", "-journal", ".lock"] {
+        let (place, elsewhere) = (Place::new(), tempfile::tempdir().unwrap());
+        let victim = elsewhere.path().join("victim");
+        for target in ["precious", ""] {
+            if !target.is_empty() {
+                fs::write(&victim, target).unwrap();
+            }
+            std::os::unix::fs::symlink(&victim, place.beside(suffix)).unwrap();
+            place.try_open(0).unwrap_err();
+            assert!(inspect(place.path()).is_err() || suffix == ".lock", "runs.db{suffix}");
+            fs::remove_file(place.beside(suffix)).unwrap();
+            let left = fs::read_to_string(&victim).unwrap_or_default();
+            assert_eq!(left, target, "runs.db{suffix}");
+            drop(fs::remove_file(&victim));
+        }
+    }
 }
 
 #[tokio::test]

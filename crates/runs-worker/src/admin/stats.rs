@@ -1,0 +1,34 @@
+//! What the store counts, as metrics.
+
+use metrics::gauge;
+
+use super::Admin;
+
+impl Admin {
+    /// Brings what the store counts into the metrics.
+    pub(super) async fn record_stats(&self) {
+        let now = self.clock.now();
+        #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
+        let count = |number: u64| number as f64;
+        // Before the store, which is where all of it goes: what moves meanwhile is counted twice, and not left out.
+        if let Some(progress) = &self.progress {
+            gauge!("runs_worker_intake_waiting").set(count(progress.waiting()));
+            gauge!("runs_worker_intake_bytes").set(count(progress.waiting_bytes()));
+        }
+        let Ok(store) = self.store.get() else { return };
+        let Ok(stats) = store.stats(now).await else { return };
+        let age = |since: Option<jiff::Timestamp>| {
+            since.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0))
+        };
+        gauge!("runs_worker_due").set(count(stats.due));
+        gauge!("runs_worker_oldest_due_seconds").set(age(stats.oldest_due));
+        gauge!("runs_worker_unrecognized").set(count(stats.unrecognized));
+        gauge!("runs_worker_store_log_bytes").set(count(stats.log_bytes));
+        for handler in stats.handlers {
+            let name = handler.handler.to_string();
+            gauge!("runs_worker_undelivered", "handler" => name.clone()).set(count(handler.waiting));
+            gauge!("runs_worker_oldest_undelivered_seconds", "handler" => name.clone()).set(age(handler.oldest));
+            gauge!("runs_worker_dead_letters", "handler" => name).set(count(handler.dead_letters));
+        }
+    }
+}
