@@ -23,6 +23,15 @@ pub fn checkpoint_pages(usual: u32) -> u32 {
     usual
 }
 
+/// How long a segment of the intake log is: `TORTURE_SEGMENT_BYTES`, or what is usual.
+#[inline]
+pub(crate) fn segment_bytes(usual: u64) -> u64 {
+    #[cfg(feature = "torture")]
+    return armed::segment_bytes().unwrap_or(usual);
+    #[cfg(not(feature = "torture"))]
+    usual
+}
+
 /// Whether `TORTURE_SABOTAGE` names this deliberate defect. The judge of the torture must find it.
 #[cfg(feature = "torture")]
 pub fn is_sabotaged(defect: &str) -> bool {
@@ -84,6 +93,10 @@ mod armed {
 
     pub(super) fn checkpoint_pages() -> Option<u32> {
         std::env::var("TORTURE_CHECKPOINT_PAGES").ok()?.parse().ok()
+    }
+
+    pub(super) fn segment_bytes() -> Option<u64> {
+        std::env::var("TORTURE_SEGMENT_BYTES").ok()?.parse().ok()
     }
 
     pub(super) fn sabotage() -> Option<&'static str> {

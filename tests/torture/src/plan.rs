@@ -177,8 +177,13 @@ impl Plan {
             plan.hold = Some(Hold::LONGER_THAN_A_LEASE);
         }
         for _ in 0..2 {
-            // Between the wrong answer and the write there is little time: it dies in there, and not whenever it happens.
-            let crash = (defect == "answer-before-fsync").then(|| ("log.writing".to_owned(), rng.random_range(5..40)));
+            // The defect shows only where little time is: it dies in there, and not whenever it happens.
+            let point = match defect {
+                "answer-before-fsync" => Some("log.writing"),
+                "recycle-before-durable" => Some("import.begin"),
+                _ => None,
+            };
+            let crash = point.map(|point| (point.to_owned(), rng.random_range(5..40)));
             plan.lives.push(Life {
                 crash,
                 io: None,

@@ -347,6 +347,9 @@ fn environment(
         ("RUNS_WORKER__DELIVER__RETRY_MAX", "200ms"),
         ("RUNS_WORKER__DELIVER__MAX_ATTEMPTS", "1000000"),
         ("RUNS_WORKER__LOG__FORMAT", "json"),
+        // So small that segments are used again within a round.
+        ("RUNS_WORKER__INTAKE__RESERVE_MEGABYTES", "0"),
+        ("TORTURE_SEGMENT_BYTES", "16384"),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

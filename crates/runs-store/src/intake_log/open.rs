@@ -15,6 +15,7 @@ use super::index::{Index, Live};
 use super::segment::{FIRST_RECORD, Identity, SPARE, Segment, SegmentHeader, length_of};
 use super::walk::{Step, Stretch, Walk};
 use super::{IntakeLogError, IntakeLogSettings, LogId, Shared};
+use crate::torture;
 
 /// The number to go on with when it is not known which ones were given out: the nanoseconds since 1970. A number that was
 /// given out after an earlier leap is lower, because neither records nor segments that are back take as many numbers as
@@ -53,7 +54,7 @@ struct Contents {
 
 /// Takes the folders and finds what is in them.
 pub(super) fn find(settings: IntakeLogSettings) -> Result<(Shared, Start), IntakeLogError> {
-    let segment_length = length_of(settings.segment_bytes);
+    let segment_length = length_of(torture::segment_bytes(settings.segment_bytes));
     let (folders, contents) = take_folders(&settings)?;
     let Contents { told, damage, is_away } = contents;
     let in_use = told.iter().find(|told| told.header.generation != SPARE);
