@@ -20,10 +20,7 @@ pub(super) enum Handlers {
         json: bool,
     },
     /// Send a sample event to a handler, once and past the store, and say how it ended
-    Test {
-        /// The handler's name, as configured
-        name: String,
-    },
+    Test(handlers_test::Test),
     /// Hand nothing out to a handler until it is resumed; its events wait
     Pause {
         /// The handler's name
@@ -45,7 +42,7 @@ impl Handlers {
     pub(super) async fn run(self, settings: &Settings) -> ExitCode {
         match self {
             Self::List { json } => with_store(settings, async |store| list(store, json).await).await,
-            Self::Test { name } => handlers_test::run(&name, settings).await,
+            Self::Test(test) => test.run(settings).await,
             Self::Pause { name } => with_store(settings, async |store| set_paused(store, name, true).await).await,
             Self::Resume { name } => with_store(settings, async |store| set_paused(store, name, false).await).await,
             Self::Drop { name } => {

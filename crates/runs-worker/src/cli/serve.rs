@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 use super::{FAILED, MISUSED, Settings, fail};
 use crate::config::{Loaded, readable_by_others};
 use crate::front_door::{self, HandedOver};
+use crate::handler::reap_orphans;
 use crate::start::StartError;
 use crate::telemetry::LogFilter;
 use crate::worker::Worker;
@@ -46,6 +47,7 @@ async fn serve(settings: &Settings, loaded: Loaded, sockets: HandedOver) -> Exit
         Err(error) => return fail(FAILED, &format!("cannot listen for signals: {error}")),
     };
     log_settings(&loaded);
+    tokio::spawn(reap_orphans());
     front_door::raise_descriptors(loaded.config.receive.max_connections.get());
     let builder = Worker::builder(loaded).sockets(sockets);
     #[cfg(feature = "prometheus")]

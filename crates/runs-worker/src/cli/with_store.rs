@@ -1,6 +1,7 @@
 //! A command beside the worker: opens the store, does its work, and says how it ended.
 
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use runs_store::{Store, StoreError};
@@ -21,6 +22,8 @@ pub(super) enum Trouble {
     Misused(String),
     /// What was named is not there.
     NotFound(String),
+    /// It was done, and did not go well.
+    Failed(String),
     /// The store did not do it.
     Store(StoreError),
     /// What was found could not be printed.
@@ -48,11 +51,15 @@ pub(super) fn misused(message: impl Into<String>) -> Trouble {
 
 /// Opens the store, does it, and says how it ended.
 pub(super) async fn with_store(settings: &Settings, work: impl AsyncFnOnce(&dyn Store) -> Outcome) -> ExitCode {
-    let folder = match settings.kept() {
-        Ok(kept) => kept.store.folder(),
-        Err(error) => return fail(MISUSED, &error.to_string()),
-    };
-    let outcome = match data_folder::location(&folder).open_beside().await {
+    match settings.kept() {
+        Ok(kept) => with_store_of(&kept.store.folder(), work).await,
+        Err(error) => fail(MISUSED, &error.to_string()),
+    }
+}
+
+/// The same with the store of this folder.
+pub(super) async fn with_store_of(folder: &Path, work: impl AsyncFnOnce(&dyn Store) -> Outcome) -> ExitCode {
+    let outcome = match data_folder::location(folder).open_beside().await {
         Ok(store) => {
             let outcome = work(store.as_ref()).await;
             store.close().await;
@@ -60,18 +67,24 @@ pub(super) async fn with_store(settings: &Settings, work: impl AsyncFnOnce(&dyn 
         }
         Err(error) => Err(error.into()),
     };
-    match outcome {
-        Ok(End::Well) => ExitCode::SUCCESS,
-        Ok(End::Nothing) => fail(NOTHING, "nothing found"),
-        Err(trouble) => trouble.end(),
+    outcome.map_or_else(Trouble::end, End::code)
+}
+
+impl End {
+    pub(super) fn code(self) -> ExitCode {
+        match self {
+            Self::Well => ExitCode::SUCCESS,
+            Self::Nothing => fail(NOTHING, "nothing found"),
+        }
     }
 }
 
 impl Trouble {
-    fn end(self) -> ExitCode {
+    pub(super) fn end(self) -> ExitCode {
         match self {
             Self::Misused(message) => fail(MISUSED, &message),
             Self::NotFound(message) => fail(NOTHING, &message),
+            Self::Failed(message) => fail(FAILED, &message),
             Self::Store(error) => fail(FAILED, &telemetry::chain(&error)),
             // The reader of a pipe has seen enough, as `head` has.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

@@ -1,5 +1,8 @@
 //! Events for a program.
 
+mod children;
+mod left_behind;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
@@ -8,11 +11,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, Command};
-use tracing::info;
+use tracing::{info, warn};
+use uuid::Uuid;
 
+use self::children::Awaited;
+pub(crate) use self::children::reap_orphans;
 use super::{Event, Handler, HandlerError, MAX_ANSWER_BYTES, visible_line};
 
 /// Exit status: try again (`EX_TEMPFAIL` of `sysexits.h`).
@@ -39,7 +44,8 @@ pub(crate) struct CommandLine {
 /// Runs a program for each event, with the event on its standard input as one line of JSON.
 ///
 /// Exit status 0 is done, 75 is "try again", anything else is a rejection; a program that a signal ended is tried again.
-/// When it takes too long, or the worker stops, it is killed with everything that it started.
+/// When it takes too long, or the worker stops, it is killed with everything that it started. What a worker that was killed
+/// left running is killed before the event is tried again, so that no two tries run at once.
 pub(crate) struct CommandHandler {
     name: String,
     line: CommandLine,
@@ -50,7 +56,7 @@ impl CommandHandler {
         Self { name, line }
     }
 
-    fn spawn(&self, event: &Event) -> io::Result<Child> {
+    fn spawn(&self, event: &Event) -> io::Result<(Child, Awaited)> {
         let inherited = INHERITED
             .iter()
             .filter_map(|name| Some((*name, std::env::var_os(name)?)));
@@ -60,7 +66,7 @@ impl CommandHandler {
             .env_clear()
             .envs(inherited)
             .envs(&self.line.environment)
-            .env("RUNS_EVENT_ID", event.id().to_string())
+            .env(left_behind::EVENT_ID, event.id().to_string())
             .env("RUNS_EVENT_TYPE", &event.delivery().event_type)
             .env("RUNS_EVENT_NUMBER", event.number().to_string())
             .env("RUNS_ATTEMPT", event.attempt().to_string())
@@ -74,20 +80,30 @@ impl CommandHandler {
         if let Some(folder) = &self.line.working_dir {
             command.current_dir(folder);
         }
-        command.spawn()
+        children::spawn(&mut command)
     }
 }
 
 #[async_trait]
 impl Handler for CommandHandler {
     async fn handle(&self, event: &Event) -> Result<(), HandlerError> {
+        self.run(event).await.map(drop)
+    }
+}
+
+impl CommandHandler {
+    /// Runs the program, and returns what it said on its standard error.
+    pub(crate) async fn run(&self, event: &Event) -> Result<String, HandlerError> {
         if let Some(problem) = not_for_a_program(event) {
             return Err(HandlerError::reject(problem));
         }
-        let mut child = self
+        if event.attempt() > 1 {
+            self.end_earlier_tries(event).await;
+        }
+        let (mut child, awaited) = self
             .spawn(event)
             .map_err(|error| HandlerError::unavailable(format!("{}: {error}", self.line.program.display())))?;
-        let group = Group::of(&child);
+        let group = Group::of(awaited, event.id());
         let (input, errors) = (child.stdin.take(), child.stderr.take());
         let talk = async { tokio::join!(feed(input, event), listen(errors, &self.name, event)).1 };
         tokio::pin!(talk);
@@ -104,7 +120,20 @@ impl Handler for CommandHandler {
             // What the program left behind may keep the pipe open for as long as it likes.
             None => tokio::time::timeout(LAST_WORDS, talk).await.unwrap_or_default(),
         };
-        verdict(status.map_err(HandlerError::retry)?, &last_words)
+        verdict(status.map_err(HandlerError::retry)?, &last_words)?;
+        Ok(last_words)
+    }
+
+    /// A try whose worker was killed may still be running.
+    async fn end_earlier_tries(&self, event: &Event) {
+        let id = event.id();
+        let killed = tokio::task::spawn_blocking(move || left_behind::kill_all(id)).await;
+        if let Ok(processes @ 1..) = killed {
+            warn!(
+                handler = self.name, run = %event.run_id(), event_id = %id, processes,
+                "an earlier try of this event was still running and was killed"
+            );
+        }
     }
 }
 
@@ -176,26 +205,38 @@ fn verdict(status: ExitStatus, said: &str) -> Result<(), HandlerError> {
     }
 }
 
-/// The process group of a program: killed when this is dropped, unless the program has ended by itself.
-struct Group(Option<Pid>);
+/// A program with everything that it started: killed when this is dropped, unless the program has ended by itself.
+struct Group {
+    leader: Awaited,
+    event: Uuid,
+    is_let_go: bool,
+}
 
 impl Group {
-    fn of(child: &Child) -> Self {
-        let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Self(id.map(Pid::from_raw))
+    fn of(leader: Awaited, event: Uuid) -> Self {
+        Self {
+            leader,
+            event,
+            is_let_go: false,
+        }
     }
 
     fn let_go(mut self) {
-        self.0 = None;
+        self.is_let_go = true;
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(group) = self.0 {
+        if self.is_let_go {
+            return;
+        }
+        if let Some(group) = self.leader.id() {
             // It may be gone already.
             let _ = killpg(group, Signal::SIGKILL);
         }
+        // Here and not in a task: the runtime may be about to end.
+        left_behind::kill_all(self.event);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use runs_store::{Delivery, HandlerName, Lease, PendingNotification, Recipients};
+use runs_store::{Delivery, EventSummary, HandlerName, Lease, PendingNotification, Recipients, Whole};
 use tallyfy_model::{OrgId, Run, RunId};
 use tallyfy_runs::{Change, changes};
 
@@ -84,6 +84,12 @@ impl EventDraft {
         self
     }
 
+    /// With what is different.
+    pub(crate) fn with_changes(mut self, changes: Vec<Change>) -> Self {
+        self.changes = changes;
+        self
+    }
+
     /// As one whose run is older than what was announced.
     pub fn stale(mut self) -> Self {
         self.stale = true;
@@ -142,6 +148,26 @@ impl EventDraft {
             created_at: self.at,
             body: event.body,
         }))
+    }
+}
+
+impl Event {
+    /// An event of the store, as a handler would get it for the first time.
+    pub(crate) fn stored(whole: &Whole<EventSummary>) -> Self {
+        let summary = &whole.summary;
+        Self::new(Delivery {
+            lease: Lease::of_nothing(),
+            handler: HandlerName::new("sample"),
+            event_id: summary.id,
+            event_type: summary.event_type.clone(),
+            org: summary.org.clone(),
+            run: summary.run.clone(),
+            number: summary.number,
+            attempt: 1,
+            tried_since: summary.created_at,
+            created_at: summary.created_at,
+            body: whole.body.clone(),
+        })
     }
 }
 

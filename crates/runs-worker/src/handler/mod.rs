@@ -5,6 +5,7 @@ mod confidence;
 mod draft;
 mod file;
 mod http;
+mod lines;
 #[cfg(feature = "nats")]
 mod nats;
 mod sample;
@@ -26,7 +27,7 @@ use serde_json::value::RawValue;
 use tallyfy_model::{NotARun, OrgId, Run, RunId};
 use uuid::Uuid;
 
-pub(crate) use command::{CommandHandler, CommandLine};
+pub(crate) use command::{CommandHandler, CommandLine, reap_orphans};
 pub use draft::EventDraft;
 pub(crate) use file::FileHandler;
 pub(crate) use http::{HttpHandler, HttpMode, HttpTarget, is_this_machine};
@@ -85,19 +86,6 @@ pub trait Handler: Send + Sync {
         }
         results
     }
-}
-
-/// How many lines are written together.
-const LINES_AT_ONCE: NonZeroUsize = NonZeroUsize::new(256).unwrap();
-
-/// Events as lines.
-fn lines_of(bodies: &[Bytes]) -> Vec<u8> {
-    let mut lines = Vec::with_capacity(bodies.iter().map(|body| body.len() + 1).sum());
-    for body in bodies {
-        lines.extend_from_slice(body);
-        lines.push(b'\n');
-    }
-    lines
 }
 
 /// The outcome of a call with one event.

@@ -1,5 +1,6 @@
 //! A handler as the configuration describes it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::{CommandHandler, FileHandler, Handler, HttpHandler, StdoutHandler};
@@ -11,7 +12,8 @@ use crate::start::StartError;
 pub(crate) fn set_up(configured: ConfiguredHandler, clock: &Clock) -> Result<Arc<dyn Handler>, StartError> {
     let (name, timeout) = (configured.name.to_string(), configured.deliver.timeout);
     Ok(match configured.kind {
-        HandlerKind::Stdout => Arc::new(StdoutHandler::new()),
+        HandlerKind::Stdout => standard_output(name)?,
+        HandlerKind::File(path) if is_standard_output(&path) => standard_output(name)?,
         HandlerKind::File(path) => Arc::new(FileHandler::new(path)),
         HandlerKind::Http(target) => {
             let made = HttpHandler::new(*target, timeout, clock.clone());
@@ -21,4 +23,16 @@ pub(crate) fn set_up(configured: ConfiguredHandler, clock: &Clock) -> Result<Arc
         HandlerKind::Nats(target) => Arc::new(super::NatsHandler::new(name, *target, timeout)),
         HandlerKind::Command(line) => Arc::new(CommandHandler::new(name, line)),
     })
+}
+
+fn standard_output(name: String) -> Result<Arc<dyn Handler>, StartError> {
+    let handler = StdoutHandler::at_start().map_err(|error| StartError::Handler(name, error.into()))?;
+    Ok(Arc::new(handler))
+}
+
+/// Whether a path is another name of the standard output, which cannot be opened by its name when it is a socket.
+fn is_standard_output(path: &Path) -> bool {
+    ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"]
+        .map(Path::new)
+        .contains(&path)
 }
