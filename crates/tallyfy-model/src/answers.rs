@@ -22,7 +22,8 @@ pub struct FieldAnswer<'a> {
 }
 
 impl<'a> FieldAnswer<'a> {
-    /// What a person sees of the form field.
+    /// What a person sees of the form field; none where the field was not fetched. A run comes with those of its kick-off form
+    /// by `checklist`, and with those of its tasks by `tasks.form_fields`.
     pub fn label(&self) -> Option<&'a str> {
         self.field?.label.as_str()
     }
@@ -83,6 +84,29 @@ impl RunFields {
             known.fields(checklist.steps.iter().flat_map(|step| step.captures.iter()), None);
         }
         known.answered()
+    }
+
+    /// The answer to the form field with this label, alias or id; of several, the first with the id, then with the label.
+    /// None where there is no such answer, or only the id is known, because the [field was not fetched](FieldAnswer::label).
+    ///
+    /// ```
+    /// use tallyfy_model::Run;
+    ///
+    /// let run = Run::from_json(
+    ///     r#"{"id":"r1","prerun":{"f1":"Globex"},"checklist":{"prerun":[{"id":"f1","label":"Company","alias":"company"}]}}"#,
+    /// )?;
+    /// let company = run.answer("Company").and_then(|answer| answer.text());
+    /// assert_eq!(company.as_deref(), Some("Globex"));
+    /// assert!(run.answer("company").is_some() && run.answer("f1").is_some() && run.answer("Plan").is_none());
+    /// # Ok::<(), tallyfy_model::NotARun>(())
+    /// ```
+    pub fn answer(&self, field: &str) -> Option<FieldAnswer<'_>> {
+        let answers = self.answers();
+        let alias = |answer: &FieldAnswer<'_>| answer.field.is_some_and(|known| known.alias.as_str() == Some(field));
+        let by_id = answers.iter().find(|answer| answer.id == field);
+        let by_label = || answers.iter().find(|answer| answer.label() == Some(field));
+        let by_alias = || answers.iter().find(|answer| alias(answer));
+        by_id.or_else(by_label).or_else(by_alias).copied()
     }
 }
 

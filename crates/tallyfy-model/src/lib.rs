@@ -26,6 +26,7 @@ mod checklist;
 mod folder;
 mod form;
 mod id;
+mod id_of;
 pub mod json_text;
 mod kickoff;
 mod lenient;

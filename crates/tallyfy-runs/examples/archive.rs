@@ -11,8 +11,8 @@ use tallyfy_runs::{Client, GetRunOptions};
 pub(crate) async fn run(client: &Client, id: &str) -> Result<(), Box<dyn Error>> {
     let run = client.get_run(id, &GetRunOptions::none()).await?;
     match run.is_archived() {
-        true => client.activate_run(run.id()).await?,
-        false => client.archive_run(run.id()).await?,
+        true => client.activate_run(&run).await?,
+        false => client.archive_run(&run).await?,
     }
     Ok(())
 }

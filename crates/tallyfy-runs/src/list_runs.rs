@@ -1,7 +1,7 @@
 //! Listing runs.
 
 use tallyfy_model::{ChecklistId, FolderId, GroupId, Json, Run, RunStatus, RunType, TagId, TaskStatus, UserId};
-use tallyfy_transport::Request;
+use tallyfy_transport::{Request, TransportError};
 
 use crate::client::Client;
 use crate::include::Include;
@@ -227,7 +227,7 @@ impl ListRunsOptions {
         self
     }
 
-    fn query(&self, request: Request) -> Request {
+    fn query(&self, request: Request) -> Result<Request, TransportError> {
         let archived = match self.archived {
             Archived::No => None,
             Archived::Also => Some("true"),
@@ -273,7 +273,7 @@ impl Client {
     /// # }
     /// ```
     pub fn list_runs(&self, options: &ListRunsOptions) -> Pages<Run> {
-        let request = self.get(["runs"]).map(|request| options.query(request));
+        let request = self.get(["runs"]).and_then(|request| options.query(request));
         let pages = Pages::new(self, request, read);
         if options.unpaged { pages.unpaged() } else { pages }
     }

@@ -1,7 +1,7 @@
 //! Listing the tasks of a run.
 
 use tallyfy_model::{GroupId, RunId, Task, TaskStatus, UserId, WithJson};
-use tallyfy_transport::Request;
+use tallyfy_transport::{Request, TransportError};
 
 use crate::client::Client;
 use crate::decode;
@@ -107,7 +107,7 @@ impl ListTasksOptions {
         self
     }
 
-    fn query(&self, request: Request) -> Request {
+    fn query(&self, request: Request) -> Result<Request, TransportError> {
         let parameters = [
             ("status", text(self.status.as_ref())),
             ("owners", list(&self.owners)),
@@ -127,7 +127,7 @@ impl Client {
     /// answered by a replica that lags behind (API reference, section e.3).
     pub fn list_tasks(&self, run: impl Into<RunId>, options: &ListTasksOptions) -> Pages<WithJson<Task>> {
         let request = self.get(["runs", run.into().as_str(), "tasks"]);
-        let request = request.map(|request| options.query(request));
+        let request = request.and_then(|request| options.query(request));
         Pages::new(self, request, |json| decode::element(json, |task: &Task| task.id.get()))
     }
 }

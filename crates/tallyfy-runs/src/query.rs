@@ -1,23 +1,30 @@
 //! The parameters of a request, from the options of a use case.
 
-use tallyfy_transport::Request;
+use tallyfy_transport::{ErrorKind, Request, TransportError};
 
 /// Adds those that have a value, then those that this crate does not know, then what to fetch too.
+///
+/// An empty value is refused: the server takes it for none, and lists what nobody asked for.
 pub(crate) fn query<const N: usize>(
     mut request: Request,
     parameters: [(&str, Option<String>); N],
     other: &[(String, String)],
     includes: &[impl AsRef<str>],
-) -> Request {
+) -> Result<Request, TransportError> {
     for (name, value) in parameters {
-        if let Some(value) = value {
-            request = request.query(name, value);
+        match value {
+            Some(value) if value.is_empty() => {
+                let error = TransportError::new(ErrorKind::InvalidRequest, request.method().clone(), request.path());
+                return Err(error.with_detail(format!("the filter `{name}` is empty")));
+            }
+            Some(value) => request = request.query(name, value),
+            None => {}
         }
     }
     for (name, value) in other {
         request = request.query(name, value);
     }
-    with(request, includes)
+    Ok(with(request, includes))
 }
 
 /// Adds the parameter that says what to fetch too.

@@ -1,7 +1,7 @@
 //! Getting a template, listing templates. The API calls them checklists.
 
 use tallyfy_model::{Checklist, ChecklistId, RunType, WithJson};
-use tallyfy_transport::Request;
+use tallyfy_transport::{Request, TransportError};
 
 use crate::client::Client;
 use crate::decode;
@@ -83,7 +83,7 @@ impl ListTemplatesOptions {
         self
     }
 
-    fn query(&self, request: Request) -> Request {
+    fn query(&self, request: Request) -> Result<Request, TransportError> {
         let parameters = [("q", self.search.clone()), ("type", text(self.run_type.as_ref()))];
         query(request, parameters, &self.other, &self.includes)
     }
@@ -106,7 +106,7 @@ impl Client {
 
     /// Lists templates: `GET /organizations/{org}/checklists`.
     pub fn list_templates(&self, options: &ListTemplatesOptions) -> Pages<WithJson<Checklist>> {
-        let request = self.get(["checklists"]).map(|request| options.query(request));
+        let request = self.get(["checklists"]).and_then(|request| options.query(request));
         Pages::new(self, request, |json| {
             decode::element(json, |template: &Checklist| template.id.get())
         })

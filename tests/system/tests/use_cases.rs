@@ -22,6 +22,8 @@ mod open_tasks;
 mod overdue;
 #[path = "../../../crates/tallyfy-runs/examples/reassign.rs"]
 mod reassign;
+#[path = "../../../crates/tallyfy-runs/examples/reopen.rs"]
+mod reopen;
 #[path = "../../../crates/tallyfy-runs/examples/templates.rs"]
 mod templates;
 
@@ -73,6 +75,8 @@ async fn every_example_does_what_it_says() -> Result<(), Box<dyn Error>> {
         "once is enough"
     );
     assert_eq!(overdue::run(&client, &template).await?, tasks.len() - 1);
+    reopen::run(&client, &tasks[0].id).await?;
+    assert!(reopen::run(&client, &tasks[0].id).await.is_err(), "it is open");
     archive::run(&client, run.id().as_str()).await?;
     assert!(sim.run(run.id().as_str())?.archived_at.is_some());
     archive::run(&client, run.id().as_str()).await?;

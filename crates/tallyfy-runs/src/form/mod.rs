@@ -40,9 +40,9 @@ pub struct Form {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum WrongEntry {
-    /// The form has no fields: they were not fetched. Ask for
+    /// The form has no fields. Those of a task are there only if they were asked for, by
     /// [`TaskInclude::FormFields`](crate::TaskInclude::FormFields).
-    #[error("the form has no fields, were they fetched with `form_fields`?")]
+    #[error("the form has no fields; those of a task are fetched with `form_fields`")]
     NoFields,
     /// The form has no field with this id, label or alias.
     #[error("there is no field `{0}` in the form")]

@@ -1,10 +1,10 @@
 //! Commenting on a task.
 
 use serde_json::json;
-use tallyfy_model::{Task, Thread, WithJson};
+use tallyfy_model::{Task, TaskId, Thread, WithJson};
 use tallyfy_transport::Request;
 
-use super::{id_of, refused};
+use super::refused;
 use crate::client::Client;
 use crate::decode;
 use crate::error::Error;
@@ -17,7 +17,7 @@ impl Client {
     /// [`Error`]; see [`Error::OutcomeUnknown`]. A comment without text is not sent.
     pub async fn comment(&self, task: &Task, text: impl Into<String>) -> Result<WithJson<Thread>, Error> {
         let text = text.into();
-        let id = id_of(task);
+        let id = TaskId::from(task);
         let request = Request::post(self.path(["tasks", id.as_str(), "comment"]))?;
         if text.trim().is_empty() {
             return Err(refused(&request, "the comment has no text".to_owned()));

@@ -4,7 +4,6 @@ use serde_json::json;
 use tallyfy_model::{RunId, Task, TaskId, TaskStatus, TaskType, UserId, WithJson};
 use tallyfy_transport::Request;
 
-use super::id_of;
 use crate::client::Client;
 use crate::decode;
 use crate::error::Error;
@@ -144,7 +143,7 @@ impl Client {
     /// # Errors
     /// [`Error`]; see [`Error::OutcomeUnknown`].
     pub async fn reopen_task(&self, task: &Task) -> Result<(), Error> {
-        let id = id_of(task);
+        let id = TaskId::from(task);
         let request = Request::delete(self.task_path(task, ["completed-tasks", id.as_str()]))?;
         self.send(request).await.map(|_| ())
     }

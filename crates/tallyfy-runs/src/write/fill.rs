@@ -1,7 +1,7 @@
 //! Answering the form of a task.
 
 use serde_json::json;
-use tallyfy_model::{Task, WithJson};
+use tallyfy_model::{Task, TaskId, WithJson};
 use tallyfy_transport::Request;
 
 use super::refused;
@@ -17,7 +17,7 @@ impl Client {
     pub async fn set_answers(&self, task: &Task, form: &Form) -> Result<WithJson<Task>, Error> {
         let answers = form.to_json();
         if answers.as_object().is_none_or(serde_json::Map::is_empty) {
-            let id = super::id_of(task);
+            let id = TaskId::from(task);
             let request = Request::put(self.task_path(task, ["tasks", id.as_str()]))?;
             return Err(refused(&request, "the form has no answer to be sent".to_owned()));
         }

@@ -31,15 +31,10 @@ impl Client {
 
     /// Changes a task, and reads it from the answer.
     async fn update_task(&self, task: &Task, body: &Value) -> Result<WithJson<Task>, Error> {
-        let id = id_of(task);
+        let id = TaskId::from(task);
         let request = Request::put(self.task_path(task, ["tasks", id.as_str()]))?.json(body.to_string());
         self.ask(request, |body| decode::task(body, &id)).await
     }
-}
-
-/// The id of a task; a task without one makes a path that cannot be sent.
-fn id_of(task: &Task) -> TaskId {
-    task.id.get().cloned().unwrap_or_else(|| TaskId::from(""))
 }
 
 /// The error of a request that is not sent, because the API would take it for something else than what is meant.

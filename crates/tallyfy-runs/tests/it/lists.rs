@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use tallyfy_model::{Json, RunStatus, RunType, TaskStatus};
+use tallyfy_model::{Checklist, Json, RunStatus, RunType, TaskStatus};
 use tallyfy_runs::{
     Archived, Client, Error, Include, ListRunsOptions, ListTasksOptions, ListTemplatesOptions, Page, RunOrder,
     TaskInclude, TaskOrder, TemplateInclude,
@@ -315,6 +315,24 @@ async fn every_filter_of_the_template_list_is_a_parameter() {
         "template_filters",
         asked.lock().unwrap().join("\n").replace('&', "\n  &")
     );
+}
+
+#[tokio::test]
+async fn a_filter_that_is_empty_is_refused_and_not_left_out() {
+    let (client, asked) = paged(|_| Ok(answer(200, "")));
+    let of_nothing = Checklist::default();
+    let template = ListRunsOptions::default().with_checklist(&of_nothing);
+    let error = client.list_runs(&template).next().await.unwrap_err();
+    assert!(
+        error.to_string().ends_with("the filter `checklist_id` is empty"),
+        "{error}"
+    );
+    let guest = ListTasksOptions::default().with_guests([""]);
+    let mut tasks = client.list_tasks("r1", &guest);
+    assert!(matches!(tasks.next().await, Err(Error::Unsendable(_))));
+    let none = ListRunsOptions::default().with_owners([0_u64; 0]).with_tags([""; 0]);
+    assert!(client.list_runs(&none).next().await.is_err(), "the answer is empty");
+    assert_eq!(*asked.lock().unwrap(), ["/organizations/acme/runs?page=1&per_page=100"]);
 }
 
 #[tokio::test]

@@ -12,8 +12,8 @@ use tallyfy_runs::transport::{
 };
 use tallyfy_runs::{
     Assignees, Change, Client, Completion, Error, Form, GetRunOptions, GetTaskOptions, GetTemplateOptions, Launch,
-    ListTasksOptions, ListTemplatesOptions, Members, StatusCode, TaskInclude, TaskOrder, TemplateInclude, Timestamp,
-    TryStreamExt as _,
+    ListRunsOptions, ListTasksOptions, ListTemplatesOptions, Members, StatusCode, TaskInclude, TaskOrder,
+    TemplateInclude, Timestamp, TryStreamExt as _,
 };
 
 type Outcome = Result<(), Box<dyn StdError>>;
@@ -85,6 +85,22 @@ async fn lists_keep_their_json_and_the_tasks_of_a_run_are_filtered(client: &Clie
     let _json = serde_json::to_string(&(&tasks, &members, client.me().await?))?;
     let template = GetTemplateOptions::none().with_includes([TemplateInclude::Steps, TemplateInclude::Tags]);
     let _template = client.get_template("TEMPLATE_ID", &template).await?;
+    Ok(())
+}
+
+async fn what_was_fetched_stands_where_its_id_is_asked_for(client: &Client) -> Outcome {
+    let run = client.get_run("RUN_ID", &GetRunOptions::default()).await?;
+    let company: Option<String> = run.answer("Company").and_then(|answer| answer.text());
+    let template = client.get_template("TEMPLATE_ID", &GetTemplateOptions::none()).await?;
+    let like_it = ListRunsOptions::default()
+        .with_checklist(&template)
+        .with_search(company.unwrap_or_default());
+    for run in client.list_runs(&like_it).all().await? {
+        for task in client.list_tasks(&run, &ListTasksOptions::default()).all().await? {
+            client.get_task(&task, &GetTaskOptions::default()).await?;
+        }
+        client.archive_run(&run).await?;
+    }
     Ok(())
 }
 
@@ -213,6 +229,7 @@ fn the_wishes_compile() {
     drop(lists(&client));
     drop(lists_keep_their_json_and_the_tasks_of_a_run_are_filtered(&client));
     drop(an_approval(&client, &Task::default()));
+    drop(what_was_fetched_stands_where_its_id_is_asked_for(&client));
     drop(a_run_from_launch_to_archive(&client));
     drop(what_to_do_about_an_error(&client));
     let _ = (clients::<std::sync::Arc<dyn HttpTransport>>, a_client_of_somebody_else);
