@@ -2,7 +2,7 @@
 
 use xshell::{Shell, cmd};
 
-use crate::{cargo, lint, package, public_api::PublicApi};
+use crate::{cargo, deny, lint, package, public_api::PublicApi};
 
 pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     lint::run(shell)?;
@@ -16,18 +16,9 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `cargo deny`, where it is installed. Advisories need the network and are left to a scheduled job.
+/// Licences, bans and sources, which need no network. Advisories do: see `cargo xtask advisories`.
 fn licences(shell: &Shell) -> anyhow::Result<()> {
-    if cargo(cmd!(shell, "cargo deny --version"))
-        .quiet()
-        .ignore_stderr()
-        .ignore_stdout()
-        .run()
-        .is_err()
-    {
-        println!("skipped: licences and sources, because cargo-deny is not installed");
-        return Ok(());
-    }
+    deny::installed(shell)?;
     cargo(cmd!(shell, "cargo deny check bans licenses sources")).run()?;
     Ok(())
 }

@@ -9,6 +9,7 @@
 mod bench;
 mod ci;
 mod demo;
+mod deny;
 mod fuzz;
 mod lint;
 mod package;
@@ -41,6 +42,8 @@ enum Workflow {
     Test(test::Test),
     /// Do everything that a change must pass: format, lints, docs, licences, API, tests, packages
     Ci,
+    /// Look whether a dependency has a known weakness, and say so when that cannot be looked at
+    Advisories,
     /// Check format, lints and docs
     Lint,
     /// Package the crates that others may use, and build them from their packages
@@ -86,6 +89,7 @@ fn run() -> anyhow::Result<()> {
         Workflow::Demo(demo) => demo.run(),
         Workflow::Test(test) => test.run(&shell),
         Workflow::Ci => ci::run(&shell),
+        Workflow::Advisories => deny::advisories(&shell),
         Workflow::Lint => lint::run(&shell),
         Workflow::Package => package::run(&shell),
         Workflow::PublicApi(public_api) => public_api.run(&shell),

@@ -25,8 +25,11 @@ impl StoreConfig {
         if let Some(folder) = &self.data_dir {
             return folder.clone();
         }
-        if let Some(folder) = from_environment("STATE_DIRECTORY") {
-            return folder;
+        // Several are separated by colons.
+        if let Ok(folders) = std::env::var("STATE_DIRECTORY")
+            && let Some(first) = folders.split(':').find(|folder| !folder.is_empty())
+        {
+            return first.into();
         }
         from_environment("XDG_STATE_HOME")
             .or_else(|| from_environment("HOME").map(|home| home.join(".local/state")))

@@ -9,7 +9,7 @@ use rand::RngExt as _;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use runs_store::sqlite;
-use system_tests::{Door, HalfOpen, HonestSender, Told, WorkerProcess, run};
+use system_tests::{Door, HalfOpen, HonestSender, NeverReading, Told, WorkerProcess, run};
 use tallyfy_sim::faults::{Fault, FaultRule, RetryAfter};
 use tokio::task::JoinSet;
 
@@ -19,6 +19,7 @@ use crate::place;
 const RESTARTS: usize = 100;
 const EACH_SECOND: u32 = 500;
 const HALF_OPEN: usize = 10_000;
+const NEVER_READING: usize = 500;
 const HONEST: usize = 3000;
 const RUNS: usize = 200;
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
     restarts(table).await?;
     half_open(table).await?;
+    never_reading(table).await?;
     dropped(table).await?;
     too_many_requests(table).await
 }
@@ -90,6 +92,33 @@ async fn half_open(table: &mut Table) -> anyhow::Result<()> {
         Limit::AtMost(2.0),
     );
     println!("  p99 {alone:?} alone, {beside:?} beside them");
+    Ok(())
+}
+
+/// Connections that send a thousand requests each and never read, at the default size and with few places.
+async fn never_reading(table: &mut Table) -> anyhow::Result<()> {
+    for (places, what) in [
+        (None, "slowest of 200 beside 500 who never read, in s"),
+        (Some("256"), "the same with 256 places, in s"),
+    ] {
+        let folder = place::folder()?;
+        let mut settings = crate::rate::settings(&folder.path().join("data"));
+        if let Some(places) = places {
+            settings = settings.with("RUNS_WORKER__RECEIVE__MAX_CONNECTIONS", places);
+        }
+        let worker = WorkerProcess::start(&settings).await?;
+        let url = format!("http://{}/webhooks/{}", worker.receive_address(), crate::rate::SECRET);
+        let sender = HonestSender::new(&url, crate::rate::ORG)?;
+        let attackers = NeverReading::begin(worker.receive_address(), NEVER_READING);
+        let mut slowest = Duration::ZERO;
+        for number in 0..200 {
+            let (told, took) = sender.send(number, PATIENCE).await;
+            anyhow::ensure!(told == Told::Answered(202), "{told:?} after {took:?}");
+            slowest = slowest.max(took);
+        }
+        drop(attackers);
+        table.row(what, slowest.as_secs_f64(), Limit::AtMost(1.0));
+    }
     Ok(())
 }
 
