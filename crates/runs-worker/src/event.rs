@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use runs_store::{NewEvent, PendingNotification, Recipients};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tallyfy_model::{OrgId, Run, RunId, minified, without_guest_links};
-use tallyfy_runs::Change;
+use tallyfy_model::json_text::names_guest_links;
+use tallyfy_model::{OrgId, REDACTED, Run, RunId, minified, without_guest_links};
+use tallyfy_runs::{Change, FieldChange};
 use uuid::Uuid;
 
 use crate::filter::unknown_word;
@@ -140,7 +141,7 @@ pub(crate) struct Occurrence<'a> {
     pub(crate) number: u64,
     /// When the fetch began, by the wall clock.
     pub(crate) at: Timestamp,
-    /// Whether notifications keep their guest links.
+    /// Whether links for guests are kept.
     pub(crate) guest_links: bool,
 }
 
@@ -161,9 +162,9 @@ impl Occurrence<'_> {
             data: Data {
                 run: self
                     .run
-                    .map(|run| RawValue::from_string(minified(run.raw())))
+                    .map(|run| RawValue::from_string(self.shown(run.raw())?))
                     .transpose()?,
-                changes: self.changes,
+                changes: RawValue::from_string(self.shown(&self.told_changes()?)?)?,
                 notifications: self
                     .notifications
                     .iter()
@@ -180,6 +181,42 @@ impl Occurrence<'_> {
             body: serde_json::to_vec(&event)?.into(),
             recipients,
         })
+    }
+}
+
+impl Occurrence<'_> {
+    /// JSON as handlers see it.
+    fn shown(&self, json: &str) -> Result<String, serde_json::Error> {
+        if self.guest_links {
+            Ok(minified(json))
+        } else {
+            without_guest_links(json)
+        }
+    }
+
+    /// The changes as JSON. What changed in a member for guest links is not under the member's name any more.
+    fn told_changes(&self) -> Result<String, serde_json::Error> {
+        if self.guest_links {
+            return serde_json::to_string(self.changes);
+        }
+        let mut changes = self.changes.to_vec();
+        for change in &mut changes {
+            match change {
+                Change::Other(field) => hide_links(field),
+                Change::TaskChanged { fields, .. } => fields.iter_mut().for_each(hide_links),
+                _ => {}
+            }
+        }
+        serde_json::to_string(&changes)
+    }
+}
+
+/// Hides the values of a member for guest links, or of something within one.
+fn hide_links(field: &mut FieldChange) {
+    if field.pointer.split('/').any(names_guest_links) {
+        for value in [&mut field.from, &mut field.to].into_iter().flatten() {
+            *value = serde_json::value::to_raw_value(REDACTED).unwrap_or_default();
+        }
     }
 }
 
@@ -202,7 +239,7 @@ struct CloudEvent<'a> {
 #[derive(Serialize)]
 struct Data<'a> {
     run: Option<Box<RawValue>>,
-    changes: &'a [Change],
+    changes: Box<RawValue>,
     notifications: Vec<NotificationView<'a>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stale: bool,
@@ -263,4 +300,54 @@ fn body_view(body: &Bytes, guest_links: bool) -> Option<Box<RawValue>> {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use tallyfy_runs::changes;
+
+    use super::*;
+
+    /// An event in which links of every kind are, and are others than before.
+    fn with_links(guest_links: bool) -> String {
+        let run = |link: &str| {
+            let json = format!(
+                r#"{{"id":"r1","guest-links":{{"a@b.example":{{"link_for_guest":"{link}"}}}},"public_link":"{link}",
+                "tasks":[{{"id":"t1","owners":{{"users":[],"taskUrls":["{link}"]}},"asset":{{"public_link":"{link}"}}}}],
+                "note":"https://go.tallyfy.com/acme/guests/{link}","text":"{{\"guest_url\":\"{link}\"}}"}}"#
+            );
+            Run::from_json(&json).unwrap()
+        };
+        let (before, after) = (run("s3cret-1"), run("s3cret-2"));
+        let occurrence = Occurrence {
+            event_type: EventType::Changed,
+            org: &OrgId::new("acme"),
+            run_id: &RunId::new("r1"),
+            run: Some(&after),
+            changes: &changes(&before, &after),
+            notifications: &[],
+            stale: false,
+            kept: &[],
+            number: 1,
+            at: Timestamp::UNIX_EPOCH,
+            guest_links,
+        };
+        String::from_utf8(occurrence.write(Recipients::All).unwrap().body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn links_for_guests_are_in_an_event_only_if_they_are_asked_for() {
+        let without = with_links(false);
+        assert!(!without.contains("s3cret"), "{without}");
+        assert!(
+            without.contains(r#""pointer":"/public_link""#),
+            "that it changed is told: {without}"
+        );
+        let with = with_links(true);
+        assert!(
+            with.contains("s3cret-1") && with.matches("s3cret-2").count() > 6,
+            "{with}"
+        );
+        assert!(!with.contains(REDACTED), "{with}");
+    }
 }

@@ -4,12 +4,13 @@
 mod prometheus;
 
 use std::error::Error;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use crate::config::{LogConfig, LogFormat};
+use crate::shared::visible::{visible_line, visible_log};
 
 #[cfg(feature = "prometheus")]
 #[cfg_attr(docsrs, doc(cfg(feature = "prometheus")))]
@@ -50,7 +51,7 @@ pub fn start_logging(config: &LogConfig) -> Result<LogFilter, Box<dyn Error + Se
         registry
             .with(
                 fmt::layer()
-                    .with_writer(std::io::stderr)
+                    .with_writer(move || Visible { is_coloured: terminal })
                     .with_target(false)
                     .with_ansi(terminal),
             )
@@ -62,7 +63,11 @@ pub fn start_logging(config: &LogConfig) -> Result<LogFilter, Box<dyn Error + Se
             .with_target(false)
             .with_current_span(false);
         registry
-            .with(layer.with_span_list(false).with_writer(std::io::stderr))
+            .with(
+                layer
+                    .with_span_list(false)
+                    .with_writer(|| Visible { is_coloured: false }),
+            )
             .try_init()?;
     }
     std::panic::set_hook(Box::new(|panic| {
@@ -71,6 +76,24 @@ pub fn start_logging(config: &LogConfig) -> Result<LogFilter, Box<dyn Error + Se
         tracing::error!(place, "panic");
     }));
     Ok(LogFilter(handle))
+}
+
+/// The standard error, with what is invisible of a line written out as JSON does it: what is JSON says the same.
+struct Visible {
+    /// Whether lines may be coloured: `tracing-subscriber` escapes what would be a colour within a field.
+    is_coloured: bool,
+}
+
+impl Write for Visible {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let shown = visible_log(&String::from_utf8_lossy(line), self.is_coloured);
+        io::stderr().write_all(shown.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// An error with its causes, on one line.
@@ -86,5 +109,5 @@ pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
         }
         source = cause.source();
     }
-    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    visible_line(&line)
 }

@@ -35,6 +35,9 @@ pub(super) enum Events {
     Show {
         /// The event's id, or the beginning of it
         id: ShortId,
+        /// As it is, controls and all, on a terminal too
+        #[arg(long)]
+        raw: bool,
     },
 }
 
@@ -54,8 +57,8 @@ impl Events {
                 query.pending = *pending;
                 list(store, &query, output).await
             }
-            Self::Show { id } => match store.event(id.find(store, IdsOf::Events).await?).await? {
-                Some(event) => show(&event),
+            Self::Show { id, raw } => match store.event(id.find(store, IdsOf::Events).await?).await? {
+                Some(event) => show(&event, *raw),
                 None => Ok(End::Nothing),
             },
         })
@@ -64,11 +67,11 @@ impl Events {
 }
 
 /// The body alone is on the standard output, for programs.
-fn show(event: &Whole<EventSummary>) -> Outcome {
+fn show(event: &Whole<EventSummary>, raw: bool) -> Outcome {
     for line in fates(&event.summary) {
         print::remark(&line);
     }
-    print::body(&event.body)
+    print::body(&event.body, raw)
 }
 
 /// What became of an event for each handler.

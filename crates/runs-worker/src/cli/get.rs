@@ -1,15 +1,15 @@
 //! `runs-worker get`
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use tallyfy_model::{RunId, indented};
+use tallyfy_model::{Run, RunId, indented, without_guest_links};
 use tallyfy_runs::{Error, Include};
 use tallyfy_transport::RateLimiter;
 
-use super::{FAILED, MISUSED, Settings, fail};
+use super::with_store::{End, Trouble};
+use super::{FAILED, MISUSED, Settings, fail, print};
 use crate::config::Organization;
 use crate::redact::PathSecrets;
 use crate::{api, telemetry};
@@ -25,9 +25,12 @@ pub(super) struct Get {
     /// Whether to fetch the values of form fields [default: refresh.form_fields_values of the configuration]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     form_fields_values: Option<bool>,
-    /// Print the bytes of `data` as they came
+    /// Print the bytes of `data` as they came, controls and guest links included
     #[arg(long)]
     raw: bool,
+    /// With its guest links, which open a task without a login
+    #[arg(long)]
+    guest_links: bool,
     /// The organization, where several are configured
     #[arg(long, value_name = "ORG_ID")]
     org: Option<String>,
@@ -64,11 +67,11 @@ impl Get {
         refresh.includes = self.with.unwrap_or(refresh.includes);
         refresh.form_fields_values = self.form_fields_values.unwrap_or(refresh.form_fields_values);
         match client.get_run(&self.run, &refresh.get_run_options()).await {
-            Ok(run) => print(&if self.raw {
-                run.raw().to_owned()
-            } else {
-                format!("{}\n", indented(run.raw()))
-            }),
+            Ok(run) if self.raw => print::bytes(run.raw().as_bytes()).map_or_else(Trouble::end, End::code),
+            Ok(run) => match shown(&run, self.guest_links) {
+                Ok(shown) => print::body(shown.as_bytes(), false).map_or_else(Trouble::end, End::code),
+                Err(error) => fail(FAILED, &format!("the run cannot be searched for guest links: {error}")),
+            },
             Err(error) => {
                 let advice = advice(&error).map(|advice| format!("\n  {advice}")).unwrap_or_default();
                 fail(FAILED, &format!("{}{advice}", telemetry::chain(&error)))
@@ -98,14 +101,12 @@ impl Get {
     }
 }
 
-fn print(text: &str) -> ExitCode {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        // The reader of a pipe has seen enough, as `head` has.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => fail(FAILED, &format!("standard output: {error}")),
+/// A run for a person.
+fn shown(run: &Run, guest_links: bool) -> Result<String, serde_json::Error> {
+    if guest_links {
+        return Ok(indented(run.raw()));
     }
+    without_guest_links(run.raw()).map(|shown| indented(&shown))
 }
 
 /// What a person can do about it.

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{ConfiguredHandler, HandlerKind, Loaded};
 use crate::event::EventType;
 use crate::filter::{EventFilter, unknown_word};
-use crate::handler::{self, CommandHandler, Event, EventDraft, HandlerError, visible_text};
+use crate::handler::{self, CommandHandler, Event, EventDraft, HandlerError};
 use crate::telemetry;
 
 /// How many events of a run are searched for its last state: those of a run that is gone have none.
@@ -93,7 +93,7 @@ impl Test {
         match outcome {
             Ok(Ok(said)) => {
                 if !said.is_empty() {
-                    print::remark(&format!("it said:\n{}", visible_text(&said)));
+                    print::remark(&format!("it said:\n{said}"));
                 }
                 print::remark(&format!("{name} has taken the {} event {}", event.kind(), event.id()));
                 Ok(End::Well)

@@ -33,6 +33,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, ConfigError, Flags, Kept, Loaded};
 use crate::front_door::{HandedOver, ListenAddress};
+use crate::shared::visible::visible_text;
 
 /// Exit status: something went wrong, and the standard error says what.
 const FAILED: u8 = 1;
@@ -237,6 +238,6 @@ fn handed_over(_: &Cli) -> Result<HandedOver, String> {
     reason = "this is the command line, and no log may have been started yet"
 )]
 fn fail(status: u8, message: &str) -> ExitCode {
-    eprintln!("runs-worker: {message}");
+    eprintln!("runs-worker: {}", visible_text(message));
     ExitCode::from(status)
 }

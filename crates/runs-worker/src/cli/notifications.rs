@@ -39,6 +39,9 @@ pub(super) enum Notifications {
         /// With its guest links, which open a task without a login
         #[arg(long)]
         guest_links: bool,
+        /// As it is, controls and all, on a terminal too
+        #[arg(long)]
+        raw: bool,
     },
     /// Read unreadable bodies again, after an upgrade for example
     Retry {
@@ -60,8 +63,9 @@ impl Notifications {
                 (query.unrecognized, query.pending) = (*unrecognized, *pending);
                 list(store, &query, output).await
             }
-            Self::Show { id, guest_links } => {
-                show(store, id.find(store, IdsOf::Notifications).await?, *guest_links).await
+            Self::Show { id, guest_links, raw } => {
+                let id = id.find(store, IdsOf::Notifications).await?;
+                show(store, id, *guest_links, *raw).await
             }
             Self::Retry { which } => read_again(store, which.query(store, IdsOf::Notifications).await?).await,
         })
@@ -107,15 +111,15 @@ fn state(notification: &NotificationSummary) -> &'static str {
     }
 }
 
-async fn show(store: &dyn Store, id: Uuid, guest_links: bool) -> Outcome {
+async fn show(store: &dyn Store, id: Uuid, guest_links: bool, raw: bool) -> Outcome {
     let Some(found) = store.notification(id).await? else {
         return Ok(End::Nothing);
     };
     if guest_links {
-        return print::body(&found.body);
+        return print::body(&found.body, raw);
     }
     match without_guest_links(&String::from_utf8_lossy(&found.body)) {
-        Ok(shown) => print::say(&shown),
+        Ok(shown) => print::body(shown.as_bytes(), raw),
         Err(_) => Err(misused(
             "the body cannot be searched for guest links; see it with --guest-links",
         )),

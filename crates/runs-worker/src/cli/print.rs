@@ -1,24 +1,46 @@
 //! What commands print. A reader that goes away, as `head` does, is no failure: see [`Trouble`](super::with_store::Trouble).
+//!
+//! Whatever comes from outside is printed so that no character of it moves a cursor, colours a terminal or turns text
+//! around. Only into a pipe or a file, or when a person asks for it, is a body printed as it is.
 
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 
 use super::table::Table;
 use super::with_store::{End, Outcome};
+use crate::shared::visible::{visible_json, visible_text};
 
 /// A line for a person.
 pub(super) fn say(line: &str) -> Outcome {
-    lines([line])
+    lines([visible_text(line)])
 }
 
-/// A body, as it is.
-pub(super) fn body(body: &[u8]) -> Outcome {
-    say(&String::from_utf8_lossy(body))
+/// Bytes as they are.
+pub(super) fn bytes(bytes: &[u8]) -> Outcome {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()?;
+    Ok(End::Well)
+}
+
+/// A body, and the end of its line: as it is, unless it goes to a terminal and is not asked for as it is.
+pub(super) fn body(body: &[u8], raw: bool) -> Outcome {
+    let mut out = BufWriter::new(io::stdout().lock());
+    if raw || !io::stdout().is_terminal() {
+        out.write_all(body)?;
+    } else {
+        out.write_all(visible_json(&String::from_utf8_lossy(body)).as_bytes())?;
+    }
+    if !body.ends_with(b"\n") {
+        out.write_all(b"\n")?;
+    }
+    out.flush()?;
+    Ok(End::Well)
 }
 
 /// A line for a person who reads along: what the command prints for programs is on the standard output.
 #[expect(clippy::print_stderr, reason = "this is the command line")]
 pub(super) fn remark(line: &str) {
-    eprintln!("{line}");
+    eprintln!("{}", visible_text(line));
 }
 
 /// A list; an empty one is nothing found.
@@ -27,7 +49,7 @@ pub(super) fn table(table: Table, as_json: bool) -> Outcome {
         return Ok(End::Nothing);
     }
     if as_json {
-        lines(table.objects().map(|row| row.to_string()))
+        lines(table.objects().map(|row| visible_json(&row.to_string())))
     } else {
         lines(table.lines())
     }
@@ -50,10 +72,10 @@ pub(super) fn plural(count: u64, what: &str) -> String {
     }
 }
 
-fn lines(lines: impl IntoIterator<Item = impl AsRef<str>>) -> Outcome {
+fn lines(lines: impl IntoIterator<Item = String>) -> Outcome {
     let mut out = BufWriter::new(io::stdout().lock());
     for line in lines {
-        writeln!(out, "{}", line.as_ref())?;
+        writeln!(out, "{line}")?;
     }
     out.flush()?;
     Ok(End::Well)

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::shared::visible::visible_line;
+
 /// The longest text in a column.
 const MAX_WIDTH: usize = 60;
 
@@ -65,11 +67,8 @@ fn text(value: &Value) -> String {
         Value::Array(values) => values.iter().map(text).collect::<Vec<_>>().join(","),
         other => other.to_string(),
     };
-    let mut shown: String = text
-        .chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .take(MAX_WIDTH)
-        .collect();
+    let text = visible_line(&text.replace(['\n', '\t'], " "));
+    let mut shown: String = text.chars().take(MAX_WIDTH).collect();
     if text.chars().nth(MAX_WIDTH).is_some() {
         shown.push('…');
     }
@@ -84,14 +83,17 @@ mod tests {
     #[test]
     fn a_table_is_lines_for_people_and_objects_for_programs() {
         let mut table = Table::new(["id", "waiting for", "reason"]);
-        table.row([json!(7), json!(["a", "b"]), json!("x\ny")]);
+        table.row([json!(7), json!(["a", "b"]), json!("x\ny\u{1b}[2J\u{202e}")]);
         table.row([json!(null), json!([]), json!("z".repeat(70))]);
         insta::assert_snapshot!(table.lines().join("\n"), @r"
         ID  WAITING FOR  REASON
-        7   a,b          x y
+        7   a,b          x y\u{1b}[2J\u{202e}
         -   -            zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz…
         ");
         let first = table.objects().next().unwrap();
-        assert_eq!(first, json!({"id": 7, "waiting_for": ["a", "b"], "reason": "x\ny"}));
+        assert_eq!(
+            first,
+            json!({"id": 7, "waiting_for": ["a", "b"], "reason": "x\ny\u{1b}[2J\u{202e}"})
+        );
     }
 }

@@ -56,6 +56,7 @@ impl Default for DeliverConfig {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct EventsConfig {
-    /// Whether the notifications in events keep their guest links, which let whoever has them in without a login.
+    /// Whether events keep links for guests, which let whoever has them in without a login: in the run, in what changed and
+    /// in notifications.
     pub guest_links: bool,
 }

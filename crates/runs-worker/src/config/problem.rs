@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, said so that a person can mend it.
 
+use crate::shared::visible::visible_line;
 use std::fmt;
 
 /// One thing that is wrong, and where.
@@ -11,14 +12,15 @@ pub struct Problem {
     message: String,
 }
 
+/// Keys and names are repeated in what is said: whatever is in them must not command the terminal.
 impl Problem {
     /// Something about a key of the configuration.
     pub(crate) fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        let key = visible(key.into());
+        let key = visible_line(&key.into());
         Self {
             place: key.clone(),
             key: Some(key),
-            message: visible(message.into()),
+            message: visible_line(&message.into()),
         }
     }
 
@@ -26,8 +28,8 @@ impl Problem {
     pub(crate) fn elsewhere(place: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             key: None,
-            place: visible(place.into()),
-            message: visible(message.into()),
+            place: visible_line(&place.into()),
+            message: visible_line(&message.into()),
         }
     }
 
@@ -44,22 +46,10 @@ impl Problem {
     /// The same with the place in words that a person finds it by.
     pub(super) fn at(self, place: impl Into<String>) -> Self {
         Self {
-            place: visible(place.into()),
+            place: visible_line(&place.into()),
             ..self
         }
     }
-}
-
-/// Keys and names are repeated, and whatever is in them must not command the terminal.
-fn visible(text: String) -> String {
-    if !text.contains(char::is_control) {
-        return text;
-    }
-    let escaped = |letter: char| match letter.is_control() {
-        true => letter.escape_default().to_string(),
-        false => letter.to_string(),
-    };
-    text.chars().map(escaped).collect()
 }
 
 impl fmt::Display for Problem {

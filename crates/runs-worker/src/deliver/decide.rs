@@ -12,7 +12,8 @@ use tallyfy_transport::Backoff;
 use super::call::Called;
 use crate::clock::later;
 use crate::config::DeliverConfig;
-use crate::handler::{HandlerError, visible_line, visible_text};
+use crate::handler::HandlerError;
+use crate::shared::visible::{visible_line, visible_text};
 
 /// An attempt of which is known how it is to be settled.
 pub(super) struct Decided {

@@ -18,7 +18,8 @@ use uuid::Uuid;
 
 use self::children::Awaited;
 pub(crate) use self::children::reap_orphans;
-use super::{Event, Handler, HandlerError, MAX_ANSWER_BYTES, visible_line};
+use super::{Event, Handler, HandlerError, MAX_ANSWER_BYTES};
+use crate::shared::visible::visible_line;
 
 /// Exit status: try again (`EX_TEMPFAIL` of `sysexits.h`).
 const TRY_AGAIN: i32 = 75;

@@ -13,7 +13,6 @@ mod set_up;
 mod signature;
 mod stdout;
 mod typed;
-mod visible;
 
 use std::borrow::Cow;
 use std::num::NonZeroUsize;
@@ -37,9 +36,9 @@ pub(crate) use set_up::set_up;
 pub(crate) use signature::SigningKey;
 pub use stdout::StdoutHandler;
 pub use typed::Notification;
-pub(crate) use visible::{visible_line, visible_text};
 
 use crate::event::{EventType, word_in};
+use crate::shared::visible::{visible_line, visible_text};
 
 /// How much of what the other side said is kept with a dead letter.
 const MAX_ANSWER_BYTES: usize = 4096;

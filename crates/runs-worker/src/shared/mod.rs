@@ -2,3 +2,4 @@
 
 pub(crate) mod late_store;
 pub(crate) mod notified;
+pub(crate) mod visible;

@@ -424,6 +424,57 @@ async fn a_replay_keeps_to_the_filter_as_it_is_configured() {
 }
 
 #[tokio::test]
+async fn controls_from_outside_reach_no_terminal_and_no_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let (relay, mut events) = Relay::new(|_| Err(HandlerError::reject("\u{9b}2J\u{202e}\u{1b}[31m")));
+    let worker = builder(&folder, &[])
+        .transport(Api::new(|_, _| (200, run("r1", "\"name\":\"\u{9b}2J\u{202e}\""))))
+        .handler("crm", relay)
+        .start()
+        .await
+        .unwrap();
+    webhook(&worker, "{\"event\":\"\u{9b}2J\u{202e}\",\"process\":{\"id\":\"r1\"}}").await;
+    events.recv().await.unwrap();
+    let data_dir = data_dir(&worker).to_owned();
+    while command(&data_dir, &["dead-letters", "list"]).1 != 0 {}
+    worker.stop().await;
+    let ids = |what| rows(&data_dir, &[what, "list"])[0]["id"].as_str().unwrap().to_owned();
+    let (event, notification) = (ids("events"), ids("notifications"));
+    let has_controls = |text: &str| text.contains(['\u{9b}', '\u{202e}', '\u{1b}']);
+    let looks: [&[&str]; 8] = [
+        &["events", "list"],
+        &["events", "list", "--json"],
+        &["notifications", "list", "--json"],
+        &["dead-letters", "list"],
+        &["dead-letters", "show", &event],
+        &["events", "show", &event],
+        &["notifications", "show", &notification],
+        &["notifications", "show", "--guest-links", &notification],
+    ];
+    for arguments in looks {
+        let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
+        let line = format!("{} {}", env!("CARGO_BIN_EXE_runs-worker"), words.join(" "));
+        // Under a terminal.
+        let mut script = Command::new("script");
+        script
+            .args(["-qec", &line, "/dev/null"])
+            .env("RUNS_WORKER_DATA_DIR", &data_dir);
+        let shown = String::from_utf8(script.output().unwrap().stdout).unwrap();
+        assert!(!has_controls(&shown) && shown.len() > 20, "{arguments:?}: {shown:?}");
+    }
+    // As it is, for programs and for who asks.
+    assert!(has_controls(&command(&data_dir, &["events", "show", &event]).0));
+    let line = format!("{} events show {event} --raw", env!("CARGO_BIN_EXE_runs-worker"));
+    let mut script = Command::new("script");
+    script
+        .args(["-qec", &line, "/dev/null"])
+        .env("RUNS_WORKER_DATA_DIR", &data_dir);
+    assert!(has_controls(
+        &String::from_utf8(script.output().unwrap().stdout).unwrap()
+    ));
+}
+
+#[tokio::test]
 async fn a_reader_that_has_seen_enough_is_no_failure() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = store_with_two_runs(&folder).await;

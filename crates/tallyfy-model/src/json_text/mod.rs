@@ -24,7 +24,7 @@ mod token;
 
 pub use indent::indented;
 pub use minify::minified;
-pub use redact::{REDACTED, plain_name, redacted, without_guest_links};
+pub use redact::{REDACTED, names_guest_links, plain_name, redacted, without_guest_links};
 pub use token::{Kind, Token, Tokens, depth, tokens};
 
 pub(crate) use fingerprint::fingerprint;

@@ -10,33 +10,61 @@ use super::token::{Kind, Token, depth, tokens};
 /// What stands in the place of a guest link.
 pub const REDACTED: &str = "[redacted]";
 
-/// Members whose text lets whoever has it in without a login (API reference, section g.3), as [`redacted`] names them.
-const GUEST_LINK_MEMBERS: [&str; 3] = ["guestlinks", "guestlink", "linkforguest"];
-
-/// The deepest nesting that is looked into.
-const MAX_DEPTH: usize = 128;
-
-/// Writes JSON text again, minified, with every text inside a guest link member replaced by [`REDACTED`].
+/// Whether a member of this name holds links that let whoever has them in without a login (API reference, sections b.3 and
+/// g.3): `guest-links`, `link_for_guest`, `guest_url`, `public_link`, `taskUrls`, and other spellings of these.
 ///
-/// Names are compared without case, hyphens and underscores. Text is not searched: a link that somebody wrote into a
-/// comment stays.
+/// ```
+/// use tallyfy_model::json_text::names_guest_links;
+///
+/// assert!(names_guest_links("guest-links") && names_guest_links("taskUrls"));
+/// assert!(!names_guest_links("guests") && !names_guest_links("links"));
+/// ```
+pub fn names_guest_links(name: &str) -> bool {
+    let name = plain_name(name);
+    let has = |words: [&str; 2]| words.iter().any(|word| name.contains(word));
+    matches!(name.as_str(), "taskurl" | "taskurls") || (has(["guest", "public"]) && has(["link", "url"]))
+}
+
+/// Whether a text is a link for a guest, whatever it is called: a URL with `guest` or `guests` as a part of its path, or
+/// with a parameter that is called so.
+fn is_guest_link(text: &str) -> bool {
+    let text = text.trim();
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return false;
+    };
+    let is_url = scheme.to_ascii_lowercase().starts_with("http") && !rest.contains(char::is_whitespace);
+    let is_guest = |part: &str| {
+        let part = part.to_ascii_lowercase();
+        matches!(part.as_str(), "guest" | "guests") || part.starts_with("guest_") || part.starts_with("guest-")
+    };
+    is_url && rest.split(['/', '?', '#', '&', '=']).skip(1).any(is_guest)
+}
+
+/// The deepest nesting that is looked into: the server's own writer of JSON goes 512 levels deep, and there may be something
+/// around what it wrote.
+const MAX_DEPTH: usize = 600;
+
+/// Writes JSON text again, minified, with every link for guests replaced by [`REDACTED`]: all texts inside a member that
+/// [is called so](names_guest_links), and every text that is a URL with `guest` as a part of its path or the name of a
+/// parameter.
+///
+/// A text that is itself JSON is looked through too. Other text is not searched: a link that somebody wrote into a comment
+/// stays.
 ///
 /// # Errors
-/// If the text is not JSON, or nested more than 128 levels deep, which few readers of JSON would take.
+/// If the text is not JSON, or nested more than 600 levels deep, which few readers of JSON would take.
 pub fn without_guest_links(json: &str) -> Result<String, serde_json::Error> {
     let json = minified(json);
     if depth(&json) > MAX_DEPTH {
         return Err(serde::de::Error::custom("nested too deeply"));
     }
-    redacted(
-        &json,
-        |name| GUEST_LINK_MEMBERS.contains(&name),
-        |value, is_secret| match value.kind {
-            Kind::String if is_secret => Some(Cow::Owned(format!("\"{REDACTED}\""))),
-            Kind::String => without_links_within(value).map(Cow::Owned),
-            _ => None,
-        },
-    )
+    redacted(&json, names_guest_links, |value, is_secret| match value.kind {
+        Kind::String if is_secret || value.to_text().is_some_and(|text| is_guest_link(&text)) => {
+            Some(Cow::Owned(format!("\"{REDACTED}\"")))
+        }
+        Kind::String => without_links_within(value).map(Cow::Owned),
+        _ => None,
+    })
 }
 
 /// A string that is itself JSON with guest links, as relays pass a body on, written again without them.
@@ -181,6 +209,24 @@ mod tests {
     }
 
     #[test]
+    fn a_link_goes_by_its_name_or_by_its_shape() {
+        let secret = [
+            r#"{"Guest_Link":["s3cret"]}"#,
+            r#"{"owners":{"users":[1],"taskUrls":{"a@b.example":"https:\/\/x\/s3cret"}}}"#,
+            r#"{"assets":[{"public_link":"https://x/s3cret"}]}"#,
+            r#"{"guest_url":"/s3cret","guestUrls":[["s3cret"]]}"#,
+            r#"{"guests":[{"email":"a@b.example","link":"https://go.tallyfy.com/acme/guests/s3cret"}]}"#,
+            r#"["HTTPS:\/\/go.tallyfy.com\/guest\/s3cret"," https://x/?a=1&guest_code=s3cret"]"#,
+        ];
+        for json in secret {
+            let shown = without_guest_links(json).unwrap();
+            assert!(!shown.contains("s3cret") && shown.contains(REDACTED), "{shown}");
+        }
+        let plain = r#"{"guests":["a@b.example"],"links":{"next":"https://x/runs?page=2"},"allow_guest_owners":true,"comment":"see https://x/guest/1 for more","link":"https://guest.example/a","guest":"https"}"#;
+        assert_eq!(without_guest_links(plain).unwrap(), plain);
+    }
+
+    #[test]
     fn an_escaped_key_hides_nothing() {
         let redacted = without_guest_links(r#"{"\u0067uest-links":"s3cret"}"#).unwrap();
         assert!(!redacted.contains("s3cret"), "{redacted}");
@@ -206,7 +252,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_looked_through_is_not_let_through() {
-        let deep = format!("{}\"s3cret\"{}", "[".repeat(500), "]".repeat(500));
+        let deep = format!("{}\"s3cret\"{}", "[".repeat(601), "]".repeat(601));
         assert!(without_guest_links(&deep).is_err());
         assert!(without_guest_links("{\"guest-links\":").is_err());
     }
