@@ -227,6 +227,7 @@ fn at_once() -> Config {
     config.refresh.second_look = Duration::ZERO;
     config.refresh.retry_initial = Duration::from_millis(1);
     config.deliver.retry_initial = Duration::from_millis(10);
+    config.api.requests_per_five_seconds = 0;
     config.api.requests_per_minute = 0;
     config.api.requests_per_hour = 0;
     config

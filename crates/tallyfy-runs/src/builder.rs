@@ -50,7 +50,8 @@ pub struct ClientBuilder {
 }
 
 impl Client {
-    /// Starts from the defaults: the vendor's API, 100 requests a minute and 1000 an hour, four attempts, 30 s for each.
+    /// Starts from the defaults: the vendor's API, 10 requests in five seconds, 100 a minute and 1000 an hour, four attempts, 30 s
+    /// for each.
     ///
     /// The token is a text, a [`TokenFile`](tallyfy_transport::TokenFile), which may be replaced at any time,
     /// [`ClientCredentials`](tallyfy_transport::ClientCredentials), or any other [`Tokens`].

@@ -1,6 +1,6 @@
 //! Use cases on the Tallyfy API: get a run, list runs, tasks, templates and members, launch, complete, answer, comment,
-//! and tell what changed between two views of a run. A client keeps to the API's request budget by itself: 20 calls go out at
-//! once, the 21st waits 0.75 s.
+//! and tell what changed between two views of a run. A client keeps to the API's request budget by itself: 2 calls go out at
+//! once, each one after them waits 0.6 s, and the 21st goes out after 12 s.
 //!
 //! ```no_run
 //! use tallyfy_runs::{Client, GetRunOptions};
@@ -17,8 +17,8 @@
 //! # }
 //! ```
 //!
-//! **The request budget.** A client from `Client::builder` keeps to 100 requests a minute and 1000 an hour, the strictest
-//! limits that the vendor's sources name. After 200 calls without a rest the hour's limit sets the pace, one call in 4.5 s.
+//! **The request budget.** A client from `Client::builder` keeps to 10 requests in five seconds, 100 a minute and 1000 an
+//! hour, the strictest limits that the vendor's sources name. After 200 calls without a rest the hour's limit sets the pace, one call in 4.5 s.
 //! A call that would have to wait longer than its time-out fails with [`Error::BudgetSpent`], which says for how long.
 //!
 //! Invariants:

@@ -1,6 +1,6 @@
 //! The worker's configuration: what can be set, what it is when it is not set, and what is refused.
 //!
-//! It comes from a file, the environment and flags ([`load`]), from a text in the program ([`Flags::of_text`]), or is put
+//! It comes from a file, the environment and flags ([`load()`]), from a text in the program ([`Flags::of_text`]), or is put
 //! together in code: [`Config`] and its sections have defaults, and [`Loaded::new`] holds them to the same as a file.
 //!
 //! It is read once, into what the stages use: filters, handlers with their keys, addresses, secrets. What is wrong is told
