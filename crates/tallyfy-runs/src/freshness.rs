@@ -163,6 +163,16 @@ impl Owed {
         self.tasks.retain(|task, since| since.lacks_task(run, task).is_some());
     }
 
+    /// Takes off what a state that was updated at the very time of an announcement does not show: it may have been undone
+    /// within that moment. This is for an answer that has stood for a while.
+    pub fn forgive(&mut self, run: &Run) {
+        self.pay(run);
+        let is_undone = |since: &Since| since.is_of_the_moment(run);
+        self.completion.take_if(|since| is_undone(since));
+        self.archiving.take_if(|since| is_undone(since));
+        self.tasks.retain(|_, since| !is_undone(since));
+    }
+
     /// Whether nothing is owed.
     pub fn is_paid(&self) -> bool {
         *self == Self::default()
@@ -211,6 +221,14 @@ impl Since {
         self.undone_after
             .as_ref()
             .is_some_and(|since| updated.is_some_and(|updated| since.is_before(updated)))
+    }
+
+    /// Whether a run was updated at that moment, so that it may have been undone within it.
+    fn is_of_the_moment(&self, run: &Run) -> bool {
+        let updated = run.last_updated.get();
+        self.undone_after
+            .as_ref()
+            .is_some_and(|since| updated.is_some_and(|updated| since.may_equal(updated)))
     }
 
     /// Whether a time of completion is the one that is owed, or a later one.

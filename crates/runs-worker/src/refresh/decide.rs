@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use runs_store::{
     DueRefresh, HandlerName, Lane, NewEvent, PostponeCause, Postponement, RefreshEnd, Refreshed, Snapshot, Standing,
 };
@@ -160,14 +160,21 @@ impl Decider<'_> {
             _ => self.started,
         };
         memory.owed_since = behind.is_some().then_some(since);
-        if behind.is_some() && self.now.duration_since(since) >= SignedDuration::try_from(OWED_FOR).unwrap_or_default()
-        {
+        if self.has_stood(since, BELIEVED_AFTER) {
+            memory.owed.forgive(run);
+            memory.owed_since = memory.owed.unpaid(run).map(|_| since);
+        }
+        if memory.owed_since.is_some() && self.has_stood(since, OWED_FOR) {
             warn!(org = %self.due.org, run = %run.id(), "what was announced a day ago never showed; it is not waited for any longer");
             memory.owed = Owed::default();
             memory.owed_since = None;
-            return None;
         }
-        behind.map(|behind| behind.to_string())
+        let behind = memory.owed_since.and(behind)?;
+        Some(behind.to_string())
+    }
+
+    fn has_stood(&self, since: Timestamp, long: Duration) -> bool {
+        self.now.duration_since(since).unsigned_abs() >= long
     }
 
     fn lags_behind_list(&self, run: &Run) -> Option<String> {
@@ -211,7 +218,7 @@ impl Decider<'_> {
             notifications: &self.due.notifications,
             before,
             run: &compared.run,
-            owed_before: owed.is_some(),
+            owed_before: owed.is_some() || self.memory(before).owed_since.is_some(),
             started: self.started,
             fetched_at: self.fetched_at,
         };

@@ -35,7 +35,7 @@ pub(super) struct Looks<'a> {
     pub(super) notifications: &'a [PendingNotification],
     pub(super) before: Option<&'a Run>,
     pub(super) run: &'a Run,
-    /// Whether a look was owed before.
+    /// Whether a look, or anything else, was owed before.
     pub(super) owed_before: bool,
     /// When the fetch began, by the scheduling time and by the wall clock.
     pub(super) started: Timestamp,
@@ -77,33 +77,25 @@ impl Looks<'_> {
 
     fn proof<'n>(&self, announced: &'n Announced) -> Proof<'n> {
         let has_tasks = self.config.includes.contains(&Include::Tasks);
-        match announced {
-            Announced {
-                run_completed_at: Some(_),
-                ..
-            }
-            | Announced {
-                run_archived_at: Some(_),
-                ..
-            } => Proof::Certain,
-            Announced {
-                task_completed_at: Some(_),
-                ..
-            } if has_tasks => Proof::Certain,
-            Announced {
-                run_last_updated: Some(at),
-                ..
-            } => Proof::Updated(at),
-            _ => Proof::Nothing,
+        if has_tasks && announced.task_completed_at.is_some() {
+            return Proof::Certain;
+        }
+        // A webhook of a run that has long been complete says so too: that proves nothing of what it announces.
+        match &announced.run_last_updated {
+            Some(at) => Proof::Updated(at),
+            None if announced.run_completed_at.is_some() || announced.run_archived_at.is_some() => Proof::Certain,
+            None => Proof::Nothing,
         }
     }
 
-    /// Whether the answer has this time, to the second, and so may have the state before.
+    /// Whether the answer has this time, as exactly as it is written, and so may have the state before.
     fn may_be_another_change(&self, at: &ApiTime) -> bool {
-        let is_to_the_second = at.timestamp().is_some_and(|at| at.subsec_nanosecond() == 0);
+        let moment = at.timestamp();
+        let shown = self.run.last_updated.get().and_then(ApiTime::timestamp);
+        let is_coarse = moment != shown || moment.is_some_and(|at| at.subsec_nanosecond() == 0);
         let has_it = |run: &Run| run.last_updated.get().is_some_and(|updated| updated.may_equal(at));
         let announce_it = |one: &&PendingNotification| matches!(self.proof(&one.head.announced), Proof::Updated(other) if other.may_equal(at));
-        is_to_the_second
+        is_coarse
             && has_it(self.run)
             && (self.before.is_some_and(has_it) || self.notifications.iter().filter(announce_it).count() > 1)
     }

@@ -11,6 +11,8 @@ mod gate;
 mod looks;
 mod memory;
 mod milestones;
+#[cfg(test)]
+mod model;
 
 use std::sync::Arc;
 use std::time::Duration;
