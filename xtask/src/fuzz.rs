@@ -26,6 +26,8 @@ enum Target {
     Webhook,
     /// Read a configuration: a file, and the environment
     Config,
+    /// Read a file of the intake log
+    IntakeLog,
 }
 
 impl Target {
@@ -35,14 +37,16 @@ impl Target {
             Self::Changes => "changes",
             Self::Webhook => "webhook",
             Self::Config => "config",
+            Self::IntakeLog => "intake_log",
         }
     }
 
-    /// Words of its language.
-    fn words(self) -> &'static str {
+    /// Words of its language, if it has one.
+    fn words(self) -> Option<&'static str> {
         match self {
-            Self::Run | Self::Changes | Self::Webhook => "tests/fuzz/json.dict",
-            Self::Config => "tests/fuzz/config.dict",
+            Self::Run | Self::Changes | Self::Webhook => Some("tests/fuzz/json.dict"),
+            Self::Config => Some("tests/fuzz/config.dict"),
+            Self::IntakeLog => None,
         }
     }
 
@@ -50,7 +54,7 @@ impl Target {
     fn fixtures(self) -> Option<&'static str> {
         match self {
             Self::Run => Some("crates/tallyfy-model/tests/fixtures/runs"),
-            Self::Changes | Self::Config => None,
+            Self::Changes | Self::Config | Self::IntakeLog => None,
             Self::Webhook => Some("crates/tallyfy-model/tests/fixtures/webhooks"),
         }
     }
@@ -72,11 +76,11 @@ impl Fuzz {
         shell.create_dir(&found)?;
         let seeds = format!("tests/fuzz/seeds/{target}");
         let fixtures = self.target.fixtures();
-        let words = self.target.words();
+        let words = self.target.words().map(|words| format!("-dict={words}"));
         let limits = [format!("-max_total_time={}", self.seconds), "-timeout=10".to_owned()];
         cargo(cmd!(
             shell,
-            "cargo +nightly fuzz run --fuzz-dir tests/fuzz {target} {found} {seeds} {fixtures...} -- -dict={words} {limits...}"
+            "cargo +nightly fuzz run --fuzz-dir tests/fuzz {target} {found} {seeds} {fixtures...} -- {words...} {limits...}"
         ))
         .run()
         .with_context(|| format!("`{target}` broke; the bytes that did it belong into tests/fuzz/seeds/{target}, where every test run tries them"))?;

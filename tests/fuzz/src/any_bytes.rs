@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use runs_store::intake_log::inspect;
+use runs_store::{IntakeLog, IntakeLogError, IntakeLogSettings, NewNotification, NotificationHead, Position};
 use runs_worker::config::{Flags, load};
 use tallyfy_model::json_text::depth;
 use tallyfy_model::{OrgId, Run, RunId, TaskId, Webhook, indented, minified};
@@ -85,6 +87,58 @@ pub fn webhook(bytes: &[u8]) {
             assert_eq!(again, Some((Some(key.clone()), webhook.says)));
         }
     }
+}
+
+/// A file of the intake log is read as far as it is whole, the same each time, and what is kept beside it is kept. A file
+/// that is none of the log is left as it is.
+pub fn intake_log(bytes: &[u8]) {
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = folder.path().join("intake-1.log");
+    std::fs::write(&path, bytes).expect("there is room");
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let read = runtime.expect("there is a thread").block_on(async {
+        let read_once = open_and_read(folder.path()).await?;
+        let read_twice = open_and_read(folder.path()).await?;
+        let (kept, before) = read_twice.split_last().expect("something was kept");
+        assert_eq!(before, read_once, "{kept} came in between");
+        // An inspection from outside counts the same.
+        let inspection = inspect(&[folder.path().to_owned()]).expect("the folder can be read");
+        assert_eq!(inspection.map(|found| found.records), Some(read_twice.len() as u64));
+        Ok::<_, IntakeLogError>(())
+    });
+    match read {
+        Ok(()) => {}
+        Err(IntakeLogError::NotALog { .. }) => assert_eq!(std::fs::read(&path).ok().as_deref(), Some(bytes)),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Opens the log, keeps one more notification, and gives the ids of all that are in it.
+async fn open_and_read(folder: &std::path::Path) -> Result<Vec<uuid::Uuid>, IntakeLogError> {
+    let mut settings = IntakeLogSettings::new(vec![folder.to_owned()]);
+    (settings.segment_bytes, settings.reserve_bytes) = (16 * 1024, 0);
+    let log = IntakeLog::open(settings)?;
+    let notification = NewNotification {
+        id: uuid::Uuid::now_v7(),
+        org: "acme".into(),
+        subject: None,
+        head: NotificationHead::default(),
+        dedupe_key: None,
+        received_at: jiff::Timestamp::UNIX_EPOCH,
+        body: bytes::Bytes::from_static(b"{}"),
+    };
+    log.append(notification).await?;
+    let (mut after, mut ids) = (Position::START, Vec::new());
+    loop {
+        let batch = log.read(after, 100, usize::MAX).await?;
+        ids.extend(batch.records.iter().map(|(_, found)| found.id));
+        if batch.through <= after {
+            break;
+        }
+        after = batch.through;
+    }
+    log.close().await;
+    Ok(ids)
 }
 
 /// A configuration is taken or refused, the same each time, and neither shows a secret.

@@ -50,3 +50,8 @@ fn the_seeds_of_webhooks_hold() {
 fn the_seeds_of_configurations_hold() {
     replay("config", None, any_bytes::config);
 }
+
+#[test]
+fn the_seeds_of_the_intake_log_hold() {
+    replay("intake_log", None, any_bytes::intake_log);
+}
