@@ -15,6 +15,7 @@ use std::time::Duration;
 use metrics::counter;
 use runs_store::intake_log::{IntakeLog, IntakeLogError, LogBatch, Position};
 use runs_store::{Store, StoreError, torture};
+use tallyfy_transport::Backoff;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -29,8 +30,11 @@ pub(crate) use progress::Progress;
 /// for longer than a fetch takes.
 const MOST: usize = 1024;
 const MOST_BYTES: usize = 8 * 1024 * 1024;
-/// The waits after failures: the first, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// The waits after failures.
+const PAUSE: Backoff = Backoff {
+    initial: Duration::from_millis(250),
+    max: Duration::from_secs(5),
+};
 
 /// The importing stage.
 pub(crate) struct Importer {
@@ -61,7 +65,7 @@ impl Importer {
         }
         let mut appended = self.log.appended();
         let mut position = None;
-        let mut pause = PAUSES.0;
+        let mut failures = 0;
         while !stop.is_cancelled() {
             // Before the look: what arrives in between is then seen as a change.
             appended.mark_unchanged();
@@ -72,15 +76,15 @@ impl Importer {
                         changed = appended.changed() => if changed.is_err() { break },
                     }
                 }
-                Ok(_) => pause = PAUSES.0,
+                Ok(_) => failures = 0,
                 Err(failed) => {
                     self.note_failure(&failed);
                     position = None;
+                    failures += 1;
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        () = tokio::time::sleep(pause) => {}
+                        () = tokio::time::sleep(PAUSE.full(failures)) => {}
                     }
-                    pause = (pause * 2).min(PAUSES.1);
                 }
             }
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use runs_store::intake_log::{IntakeLog, IntakeLogError};
 use runs_store::{HandlerName, SqliteStore, Store, StoreError, torture};
+use tallyfy_transport::Backoff;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -20,8 +21,11 @@ use crate::config::{IntakeConfig, StoreConfig};
 use crate::shared::late_store::LateStore;
 use crate::{data_folder, telemetry};
 
-/// The waits between attempts: the first, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// The waits between attempts.
+const PAUSE: Backoff = Backoff {
+    initial: Duration::from_millis(250),
+    max: Duration::from_secs(5),
+};
 /// How long the start waits for the store, so that it can say what is wrong with it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -121,7 +125,7 @@ impl Opener {
         late: &LateStore,
         stop: &CancellationToken,
     ) -> Option<Arc<dyn Store>> {
-        let mut pause = PAUSES.0;
+        let mut failures = 0;
         loop {
             let opened = match opening {
                 Opening::Open(store) => return Some(store),
@@ -130,8 +134,9 @@ impl Opener {
                     opened.map_err(StartError::Interrupted).flatten()
                 }
                 Opening::TryAgain => {
+                    failures += 1;
+                    let pause = PAUSE.full(failures);
                     stop.run_until_cancelled(tokio::time::sleep(pause)).await?;
-                    pause = (pause * 2).min(PAUSES.1);
                     self.open().await
                 }
             };

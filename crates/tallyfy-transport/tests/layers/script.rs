@@ -1,6 +1,7 @@
 //! A transport that answers by script.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 
 pub(crate) type Outcome = Result<Response, TransportError>;
 
-type Line = Box<dyn Fn() -> Outcome + Send>;
+pub(crate) type Line = Box<dyn Fn() -> Outcome + Send>;
 
 /// Answers one outcome after another, the last one again and again, each after a while.
 #[derive(Clone)]
@@ -61,6 +62,12 @@ impl Script {
             .iter()
             .map(|(_, request)| request.clone())
             .collect()
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Script").field("sent", &self.count()).finish()
     }
 }
 

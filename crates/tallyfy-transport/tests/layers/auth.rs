@@ -1,38 +1,24 @@
 //! Tokens, and the layer that puts them on requests.
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, StatusCode};
 use tallyfy_transport::{
-    Authenticated, ErrorKind, HttpTransport, Request, Response, StaticToken, TokenFile, TokenSource, TransportError,
+    Authenticated, ErrorKind, HttpTransport, Request, StaticToken, TokenFile, TokenSource, TransportError,
 };
 use tempfile::TempDir;
 
-/// Answers everything and keeps what it was sent.
-#[derive(Clone, Debug, Default)]
-struct Recorder(Arc<Mutex<Vec<Request>>>);
-
-#[async_trait]
-impl HttpTransport for Recorder {
-    async fn send(&self, request: Request) -> Result<Response, TransportError> {
-        self.0.lock().unwrap().push(request);
-        Ok(Response::new(StatusCode::OK, HeaderMap::new(), ""))
-    }
-}
+use crate::script::Script;
 
 async fn send_with(tokens: impl TokenSource + 'static) -> Result<Request, TransportError> {
-    let recorder = Recorder::default();
-    Authenticated::new(recorder.clone(), Arc::new(tokens))
+    let script = Script::statuses([200]);
+    Authenticated::new(script.clone(), Arc::new(tokens))
         .send(Request::get(["runs", "r1"])?)
         .await?;
-    let sent = recorder.0.lock().unwrap().remove(0);
-    Ok(sent)
+    Ok(script.requests().remove(0))
 }
 
 fn file_with(content: impl AsRef<[u8]>) -> (TempDir, PathBuf) {
@@ -62,18 +48,16 @@ async fn the_token_goes_out_as_a_sensitive_bearer_header() {
 #[tokio::test]
 async fn a_token_file_is_trimmed_and_read_again_for_every_request() {
     let (_folder, path) = file_with("\n  first \r\n");
-    let recorder = Recorder::default();
-    let transport = Authenticated::new(recorder.clone(), Arc::new(TokenFile::new(&path)));
+    let script = Script::statuses([200]);
+    let transport = Authenticated::new(script.clone(), Arc::new(TokenFile::new(&path)));
 
     transport.send(Request::get(["x"]).unwrap()).await.unwrap();
     // The same length, and likely the same time stamp and inode.
     fs::write(&path, "\n  other \r\n").unwrap();
     transport.send(Request::get(["x"]).unwrap()).await.unwrap();
 
-    let sent: Vec<_> = recorder
-        .0
-        .lock()
-        .unwrap()
+    let sent: Vec<_> = script
+        .requests()
         .iter()
         .map(|sent| sent.headers()[AUTHORIZATION].clone())
         .collect();
@@ -162,6 +146,6 @@ async fn debug_shows_no_token() {
     let file = TokenFile::new(&path);
     file.token().await.unwrap();
     let tokens = StaticToken::new("hidden");
-    let layer = Authenticated::new(Recorder::default(), Arc::new(tokens.clone()));
+    let layer = Authenticated::new(Script::statuses([200]), Arc::new(tokens.clone()));
     assert!(!format!("{file:?} {tokens:?} {layer:?}").contains("hidden"));
 }

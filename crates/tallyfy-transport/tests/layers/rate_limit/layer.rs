@@ -1,37 +1,31 @@
 //! What the layer does with the answers it sees.
 
-use std::sync::Mutex;
+use std::time::Duration;
 
-use async_trait::async_trait;
+use http::HeaderValue;
 use http::header::{DATE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, StatusCode};
-use tallyfy_transport::{ErrorKind, HttpTransport, RateLimited, RateLimiter, Request, Response, TransportError};
+use tallyfy_transport::{ErrorKind, HttpTransport as _, RateLimited, RateLimiter, Request, TransportError};
 use tokio::time::Instant;
 
-use crate::{drain, limiter, seconds};
+use super::{drain, limiter, seconds};
+use crate::script::{Line, Script, answer, boxed};
 
-/// Answers with these, one after another.
-struct Scripted(Mutex<Vec<Response>>);
-
-#[async_trait]
-impl HttpTransport for Scripted {
-    async fn send(&self, _: Request) -> Result<Response, TransportError> {
-        Ok(self.0.lock().unwrap().remove(0))
-    }
-}
-
-fn answer(status: u16, headers: &[(http::HeaderName, &'static str)]) -> Response {
-    let empty = Response::new(StatusCode::from_u16(status).unwrap(), HeaderMap::new(), "");
-    headers.iter().fold(empty, |answer, (name, value)| {
-        answer.with_header(name.clone(), HeaderValue::from_static(value))
+fn answer_with(status: u16, headers: &[(http::HeaderName, &'static str)]) -> Line {
+    let headers = headers.to_vec();
+    boxed(move || {
+        let bare = answer(status, "");
+        let answer = headers.iter().fold(bare, |answer, (name, value)| {
+            answer.with_header(name.clone(), HeaderValue::from_static(value))
+        });
+        Ok(answer)
     })
 }
 
 /// Sends until the script is over, and tells when each answer came, in seconds.
-async fn play(script: Vec<Response>, limiter: RateLimiter) -> Vec<f64> {
+async fn play(script: Vec<Line>, limiter: RateLimiter) -> Vec<f64> {
     let count = script.len();
     let noon = || "2026-11-23T12:00:00Z".parse().unwrap();
-    let layer = RateLimited::new(Scripted(Mutex::new(script)), limiter).with_clock(noon);
+    let layer = RateLimited::new(Script::new(script), limiter).with_clock(noon);
     let start = Instant::now();
     let mut answered = Vec::new();
     for _ in 0..count {
@@ -43,13 +37,17 @@ async fn play(script: Vec<Response>, limiter: RateLimiter) -> Vec<f64> {
 
 #[tokio::test(start_paused = true)]
 async fn the_layer_passes_a_429_on_and_holds_the_next_request_back() {
-    let script = vec![answer(429, &[(RETRY_AFTER, "30")]), answer(500, &[]), answer(200, &[])];
+    let script = vec![
+        answer_with(429, &[(RETRY_AFTER, "30")]),
+        answer_with(500, &[]),
+        answer_with(200, &[]),
+    ];
     assert_eq!(play(script, limiter(100, 0)).await, [0.0, 30.75, 31.5]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_layer_takes_a_permit_for_every_request() {
-    let script = (0..4).map(|_| answer(200, &[])).collect();
+    let script = (0..4).map(|_| answer_with(200, &[])).collect();
     assert_eq!(play(script, limiter(5, 0)).await, [0.0, 15.0, 30.0, 45.0]);
 }
 
@@ -57,19 +55,18 @@ async fn the_layer_takes_a_permit_for_every_request() {
 async fn a_date_in_retry_after_is_compared_with_the_servers_own_date() {
     let half_past = (RETRY_AFTER, "Mon, 23 Nov 2026 12:00:30 GMT");
     let with_date = vec![
-        answer(429, &[half_past.clone(), (DATE, "Mon, 23 Nov 2026 12:00:20 GMT")]),
-        answer(200, &[]),
+        answer_with(429, &[half_past.clone(), (DATE, "Mon, 23 Nov 2026 12:00:20 GMT")]),
+        answer_with(200, &[]),
     ];
     assert_eq!(play(with_date, limiter(0, 0)).await, [0.0, 10.0]);
 
-    let without = vec![answer(429, &[half_past]), answer(200, &[])];
+    let without = vec![answer_with(429, &[half_past]), answer_with(200, &[])];
     assert_eq!(play(without, limiter(0, 0)).await, [0.0, 30.0]);
 }
 
 /// Sends once more than the burst of a limiter of five a minute, and says what became of the last.
-async fn one_too_many(layer: impl FnOnce(RateLimited<Scripted>) -> RateLimited<Scripted>) -> TransportError {
-    let script = (0..2).map(|_| answer(200, &[])).collect();
-    let layer = layer(RateLimited::new(Scripted(Mutex::new(script)), limiter(5, 0)));
+async fn one_too_many(layer: impl FnOnce(RateLimited<Script>) -> RateLimited<Script>) -> TransportError {
+    let layer = layer(RateLimited::new(Script::statuses([200]), limiter(5, 0)));
     layer.send(Request::get(["x"]).unwrap()).await.unwrap();
     layer.send(Request::get(["x"]).unwrap()).await.unwrap_err()
 }
@@ -108,24 +105,15 @@ async fn who_waits_behind_others_waits_no_longer_than_it_said() {
     for other in others {
         other.await.unwrap();
     }
-    assert!(limiter.acquire_within(std::time::Duration::MAX).await.is_ok());
-}
-
-/// Never answers.
-struct Silent;
-
-#[async_trait]
-impl HttpTransport for Silent {
-    async fn send(&self, _: Request) -> Result<Response, TransportError> {
-        std::future::pending().await
-    }
+    assert!(limiter.acquire_within(Duration::MAX).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_has_its_permit_has_what_is_left_of_its_time() {
     let limiter = limiter(5, 0);
     drain(&limiter).await;
-    let layer = RateLimited::new(Silent, limiter).with_timeout(seconds(20.0));
+    let silent = Script::statuses([200]).taking(Duration::MAX);
+    let layer = RateLimited::new(silent, limiter).with_timeout(seconds(20.0));
     let start = Instant::now();
     let error = layer.send(Request::get(["x"]).unwrap()).await.unwrap_err();
     assert_eq!((error.kind(), start.elapsed()), (ErrorKind::Timeout, seconds(20.0)));

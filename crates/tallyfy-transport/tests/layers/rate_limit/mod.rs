@@ -1,5 +1,4 @@
 //! The limiter and its layer, on a clock that the tests move.
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 mod budget;
 mod layer;

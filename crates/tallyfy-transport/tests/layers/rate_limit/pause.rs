@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, advance};
 
-use crate::{drain, greedy, limiter, seconds};
+use super::{drain, greedy, limiter, seconds};
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_stops_everybody_and_a_shorter_one_does_not_end_it() {

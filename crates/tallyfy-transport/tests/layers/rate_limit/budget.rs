@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use tallyfy_transport::{RateLimiter, RateLimits};
 use tokio::time::{Instant, sleep};
 
-use crate::{drain, greedy, limiter, seconds};
+use super::{drain, greedy, limiter, seconds};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
