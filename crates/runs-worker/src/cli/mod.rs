@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod configuration;
 mod dead_letters;
 mod deliveries;
 mod events;
@@ -99,6 +100,9 @@ enum Command {
     Get(get::Get),
     /// Check configuration, store, token and reachability, and say how each stands
     Check,
+    /// Look at the configuration: as it counts, an example of it, or whether a file is right
+    #[command(name = "config")]
+    Configuration(configuration::Configuration),
     /// Examine the store and the intake log from end to end, and say what is wrong with them
     VerifyStore,
     /// Write a whole copy of the store and the intake log to a file, while the worker runs or not
@@ -202,6 +206,7 @@ pub fn main() -> ExitCode {
             Some(Command::Check) => check::run(&cli.settings).await,
             Some(Command::Backup(backup)) => backup.run(&cli.settings).await,
             Some(Command::Restore(restore)) => restore.run(&cli.settings).await,
+            Some(Command::Configuration(configuration)) => configuration.run(&cli.settings),
             Some(Command::VerifyStore) => verify::run(&cli.settings).await,
             Some(Command::Events(events)) => events.run(&cli.settings).await,
             Some(Command::Notifications(notifications)) => notifications.run(&cli.settings).await,

@@ -72,7 +72,8 @@ pub(super) fn plural(count: u64, what: &str) -> String {
     }
 }
 
-fn lines(lines: impl IntoIterator<Item = String>) -> Outcome {
+/// Lines that are fit for a person already.
+pub(super) fn lines(lines: impl IntoIterator<Item = String>) -> Outcome {
     let mut out = BufWriter::new(io::stdout().lock());
     for line in lines {
         writeln!(out, "{line}")?;

@@ -8,7 +8,9 @@
 
 mod api;
 mod deliver;
+mod effective;
 mod environment;
+mod example;
 mod filter;
 mod flags;
 mod handlers;
@@ -46,6 +48,8 @@ use std::path::PathBuf;
 
 pub use api::ApiConfig;
 pub use deliver::{DeliverConfig, EventsConfig};
+pub(crate) use effective::{Setting, settings};
+pub(crate) use example::EXAMPLE;
 pub use flags::Flags;
 pub use handlers::ConfiguredHandler;
 pub(crate) use handlers::HandlerKind;

@@ -106,7 +106,7 @@ impl<'a> Places<'a> {
     }
 
     /// Where a key was set, the layer that counts first.
-    fn written(&self, key: &str) -> Option<String> {
+    pub(super) fn written(&self, key: &str) -> Option<String> {
         let mut flags = self.flags.values.iter();
         if let Some((_, _, flag)) = flags.find(|(set, _, _)| *set == key) {
             return Some(format!("the flag {flag}"));

@@ -51,6 +51,33 @@ fn without_its_three_values_it_says_which_are_missing() {
 }
 
 #[test]
+fn the_example_of_a_configuration_is_one_and_what_counts_is_shown() {
+    let example = worker(&["config", "--example"], &[]);
+    assert!(example.status.success());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("worker.toml");
+    std::fs::write(&file, example.stdout).unwrap();
+    let file = file.to_str().unwrap();
+    let three = [
+        ("TALLYFY_ORG_ID", "acme"),
+        ("TALLYFY_TOKEN", "s3cret"),
+        ("TALLYFY_WEBHOOK_SECRET", "s3cret"),
+    ];
+    let checked = worker(&["config", "--check", file], &three);
+    assert_eq!(
+        String::from_utf8_lossy(&checked.stdout),
+        format!("{file}: nothing is wrong; 1 organization and 0 handlers\n")
+    );
+    let missing = worker(&["config", "--check", file], &[]);
+    assert_eq!(missing.status.code(), Some(2));
+    let shown = worker(&["config", "--print", "--config", file], &three);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("refresh.window = \"1s\"  # default\n"), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+    assert_eq!(worker(&["config"], &[]).status.code(), Some(2));
+}
+
+#[test]
 fn a_store_that_cannot_be_used_is_named_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
