@@ -11,11 +11,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret as _, SecretString};
 use tallyfy_model::REDACTED;
 use tallyfy_transport::{HttpTransport, Request, Response, TransportError};
 
 use crate::config::Organization;
+use crate::shared::spelled::Secrets;
 
 /// A shorter secret could be a word; it is a secret only where a path of ours leads to it.
 const UNMISTAKABLE: usize = 16;
@@ -75,10 +78,22 @@ impl<T> WithoutSecrets<T> {
 #[async_trait]
 impl<T: HttpTransport> HttpTransport for WithoutSecrets<T> {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let token = token_of(&request);
         let mut response = self.inner.send(request).await?;
         response.body = self.secrets.without(response.body);
+        if !response.status.is_success() {
+            let said = String::from_utf8_lossy(&response.body);
+            response.body = token.taken_out_of(&said).into();
+        }
         Ok(response)
     }
+}
+
+/// The token that a request is sent with. An answer that is an error may repeat it, and is shown.
+fn token_of(request: &Request) -> Secrets {
+    let header = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    let header = String::from_utf8_lossy(header.unwrap_or_default());
+    Secrets::new([header.strip_prefix("Bearer ").unwrap_or(&header)])
 }
 
 /// The text without the secrets; `None` if there are none.
@@ -241,8 +256,8 @@ mod tests {
         fn no_spelling_hides_a_secret(
             secret in "[A-Za-z0-9._~-]{16,40}",
             spellings in prop::collection::vec(0..12_u8, 40),
-            before in "[ -!#-\\[\\]-~]{0,20}",
-            after in "[ -!#-\\[\\]-~]{0,20}",
+            before in "[ -!#-+.-\\[\\]-~]{0,20}",
+            after in "[ -!#-+.-\\[\\]-~]{0,20}",
         ) {
             let spelled: String = secret.bytes().zip(&spellings).map(|(byte, how)| letter(byte, *how)).collect();
             let text = serde_json::json!([before, after]).to_string();

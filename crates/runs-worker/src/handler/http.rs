@@ -13,10 +13,11 @@ use serde_json::value::RawValue;
 use tallyfy_transport::Response;
 use url::Host;
 
-use super::confidence::Confidence;
+use super::confidence::told_in_confidence;
 use super::signature::{SigningKey, signatures};
 use super::{Event, Handler, HandlerError};
 use crate::clock::Clock;
+use crate::shared::spelled::Secrets;
 
 /// How much of an answer is repeated.
 const MAX_REASON_CHARS: usize = 200;
@@ -64,7 +65,7 @@ pub(crate) fn is_this_machine(url: &Url) -> bool {
 pub(crate) struct HttpHandler {
     client: Client,
     target: HttpTarget,
-    confidence: Confidence,
+    confidence: Secrets,
     clock: Clock,
 }
 
@@ -86,7 +87,7 @@ impl HttpHandler {
         };
         Ok(Self {
             client: client.build()?,
-            confidence: Confidence::of(&target.headers, &target.url),
+            confidence: told_in_confidence(&target.headers, &target.url),
             target,
             clock,
         })
@@ -148,11 +149,7 @@ impl Handler for HttpHandler {
 impl HttpHandler {
     /// What an answer says, without what the receiver was told in confidence.
     async fn said(&self, answer: &mut reqwest::Response) -> String {
-        let mut said = read(answer).await;
-        if said.len() == MAX_READ_BYTES {
-            // The beginning of a secret that was cut off.
-            said.truncate(MAX_READ_BYTES.saturating_sub(self.confidence.longest()));
-        }
+        let said = read(answer).await;
         self.confidence.taken_out_of(&String::from_utf8_lossy(&said))
     }
 

@@ -2,4 +2,5 @@
 
 pub(crate) mod late_store;
 pub(crate) mod notified;
+pub(crate) mod spelled;
 pub(crate) mod visible;

@@ -1,0 +1,280 @@
+//! Secrets in what others say, however they spell them.
+//!
+//! A receiver or an API may repeat what it was sent: as it is, as a URL, JSON, or a page has it, several of these around each
+//! other, in Base64 or in hexadecimal digits, and cut off. What is said is therefore read letter by letter, each in any
+//! spelling, and compared with the secrets.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use tallyfy_model::REDACTED;
+
+/// A shorter text may be any word. So many letters from the beginning of a secret on are taken for it.
+const SHORTEST: usize = 8;
+/// The same where the text ends, and may have been cut off.
+const SHORTEST_REST: usize = 4;
+
+/// Texts that are not to be repeated.
+#[derive(Clone)]
+pub(crate) struct Secrets(Vec<Vec<char>>);
+
+impl Secrets {
+    /// Of these, those that are long enough to be no word; each as it is, in Base64 and in hexadecimal digits.
+    pub(crate) fn new(texts: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let mut all = BTreeSet::new();
+        for text in texts {
+            let text = text.as_ref();
+            if text.chars().count() >= SHORTEST {
+                all.insert(text.to_owned());
+                all.extend(in_base64(text));
+                all.insert(text.bytes().map(|byte| format!("{byte:02x}")).collect());
+            }
+        }
+        let mut all: Vec<Vec<char>> = all.iter().map(|text| text.chars().collect()).collect();
+        all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self(all)
+    }
+
+    /// The text without them.
+    pub(crate) fn taken_out_of(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let end = self.0.iter().filter_map(|secret| end_of(secret, rest)).max();
+            if let Some(end) = end {
+                out.push_str(REDACTED);
+                rest = rest.get(end..).unwrap_or_default();
+            } else {
+                out.push(first);
+                rest = &rest[first.len_utf8()..];
+            }
+        }
+        out
+    }
+}
+
+/// Where a secret ends that the text begins with, or as much of its beginning as is no accident.
+fn end_of(secret: &[char], text: &str) -> Option<usize> {
+    let mut ends = vec![0];
+    for (known, letter) in secret.iter().enumerate() {
+        let mut next = Vec::new();
+        for &end in &ends {
+            next.extend(spellings(*letter, text, end));
+        }
+        if next.is_empty() {
+            let furthest = ends.into_iter().max()?;
+            let is_at_the_end = known >= SHORTEST_REST && is_cut_spelling(&text[furthest..]);
+            return (is_at_the_end.then_some(text.len())).or((known >= SHORTEST).then_some(furthest));
+        }
+        next.dedup();
+        ends = next;
+    }
+    ends.into_iter().max()
+}
+
+/// Whether nothing is left, or no more than a spelling that was cut off.
+fn is_cut_spelling(rest: &str) -> bool {
+    rest.is_empty() || (rest.len() < 12 && rest.starts_with(['%', '\\', '&']) && !rest.contains(char::is_whitespace))
+}
+
+/// Where each spelling of this letter ends that is at this place.
+fn spellings(letter: char, text: &str, at: usize) -> Vec<usize> {
+    let rest = text.get(at..).unwrap_or_default();
+    let Some(first) = rest.chars().next() else {
+        return Vec::new();
+    };
+    let mut lengths = match first {
+        '%' => percent_encoded(letter, rest),
+        '\\' => escaped(letter, rest).into_iter().collect(),
+        '&' => entity(letter, rest).into_iter().collect(),
+        _ => Vec::new(),
+    };
+    if first.eq_ignore_ascii_case(&letter) || (letter == ' ' && first == '+') {
+        lengths.push(first.len_utf8());
+    }
+    lengths.iter().map(|length| at + length).collect()
+}
+
+/// As URLs have it, perhaps encoded several times: `%2F`, `%252F`.
+fn percent_encoded(letter: char, text: &str) -> Vec<usize> {
+    let mut buffer = [0; 4];
+    let mut lengths = vec![0];
+    for byte in letter.encode_utf8(&mut buffer).bytes() {
+        let after = |length: &usize| ends_of_byte(byte, text, *length);
+        lengths = lengths.iter().flat_map(after).collect();
+    }
+    lengths
+}
+
+fn ends_of_byte(byte: u8, text: &str, at: usize) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let mut digits = text.get(at..).and_then(|rest| rest.strip_prefix('%'));
+    while let Some(found) = digits {
+        let code = found.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        if code.is_some_and(|code| code.eq_ignore_ascii_case(&byte)) {
+            ends.push(text.len() - found.len() + 2);
+        }
+        // A percent sign that is encoded itself.
+        digits = found.strip_prefix("25");
+    }
+    ends
+}
+
+/// As JSON and many languages have it, perhaps within another text: `\/`, `\\\"`, `\u0026`, `\x26`, `\u{26}`.
+fn escaped(letter: char, text: &str) -> Option<usize> {
+    let behind = text.trim_start_matches('\\');
+    let slashes = text.len() - behind.len();
+    if let Some(found) = behind.chars().next()
+        && !found.is_alphanumeric()
+        && found == letter
+    {
+        return Some(slashes + found.len_utf8());
+    }
+    if letter == '\\' {
+        return Some(slashes);
+    }
+    let (found, length) = match behind.as_bytes().first()? {
+        b'u' if behind.starts_with("u{") => {
+            let digits = behind.get(2..)?.split_once('}')?.0;
+            (digits, digits.len() + 3)
+        }
+        b'u' => (behind.get(1..5)?, 5),
+        b'x' => (behind.get(1..3)?, 3),
+        _ => return None,
+    };
+    is_code_of(letter, found, 16).then_some(slashes + length)
+}
+
+/// As pages have it: `&amp;`, `&#38;`, `&#x26;`, `&amp;amp;`.
+fn entity(letter: char, text: &str) -> Option<usize> {
+    let mut name = text.strip_prefix('&')?;
+    while let Some(inner) = name
+        .strip_prefix("amp;")
+        .filter(|_| letter != '&' || name.starts_with("amp;amp;"))
+    {
+        name = inner;
+    }
+    let (name, rest) = name.split_once(';')?;
+    let is_it = match name {
+        "amp" => letter == '&',
+        "lt" => letter == '<',
+        "gt" => letter == '>',
+        "quot" => letter == '"',
+        "apos" => letter == '\'',
+        _ => match name.strip_prefix('#')? {
+            code if code.starts_with(['x', 'X']) => is_code_of(letter, &code[1..], 16),
+            code => is_code_of(letter, code, 10),
+        },
+    };
+    is_it.then_some(text.len() - rest.len())
+}
+
+/// Whether these digits are the number of a letter, in either case.
+fn is_code_of(letter: char, digits: &str, radix: u32) -> bool {
+    let code = u32::from_str_radix(digits, radix).ok().and_then(char::from_u32);
+    code.is_some_and(|found| found.eq_ignore_ascii_case(&letter))
+}
+
+/// The text in Base64, wherever it begins among the three places of a group: without the letters that its neighbours have
+/// a part in.
+fn in_base64(text: &str) -> impl Iterator<Item = String> {
+    let forms = (0..3).flat_map(|before: usize| {
+        let bytes = [&b"\0\0"[..before], text.as_bytes()].concat();
+        let from = (before * 8).div_ceil(6);
+        let to = bytes.len() * 8 / 6;
+        [STANDARD.encode(&bytes), URL_SAFE.encode(&bytes)].map(|form| form[from..to].to_owned())
+    });
+    forms.collect::<Vec<_>>().into_iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn percent(text: &str) -> String {
+        utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+    }
+
+    fn json(text: &str) -> String {
+        serde_json::to_string(text).unwrap().trim_matches('"').to_owned()
+    }
+
+    fn by_number(text: &str, write: fn(u32) -> String) -> String {
+        text.chars().map(|letter| write(letter.into())).collect()
+    }
+
+    /// As others may write a secret.
+    fn written(secret: &str) -> Vec<String> {
+        vec![
+            secret.to_owned(),
+            secret.to_ascii_uppercase(),
+            secret.replace(' ', "+"),
+            percent(secret),
+            percent(secret).to_lowercase(),
+            percent(&percent(secret)),
+            json(secret),
+            json(secret).replace('/', "\\/"),
+            json(&json(secret)),
+            by_number(secret, |code| format!("\\u{code:04x}")),
+            by_number(secret, |code| format!("\\u{{{code:x}}}")),
+            by_number(secret, |code| format!("&#{code};")),
+            by_number(secret, |code| format!("&#x{code:X};")),
+            secret.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;"),
+            secret.replace('&', "&amp;amp;"),
+            STANDARD.encode(secret),
+            URL_SAFE.encode(format!("a:{secret}")),
+            STANDARD.encode(format!("it:{secret}!")),
+            secret.bytes().map(|byte| format!("{byte:02X}")).collect(),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn no_spelling_of_a_secret_is_left(secret in "[a-zA-Z0-9/+&<\"%_. é=-]{8,40}") {
+            let secrets = Secrets::new([&secret]);
+            for form in written(&secret) {
+                let shown = secrets.taken_out_of(&format!("you sent <{form}> to us"));
+                prop_assert!(shown.contains(REDACTED), "{form} in {shown}");
+                prop_assert!(shown.starts_with("you sent <") && shown.ends_with("> to us"), "{shown}");
+            }
+        }
+
+        #[test]
+        fn the_beginning_of_a_secret_that_was_cut_off_is_not_left(secret in "[A-Z0-9]{12,40}") {
+            let secrets = Secrets::new([&secret]);
+            for form in written(&secret) {
+                let each = form.len().div_ceil(secret.len());
+                for length in SHORTEST_REST * each..=form.len() {
+                    let shown = secrets.taken_out_of(&format!("~: {}", &form[..length]));
+                    let rest = shown.strip_prefix("~: [redacted]");
+                    // In Base64, neighbours have a part in the letters at either end.
+                    let is_all = rest.is_some_and(|rest| rest.len() <= 3) || form.ends_with('=');
+                    prop_assert!(is_all || shown.contains(REDACTED) && !secret.contains(&form[..4]), "{form} at {length}: {shown}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_text_stays() {
+        let secrets = Secrets::new(["s3cret-key-of-the-receiver", "short"]);
+        for text in [
+            "no such customer: x=1, short of s3c%20ret",
+            "",
+            "%",
+            "\\u00",
+            "&amp;&#1;",
+            "é%C3",
+        ] {
+            assert_eq!(secrets.taken_out_of(text), text);
+        }
+        assert_eq!(secrets.taken_out_of("a s3cret-key-of-the b"), "a [redacted] b");
+        assert_eq!(secrets.taken_out_of("a s3cret"), "a [redacted]");
+    }
+}
