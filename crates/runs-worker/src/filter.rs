@@ -85,9 +85,8 @@ impl EventFilter {
         has: impl Fn(&ChangeKind) -> bool,
     ) -> Option<&'static str> {
         let template = run.and_then(|run| run.checklist_id.get());
-        let status = run.and_then(|run| run.status.get());
         let is_template = |id: &ChecklistId| template.is_none_or(|template| template == id);
-        let stands = |wanted: &RunStatus| status.is_none_or(|status| is_same(status, wanted));
+        let stands = |wanted: &RunStatus| run.is_none_or(|run| stands(run, wanted));
         let keys = [
             ("every_notification", self.every_notification || !duplicate),
             ("organizations", among(&self.organizations, |wanted| wanted == org)),
@@ -122,8 +121,21 @@ pub(crate) fn recipients(handlers: &[(HandlerName, EventFilter)], facts: &Facts<
     Recipients::ByFilter(handlers.iter().map(verdict).collect())
 }
 
-fn is_same(status: &RunStatus, wanted: &RunStatus) -> bool {
-    status == wanted || (status.is_complete() && wanted.is_complete())
+/// Whether a run stands so, by the facts that make the types of events: its times of completion and archiving go before
+/// its status.
+fn stands(run: &Run, wanted: &RunStatus) -> bool {
+    let is_open = !run.is_complete() && !run.is_archived();
+    match run.status.get() {
+        None if is_open => true,
+        _ if wanted.is_archived() => run.is_archived(),
+        _ if wanted.is_complete() => run.is_complete(),
+        None => false,
+        Some(status) => is_open && (status == wanted || (is_active(status) && is_active(wanted))),
+    }
+}
+
+fn is_active(status: &RunStatus) -> bool {
+    matches!(status, RunStatus::Active | RunStatus::InProgress)
 }
 
 /// Reads how a run stands. The vendor may add words, so one that is not known can be given as `other:WORD`.

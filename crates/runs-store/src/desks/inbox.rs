@@ -74,7 +74,8 @@ pub struct NewNotification {
     pub subject: Option<Subject>,
     /// What the receiver read off the body.
     pub head: NotificationHead,
-    /// Equal for two notifications of the same thing; made of ids and times. `None` if the body has too little for one.
+    /// Equal for two notifications of the same thing that say the same; made of ids, times, and what the body says. `None` if
+    /// the body has too little for one.
     pub dedupe_key: Option<String>,
     /// When it arrived, by the wall clock.
     pub received_at: Timestamp,

@@ -4,7 +4,12 @@
 //! second cannot tell two changes of that second apart, so a run that was fetched within it is fetched once more. Where list
 //! and run never agree, one fetch for each thing that the list says is enough.
 
-use super::{Finding, Listed, Standing, Sweep, SweepScope};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Finding, Listed, Standing, Sweep, SweepPhase, SweepScope};
+
+/// How far the API's clock may be behind ours.
+const OTHER_CLOCK: SignedDuration = SignedDuration::from_mins(10);
 
 /// What the store has of a run, when a sweep comes by.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +24,8 @@ pub(crate) struct Known {
     pub(crate) listed: Option<String>,
     /// Whether it was made due for that, and a fetch since has shown what there was to see.
     pub(crate) was_answered: bool,
+    /// Since when the organization is watched.
+    pub(crate) watched_since: Option<Timestamp>,
     /// Whether it was fetched while this sweep was under way.
     pub(crate) fetched_meanwhile: bool,
 }
@@ -38,6 +45,23 @@ impl Known {
         !matches!(self.standing, Some(Standing::Gone | Standing::NoAccess))
     }
 
+    /// Whether a run that nobody told of was there before the worker looked at the organization: it is never told of for
+    /// turning up, whenever that is. What a first reading of the whole list did not show, and was launched not long before
+    /// by a clock that may not be ours, was launched since.
+    fn is_older_than_the_watch(&self, listed: &Listed, sweep: &Sweep) -> bool {
+        let is_first_look = sweep.baseline && matches!(sweep.phase, SweepPhase::Listing { pass: 1, .. });
+        let Some(created) = listed.created_at else {
+            return is_first_look;
+        };
+        let since = self.watched_since.unwrap_or(sweep.started_at).min(sweep.started_at);
+        let allowed = if is_first_look {
+            SignedDuration::ZERO
+        } else {
+            OTHER_CLOCK
+        };
+        created.duration_since(since) < -allowed
+    }
+
     fn differs(&self, finding: Finding) -> Option<Finding> {
         Some(if self.is_due { Finding::Pending } else { finding })
     }
@@ -46,7 +70,7 @@ impl Known {
     pub(crate) fn in_list(&self, listed: &Listed, sweep: &Sweep) -> Option<Finding> {
         let text = listed.version.text.as_str();
         if !self.was_fetched() {
-            let is_old = sweep.baseline && listed.created_at.is_none_or(|created| created < sweep.started_at);
+            let is_old = self.is_older_than_the_watch(listed, sweep);
             let is_known = self.listed.as_deref().is_some_and(|before| before == text);
             return match (&self.listed, sweep.order.backfill) {
                 (_, true) => self.differs(Finding::New),
@@ -71,7 +95,9 @@ impl Known {
             SweepScope::All => true,
             SweepScope::Active => self.active,
         };
-        let was_looked_at = self.listed.as_deref() == Some(ABSENT) && self.was_answered;
+        // A list of active runs does not show those that are late, and what changes of them.
+        let was_looked_at =
+            sweep.order.scope == SweepScope::All && self.listed.as_deref() == Some(ABSENT) && self.was_answered;
         if !is_expected || !self.is_there() || self.fetched_meanwhile || was_looked_at {
             return None;
         }
@@ -81,11 +107,10 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
     use tallyfy_model::RunId;
 
     use super::*;
-    use crate::desks::{Recorded, SweepFound, SweepKind, SweepOrder, SweepPhase, Version};
+    use crate::desks::{Recorded, SweepFound, SweepKind, SweepOrder, Version};
 
     fn sweep(scope: SweepScope) -> Sweep {
         Sweep {
@@ -97,7 +122,8 @@ mod tests {
             },
             baseline: false,
             started_at: Timestamp::UNIX_EPOCH,
-            phase: SweepPhase::Closing,
+            phase: SweepPhase::Listing { pass: 1, page: 1 },
+            expected: 0,
             total: None,
             found: SweepFound::default(),
         }
@@ -175,8 +201,39 @@ mod tests {
     fn the_first_sweep_takes_old_runs_down_and_tells_of_those_launched_since() {
         let first = Sweep {
             baseline: true,
+            started_at: Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1000),
             ..sweep(SweepScope::All)
         };
+        let old = Listed {
+            created_at: Some(Timestamp::UNIX_EPOCH),
+            ..listed("a")
+        };
+        assert_eq!(Known::default().in_list(&old, &first), None);
+        let watched = Known {
+            watched_since: Some(first.started_at),
+            ..Known::default()
+        };
+        let later = Sweep {
+            started_at: first.started_at + SignedDuration::from_hours(1),
+            ..sweep(SweepScope::All)
+        };
+        assert_eq!(watched.in_list(&old, &later), None, "whenever it turns up");
+        let just_before = Listed {
+            created_at: Some(first.started_at - SignedDuration::from_secs(3)),
+            ..listed("a")
+        };
+        assert_eq!(watched.in_list(&just_before, &first), None);
+        let once_more = Sweep {
+            phase: SweepPhase::Listing { pass: 2, page: 1 },
+            ..first.clone()
+        };
+        for sweep in [&once_more, &later] {
+            assert_eq!(
+                watched.in_list(&just_before, sweep),
+                Some(Finding::New),
+                "by another clock"
+            );
+        }
         assert_eq!(Known::default().in_list(&listed("a"), &first), None);
         let launched_since = Listed {
             created_at: Some(Timestamp::MAX),
@@ -212,6 +269,16 @@ mod tests {
         assert_eq!(known.not_in_list(&sweep(SweepScope::All)), Some(Finding::Vanished));
         let complete = Known { active: false, ..known };
         assert_eq!(complete.not_in_list(&sweep(SweepScope::Active)), None);
+        let late = Known {
+            listed: Some(ABSENT.to_owned()),
+            was_answered: true,
+            ..fetched("a")
+        };
+        assert_eq!(
+            late.not_in_list(&sweep(SweepScope::Active)),
+            Some(Finding::Vanished),
+            "in every sweep"
+        );
         assert_eq!(complete.not_in_list(&sweep(SweepScope::All)), Some(Finding::Vanished));
         for known in [
             Known {

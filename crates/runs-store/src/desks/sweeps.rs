@@ -125,6 +125,8 @@ pub struct Sweep {
     pub started_at: Timestamp,
     /// How far it is.
     pub phase: SweepPhase,
+    /// How many of the known runs it should find in the list.
+    pub expected: u64,
     /// How many runs there are, as the API said last.
     pub total: Option<u64>,
     /// What it has found so far.

@@ -16,7 +16,7 @@ use crate::desks::{Lane, Recorded, Standing, Subject};
 
 const SWEEP: &str = "
     SELECT number, kind, scope, backfill, baseline, started_at, finished_at, pass, page, total,
-           listed, new, changed, vanished, pending, asked_kind, asked_scope, asked_backfill
+           listed, new, changed, vanished, pending, asked_kind, asked_scope, asked_backfill, expected
       FROM sweeps WHERE org = ?";
 
 pub(super) fn sweeps(transaction: &Transaction<'_>, org: &OrgId) -> Result<Sweeps, Failure> {
@@ -50,6 +50,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Sweeps> {
         baseline: row.get(4)?,
         started_at: row.get::<_, Column<Timestamp>>(5)?.0,
         phase,
+        expected: row.get(18)?,
         total: row.get(9)?,
         found: SweepFound {
             listed: row.get(10)?,
@@ -110,6 +111,7 @@ pub(super) fn start(
                 baseline = ?1 = 'sync' AND (known_scope IS NULL OR (known_scope = 'active' AND ?2 = 'all')),
                 started_at = ?4, finished_at = NULL, pass = 1, page = 1, total = NULL,
                 listed = 0, new = 0, changed = 0, vanished = 0, pending = 0,
+                expected = (SELECT count(*) FROM views WHERE views.org = sweeps.org AND listed <> '' AND (active OR ?2 = 'all')),
                 asked_kind = NULL, asked_scope = NULL, asked_backfill = 0
           WHERE org = ?5",
         params![
@@ -246,7 +248,8 @@ fn known_run(transaction: &Transaction<'_>, org: i64, run: &RunId) -> Result<Opt
 fn known(transaction: &Transaction<'_>, subject: i64, sweep: &Sweep) -> Result<Seen, Failure> {
     let row = transaction.row(
         "SELECT standing, due_at IS NOT NULL, fetched, coalesce(settled, 0), coalesce(active, 1), listed, marked,
-                coalesce(marked <= covered, 0), coalesce(listed_in, 0), coalesce(fetched_in, 0)
+                coalesce(marked <= covered, 0), coalesce(listed_in, 0), coalesce(fetched_in, 0),
+                (SELECT watched_since FROM orgs WHERE orgs.key = subjects.org)
            FROM subjects LEFT JOIN views ON views.subject = subjects.key
           WHERE subjects.key = ?",
         [subject],
@@ -260,6 +263,7 @@ fn known(transaction: &Transaction<'_>, subject: i64, sweep: &Sweep) -> Result<S
                     active: row.get(4)?,
                     listed: row.get(5)?,
                     was_answered: row.get(7)?,
+                    watched_since: row.get::<_, Option<Column<Timestamp>>>(10)?.map(|Column(since)| since),
                     fetched_meanwhile: row.get::<_, u64>(9)? == sweep.number,
                 },
                 marked: row.get(6)?,

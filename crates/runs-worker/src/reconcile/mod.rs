@@ -11,6 +11,7 @@
 //! webhooks for half a minute and a minute at most. A flood of notifications cannot switch reconciliation off.
 
 mod schedule;
+mod verdict;
 mod version;
 
 use std::sync::Arc;
@@ -39,8 +40,6 @@ pub(crate) use version::{is_older, version};
 
 /// The longest between two looks at the store: a person may have asked for a sweep there.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How often the list is read again because fewer runs were seen than there are.
-const MAX_PASSES: u32 = 3;
 /// How many runs that were not in the list are looked at in one transaction.
 const CLOSING_BATCH: usize = 200;
 /// How long a page waits for runs that a webhook told of, and how often it looks whether they still wait.
@@ -176,7 +175,17 @@ impl Reconciler {
                         }
                         None => {
                             pages = None;
-                            sweep = self.store.move_sweep(org, &sweep, after_list(&sweep, pass)).await?;
+                            let (phase, wait) = verdict::after_list(&sweep, pass, self.clock.wall());
+                            if !wait.is_zero() {
+                                warn!(
+                                    %org, sweep = sweep.number, pass, listed = sweep.found.listed, total = sweep.total,
+                                    known = sweep.expected, again_in = ?wait, "the run list contradicts itself; it is read again"
+                                );
+                                stop.run_until_cancelled(tokio::time::sleep(wait))
+                                    .await
+                                    .ok_or(Trouble::Stopped)?;
+                            }
+                            sweep = self.store.move_sweep(org, &sweep, phase).await?;
                         }
                     }
                     *failures = 0;
@@ -297,18 +306,5 @@ impl Reconciler {
             %org, sweep = sweep.number, kind, listed = found.listed, new = found.new, changed = found.changed,
             vanished = found.vanished, pending = found.pending, "sweep finished"
         );
-    }
-}
-
-/// What comes after the last page.
-fn after_list(sweep: &Sweep, pass: u32) -> SweepPhase {
-    let is_complete = sweep.total.is_none_or(|total| sweep.found.listed >= total);
-    if is_complete || pass >= MAX_PASSES || sweep.order.kind == SweepKind::Audit {
-        SweepPhase::Closing
-    } else {
-        SweepPhase::Listing {
-            pass: pass + 1,
-            page: 1,
-        }
     }
 }

@@ -96,6 +96,7 @@ mod tests {
             baseline: false,
             started_at: Timestamp::UNIX_EPOCH,
             phase: SweepPhase::Closing,
+            expected: 0,
             total: None,
             found: SweepFound::default(),
         };

@@ -196,6 +196,30 @@ async fn a_notification_is_known_as_a_duplicate_after_a_restart() {
 }
 
 #[tokio::test]
+async fn two_assignments_of_one_second_are_both_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (worker, mut events) = start(&folder, Api::new(|_, _| (200, run("r1", r#""status":"active""#)))).await;
+    let assigned = |user: u32| {
+        format!(
+            r#"{{"event":"task.assigned","timestamp":"{AT}","task":{{"id":"t1","run_id":"r1","owners":{{"users":[{user}]}}}}}}"#
+        )
+    };
+    for user in [1, 2, 2] {
+        assert_eq!(webhook(&worker, &assigned(user)).await.0, 202);
+    }
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        let event = events.recv().await.unwrap();
+        for notification in json(&event)["data"]["notifications"].as_array().unwrap() {
+            told.push(notification["body"]["task"]["owners"]["users"][0].as_u64().unwrap());
+        }
+    }
+    worker.stop().await;
+    assert_eq!(told, [1, 2]);
+    assert_eq!(types(&mut events), [""; 0], "the third says nothing new");
+}
+
+#[tokio::test]
 async fn an_organization_event_that_names_only_a_task_leads_to_its_run() {
     let folder = tempfile::tempdir().unwrap();
     let api = Api::new(|path, _| {
