@@ -29,11 +29,12 @@ fn network_to(base_url: BaseUrl, config: &ApiConfig) -> Result<ReqwestTransport,
 
 /// When the API as a whole counts as down.
 ///
-/// A single run that the API cannot serve looks the same while nothing else is fetched. So it takes a while to open, and is
-/// never open for long: that is how long such a run can delay another one.
+/// A single run that the API cannot serve does not open it. Several that come one after the other look the same while nothing
+/// else is fetched, so it takes a while to open, and is never open for long.
 pub(crate) fn breaker_settings() -> BreakerSettings {
     BreakerSettings::default()
         .with_failures(10)
+        .with_paths(2)
         .with_open_for(Duration::from_secs(2), Duration::from_secs(15))
 }
 

@@ -143,6 +143,8 @@ pub(crate) struct Occurrence<'a> {
     pub(crate) at: Timestamp,
     /// Whether links for guests are kept.
     pub(crate) guest_links: bool,
+    /// Why there is no run to be had.
+    pub(crate) reason: Option<&'a str>,
 }
 
 impl Occurrence<'_> {
@@ -172,6 +174,7 @@ impl Occurrence<'_> {
                     .collect(),
                 stale: self.stale,
                 kept: self.kept,
+                reason: self.reason,
             },
         };
         Ok(NewEvent {
@@ -245,6 +248,8 @@ struct Data<'a> {
     stale: bool,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     kept: &'a [&'static str],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 /// A notification as handlers see it.
@@ -331,6 +336,7 @@ mod tests {
             number: 1,
             at: Timestamp::UNIX_EPOCH,
             guest_links,
+            reason: None,
         };
         String::from_utf8(occurrence.write(Recipients::All).unwrap().body.to_vec()).unwrap()
     }

@@ -82,6 +82,7 @@ impl Fetching {
             limiter: self.limiter.clone(),
             share: self.share.clone(),
             gate: Arc::clone(&self.gate),
+            doubt: Arc::default(),
             config: config.refresh.clone(),
             guest_links: config.events.guest_links,
             handlers,

@@ -14,6 +14,9 @@ use crate::{Backoff, ErrorKind, HttpTransport, Request, Response, TransportError
 pub struct BreakerSettings {
     /// After how many failures in a row the circuit opens.
     pub failures: u32,
+    /// About how many different paths these failures must be: one thing that the server cannot serve is no server that is
+    /// down.
+    pub paths: usize,
     /// For how long it is open the first time; twice as long each time that the trial after it fails too.
     pub open_for: Duration,
     /// The longest time that it is open.
@@ -25,6 +28,7 @@ impl Default for BreakerSettings {
     fn default() -> Self {
         Self {
             failures: 5,
+            paths: 1,
             open_for: Duration::from_secs(5),
             max_open_for: Duration::from_secs(120),
         }
@@ -36,6 +40,13 @@ impl BreakerSettings {
     #[must_use]
     pub fn with_failures(mut self, failures: u32) -> Self {
         self.failures = failures.max(1);
+        self
+    }
+
+    /// Sets about how many different paths these failures must be.
+    #[must_use]
+    pub fn with_paths(mut self, paths: usize) -> Self {
+        self.paths = paths.max(1);
         self
     }
 
@@ -60,7 +71,7 @@ impl BreakerSettings {
 /// A failure is no answer (no connection, a time-out, an answer that broke off) or an answer of 5xx. Any other answer shows
 /// that the server works, a 401 or a 429 too; what was never sent shows nothing.
 ///
-/// After enough failures in a row the circuit is *open*: requests fail at once. Then one request is let through as a
+/// After enough failures in a row, about enough different paths, the circuit is *open*: requests fail at once. Then one request is let through as a
 /// trial: if it is answered the circuit is *closed* again, if it fails the circuit opens for twice as long. A trial whose
 /// caller gave up is no trial.
 #[derive(Clone, Debug)]
@@ -72,6 +83,8 @@ pub struct CircuitBreaker {
 #[derive(Debug, Default)]
 struct Inner {
     failures: u32,
+    /// The different paths that failed, as many as matter.
+    paths: Vec<String>,
     /// How often it opened since it was closed.
     openings: u32,
     open_until: Option<Instant>,
@@ -152,7 +165,7 @@ struct Passage<'a> {
 }
 
 impl Passage<'_> {
-    fn settle(mut self, outcome: Option<Verdict>) {
+    fn settle(mut self, path: &str, outcome: Option<Verdict>) {
         let Some(verdict) = outcome else {
             return;
         };
@@ -174,7 +187,11 @@ impl Passage<'_> {
             }
             Verdict::Failed => {
                 inner.failures = inner.failures.saturating_add(1);
-                if self.trial || inner.failures >= settings.failures {
+                if inner.paths.len() < settings.paths && inner.paths.iter().all(|known| known != path) {
+                    inner.paths.push(path.to_owned());
+                }
+                let is_down = inner.failures >= settings.failures && inner.paths.len() >= settings.paths;
+                if self.trial || is_down {
                     inner.openings = inner.openings.saturating_add(1);
                     let open_for = settings.backoff().full(inner.openings);
                     inner.open_until = Some(Instant::now() + open_for);
@@ -253,6 +270,7 @@ impl<T> Guarded<T> {
 #[async_trait]
 impl<T: HttpTransport> HttpTransport for Guarded<T> {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let path = request.path().to_owned();
         let passage = match self.breaker.enter() {
             Ok(passage) => passage,
             Err(left) => {
@@ -266,7 +284,7 @@ impl<T: HttpTransport> HttpTransport for Guarded<T> {
             }
         };
         let outcome = self.inner.send(request).await;
-        passage.settle(verdict(&outcome));
+        passage.settle(&path, verdict(&outcome));
         outcome
     }
 }

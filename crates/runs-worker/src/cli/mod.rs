@@ -12,6 +12,7 @@ mod handlers_test;
 mod moment;
 mod notifications;
 mod print;
+mod refresh;
 mod replay;
 mod run_ref;
 mod serve;
@@ -125,6 +126,8 @@ enum Command {
     /// Look at deliveries that were given up, put them back or delete them
     #[command(subcommand)]
     DeadLetters(dead_letters::DeadLetters),
+    /// Have runs fetched now, those that were given up too
+    Refresh(refresh::Refresh),
     /// Hand events out again to one handler
     Replay(replay::Replay),
     /// Look at the handlers and what waits for each
@@ -212,6 +215,7 @@ pub fn main() -> ExitCode {
             Some(Command::Notifications(notifications)) => notifications.run(&cli.settings).await,
             Some(Command::Deliveries(deliveries)) => deliveries.run(&cli.settings).await,
             Some(Command::DeadLetters(dead_letters)) => dead_letters.run(&cli.settings).await,
+            Some(Command::Refresh(refresh)) => refresh.run(&cli.settings).await,
             Some(Command::Replay(replay)) => replay.run(&cli.settings).await,
             Some(Command::Handlers(handlers)) => handlers.run(&cli.settings).await,
         }

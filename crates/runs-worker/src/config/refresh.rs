@@ -32,6 +32,9 @@ pub struct RefreshConfig {
     /// The longest wait after a failure.
     #[serde(deserialize_with = "text::duration")]
     pub retry_max: Duration,
+    /// How long a run for which alone the API fails is tried before it is given up.
+    #[serde(deserialize_with = "text::duration")]
+    pub give_up_after: Duration,
     /// How often a run that is not found, or not to be seen, is asked for before that is believed.
     pub missing_tries: NonZeroU32,
     /// How often a run that is older than its notification is fetched again before it is delivered, marked as stale.
@@ -57,6 +60,7 @@ impl Default for RefreshConfig {
             lease: Duration::from_secs(120),
             retry_initial: Duration::from_secs(1),
             retry_max: Duration::from_secs(15 * 60),
+            give_up_after: Duration::from_secs(24 * 60 * 60),
             // Some ten seconds with the waits above: a replica lags behind for less.
             missing_tries: const { NonZeroU32::new(5).unwrap() },
             stale_retries: 3,

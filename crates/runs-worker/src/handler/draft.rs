@@ -133,6 +133,7 @@ impl EventDraft {
             number: self.number,
             at: self.at,
             guest_links: false,
+            reason: None,
         };
         let event = occurrence.write(Recipients::All)?;
         Ok(Event::new(Delivery {

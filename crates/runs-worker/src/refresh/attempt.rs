@@ -59,7 +59,7 @@ impl Refresher {
         match fetched {
             None => (decider.given_back(), TokenVerdict::Unknown),
             Some(Ok(run)) => (decider.fetched(run), TokenVerdict::Accepted),
-            Some(Err(error)) => (decider.failed(&error), verdict(&error)),
+            Some(Err(error)) => self.failed(&decider, &error).await,
         }
     }
 
@@ -83,8 +83,23 @@ impl Refresher {
                 );
                 (decision, TokenVerdict::Accepted)
             }
-            Some(Err(error)) => (decider.failed(&error), verdict(&error)),
+            Some(Err(error)) => self.failed(&decider, &error).await,
         }
+    }
+
+    /// The API sent no run, or something on the road to it did not.
+    async fn failed(&self, decider: &Decider<'_>, error: &Error) -> (Decision, TokenVerdict) {
+        let (client, subject) = (&self.client, &decider.due.subject);
+        if !self.doubt.believes(client, subject, error).await {
+            let reason = format!("{}, which is not the API's own answer", telemetry::chain(error));
+            return (decider.failed_for_now(reason), TokenVerdict::Unknown);
+        }
+        // For as long as the API is down, no run is to blame; and one run to blame is no API that is down.
+        let given_up = match decider.may_be_the_runs(error) && self.doubt.api_answers(client).await {
+            true => decider.given_up(error),
+            false => None,
+        };
+        (given_up.unwrap_or_else(|| decider.failed(error)), verdict(error))
     }
 
     fn decider<'a>(&'a self, due: &'a DueRefresh, started: Timestamp, fetched_at: Timestamp) -> Decider<'a> {

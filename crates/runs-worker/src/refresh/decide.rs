@@ -330,6 +330,7 @@ impl Decider<'_> {
             number: self.due.events + 1,
             at: self.fetched_at,
             guest_links: self.guest_links,
+            reason: None,
         }
     }
 

@@ -6,10 +6,10 @@ use runs_store::{PostponeCause, RefreshEnd, Refreshed, Standing, Subject};
 use tallyfy_model::RunId;
 use tallyfy_runs::Error;
 use tallyfy_transport::ErrorKind;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::clock::later;
-use crate::event::EventType;
+use crate::event::{EventType, Occurrence};
 use crate::telemetry;
 
 use super::decide::{Decider, Decision};
@@ -23,6 +23,12 @@ const TASK_TRIES: u32 = 20;
 
 /// How long after a run was said to be gone that was never there it is looked at once more.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// After how many failures of one run it is looked whether the API answers otherwise.
+const LOOK_AROUND: u32 = 4;
+
+/// However the pauses are set.
+const MOST_TRIES: u32 = 10_000;
 
 impl Decider<'_> {
     /// The API sent no run.
@@ -73,13 +79,70 @@ impl Decider<'_> {
             ..Memory::default()
         };
         match &self.due.subject {
-            Subject::Run(run) => self.commit_absence(run, outcome, standing, event_type, &memory),
+            Subject::Run(run) => self.commit_absence(run, outcome, standing, event_type, &memory, &reason),
             Subject::Task(task) => {
                 warn!(org = %self.due.org, %task, notifications = self.due.notifications.len(), reason,
                     "the run of a task cannot be found out: its notifications lead to no event");
                 self.without_event(outcome, standing)
             }
         }
+    }
+
+    /// Whether the API may have failed for this run alone, which the list of runs shows.
+    pub(super) fn may_be_the_runs(&self, error: &Error) -> bool {
+        let is_answered = matches!(
+            error,
+            Error::ServerTrouble(_)
+                | Error::InvalidRequest(_)
+                | Error::NotTheExpectedJson { .. }
+                | Error::TooLarge(_)
+                | Error::NoSuchEndpoint(_)
+        );
+        let is_tried = matches!(error, Error::NotReachable(source) if source.kind() != ErrorKind::CircuitOpen);
+        (is_answered || is_tried) && self.due.failures >= LOOK_AROUND
+    }
+
+    /// What follows if the API has failed for this run, and works otherwise, for longer than it is tried.
+    pub(super) fn given_up(&self, error: &Error) -> Option<Decision> {
+        if self.due.failures + 1 < self.tries_until(self.config.give_up_after) {
+            return None;
+        }
+        let reason = telemetry::chain(error);
+        let notifications = self.due.notifications.len();
+        match &self.due.subject {
+            Subject::Run(run) => {
+                error!(org = %self.due.org, %run, notifications, reason,
+                    "the run is given up: the API fails for it alone; `runs-worker refresh` asks for it again");
+                let memory = Memory {
+                    told: self.memory(self.last_seen().as_ref()).told,
+                    ..Memory::default()
+                };
+                Some(self.commit_absence(
+                    run,
+                    "given up",
+                    Standing::NoAccess,
+                    EventType::Inaccessible,
+                    &memory,
+                    &reason,
+                ))
+            }
+            Subject::Task(task) => {
+                error!(org = %self.due.org, %task, notifications, reason,
+                    "the task is given up: its notifications lead to no event");
+                Some(self.without_event("given up", Standing::NoAccess))
+            }
+        }
+    }
+
+    /// How many failures take about this long, with the pauses between them.
+    fn tries_until(&self, long: Duration) -> u32 {
+        let (mut tries, mut pause, mut taken) = (0_u32, self.config.retry_initial, Duration::ZERO);
+        while taken < long && tries < MOST_TRIES {
+            taken = taken.saturating_add(pause.max(Duration::from_millis(1)));
+            pause = pause.saturating_mul(2).min(self.config.retry_max);
+            tries += 1;
+        }
+        tries
     }
 
     /// The run is gone, or is not to be seen.
@@ -90,11 +153,16 @@ impl Decider<'_> {
         standing: Standing,
         event_type: EventType,
         memory: &Memory,
+        reason: &str,
     ) -> Decision {
         // A replica that lags behind for longer than usual shows it later.
         let look_again = !memory.told.seen && !self.due.notifications.is_empty();
         let is_told = self.due.standing != standing || !self.due.notifications.is_empty();
-        let written = is_told.then(|| self.write(&self.occurrence(event_type, run)));
+        let occurrence = Occurrence {
+            reason: Some(reason),
+            ..self.occurrence(event_type, run)
+        };
+        let written = is_told.then(|| self.write(&occurrence));
         match written.transpose().map(Option::flatten) {
             Ok(event) => Decision {
                 outcome,

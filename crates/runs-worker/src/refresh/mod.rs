@@ -5,6 +5,7 @@
 
 mod attempt;
 mod decide;
+mod doubt;
 mod ended;
 mod failed;
 mod gate;
@@ -33,6 +34,7 @@ use crate::telemetry;
 use crate::wait::{AFTER_STORE_TROUBLE, Wait};
 
 use attempt::Attempted;
+pub(crate) use doubt::Doubt;
 use ended::Ended;
 use gate::Passage;
 pub(crate) use gate::TokenGate;
@@ -53,6 +55,7 @@ pub(crate) struct Refresher {
     /// What sweeps may use of that, and the fetches that they lead to.
     pub(crate) share: RateLimiter,
     pub(crate) gate: Arc<TokenGate>,
+    pub(crate) doubt: Arc<Doubt>,
     pub(crate) config: RefreshConfig,
     pub(crate) guest_links: bool,
     /// Who wants which events.

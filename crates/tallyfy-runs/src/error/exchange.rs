@@ -3,6 +3,7 @@
 use std::fmt;
 
 use http::{Method, StatusCode};
+use serde_json::Value;
 use tallyfy_model::ApiError;
 use tallyfy_transport::{Request, Response};
 
@@ -22,6 +23,8 @@ pub struct Exchange {
     pub request_id: Option<String>,
     /// What the API says of a 4xx answer; says nothing for any other.
     pub api: ApiError,
+    /// Whether a 4xx answer is in the API's own words. A firewall, a proxy or another server in its place has others.
+    pub is_the_apis_own: bool,
 }
 
 impl Exchange {
@@ -32,6 +35,7 @@ impl Exchange {
             path: request.path().to_owned(),
             status: response.status,
             request_id: response.request_id().map(str::to_owned),
+            is_the_apis_own: says && is_the_apis_own(&response.body),
             api: if says {
                 ApiError::parse(&response.body)
             } else {
@@ -59,6 +63,25 @@ impl Exchange {
     }
 }
 
+/// Whether a body has the members of the API's errors: `error`, and a message or a code beside it or in it (API reference,
+/// section f.1). Frameworks and gateways send a message alone, or add where and when.
+fn is_the_apis_own(body: &[u8]) -> bool {
+    let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
+        return false;
+    };
+    let is_error = match members.get("error") {
+        Some(Value::Bool(is_error)) => *is_error,
+        Some(Value::String(word)) => !word.is_empty(),
+        Some(Value::Object(error)) => !error.is_empty(),
+        _ => false,
+    };
+    let is_foreign = ["path", "timestamp", "exception", "trace"]
+        .iter()
+        .any(|name| members.contains_key(*name));
+    let says = ApiError::parse(body);
+    is_error && !is_foreign && (says.message.is_some() || says.code.is_some())
+}
+
 impl fmt::Display for Exchange {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -72,5 +95,36 @@ impl fmt::Display for Exchange {
             write!(formatter, " (request {})", one_line(id))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_apis_errors_are_told_from_those_of_others() {
+        for own in [
+            r#"{"error":true,"message":"Resource not found","code":"RESOURCE_NOT_FOUND"}"#,
+            r#"{"error":"Forbidden","message":"You may not see this"}"#,
+            r#"{"error":{"code":"GONE","message":"gone"}}"#,
+            r#"{"error":true,"code":"RESOURCE_NOT_FOUND"}"#,
+        ] {
+            assert!(is_the_apis_own(own.as_bytes()), "{own}");
+        }
+        for other in [
+            "",
+            "404 page not found",
+            "<html><body>Access denied</body></html>",
+            r#"{"message":"Not Found"}"#,
+            r#"{"message":"The route api/organizations could not be found."}"#,
+            r#"{"message":"no Route matched with those values"}"#,
+            r#"{"error":false,"message":"x"}"#,
+            r#"{"error":true}"#,
+            r#"{"timestamp":"2026-01-31","status":404,"error":"Not Found","message":"none","path":"/api"}"#,
+            r#"["error"]"#,
+        ] {
+            assert!(!is_the_apis_own(other.as_bytes()), "{other}");
+        }
     }
 }
