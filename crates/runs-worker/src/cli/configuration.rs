@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::with_store::{Outcome, misused};
+use super::with_store::{End, Outcome, Trouble, misused};
 use super::{Settings, environment, print};
 use crate::config::{self, EXAMPLE, Flags};
 use crate::shared::visible::visible_text;
@@ -26,10 +26,7 @@ pub(super) struct Configuration {
 
 impl Configuration {
     pub(super) fn run(&self, settings: &Settings) -> ExitCode {
-        match self.outcome(settings) {
-            Ok(end) => end.code(),
-            Err(trouble) => trouble.end(),
-        }
+        self.outcome(settings).map_or_else(Trouble::end, End::code)
     }
 
     fn outcome(&self, settings: &Settings) -> Outcome {

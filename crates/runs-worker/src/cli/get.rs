@@ -15,6 +15,9 @@ use crate::redact::PathSecrets;
 use crate::{api, telemetry};
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  runs-worker get RUN_ID\n  runs-worker get https://go.tallyfy.com/ORG_ID/processes/RUN_ID --with tasks,tags"
+)]
 pub(super) struct Get {
     /// The run's id, or a link to it
     #[arg(value_name = "RUN_ID", value_parser = super::run_ref::run_ref)]

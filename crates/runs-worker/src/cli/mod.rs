@@ -16,6 +16,7 @@ mod refresh;
 mod replay;
 mod run_ref;
 mod serve;
+mod shell;
 mod short_id;
 mod sweep;
 mod table;
@@ -60,7 +61,7 @@ Three values are needed for one organization, from the environment or the file:
   TALLYFY_TOKEN           the access token (or TALLYFY_TOKEN_FILE)
   TALLYFY_WEBHOOK_SECRET  the secret that the path of the webhook URL ends in, several
                           separated by commas (or TALLYFY_WEBHOOK_SECRET_FILE)
-Every other key of the file can be set as RUNS_WORKER__SECTION__KEY.
+Every other key of the file can be set as RUNS_WORKER__SECTION__KEY; see runs-worker config --example.
 Events go to the standard output, logs to the standard error.
 
 Exit status: 0 well, 1 failed, 2 wrong command line or configuration, 3 nothing found.";
@@ -68,19 +69,11 @@ Exit status: 0 well, 1 failed, 2 wrong command line or configuration, 3 nothing 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
 struct Settings {
+    #[command(flatten)]
+    listening: Listening,
     /// The configuration file (TOML) [env: RUNS_WORKER_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The addresses for webhooks, separated by commas: IP and port, or `unix:/path` [env: RUNS_WORKER_LISTEN] [default: 127.0.0.1:8080]
-    #[arg(long, global = true, value_name = "ADDRESS", value_delimiter = ',')]
-    listen: Vec<ListenAddress>,
-    /// The address for health checks and metrics [env: RUNS_WORKER_ADMIN_LISTEN] [default: 127.0.0.1:8081]
-    #[arg(long, global = true, value_name = "ADDRESS")]
-    admin_listen: Option<SocketAddr>,
-    /// Accept webhooks on this descriptor, a socket that listens already, in the place of --listen
-    #[cfg(feature = "systemd")]
-    #[arg(long, global = true, value_name = "NUMBER")]
-    listen_fd: Option<u32>,
     /// The folder of the durable state [env: RUNS_WORKER_DATA_DIR] [default: ~/.local/state/runs-worker]
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<PathBuf>,
@@ -91,6 +84,36 @@ struct Settings {
         help = "Where the API is [env: TALLYFY_BASE_URL] [default: https://go.tallyfy.com/api]"
     )]
     base_url: Option<String>,
+}
+
+/// Where the worker listens, which is of use to `serve` alone: before its name, after it, or without it.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Settings")]
+struct Listening {
+    /// The addresses for webhooks, separated by commas: IP and port, or `unix:/path` [env: RUNS_WORKER_LISTEN] [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    listen: Vec<ListenAddress>,
+    /// The address for health checks and metrics [env: RUNS_WORKER_ADMIN_LISTEN] [default: 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDRESS")]
+    admin_listen: Option<SocketAddr>,
+    /// Accept webhooks on this descriptor, a socket that listens already, in the place of --listen
+    #[cfg(feature = "systemd")]
+    #[arg(long, value_name = "NUMBER")]
+    listen_fd: Option<u32>,
+}
+
+impl Listening {
+    /// Replaces what `other` has.
+    fn overlay(&mut self, other: &mut Self) {
+        if !other.listen.is_empty() {
+            self.listen = std::mem::take(&mut other.listen);
+        }
+        self.admin_listen = other.admin_listen.or(self.admin_listen);
+        #[cfg(feature = "systemd")]
+        {
+            self.listen_fd = other.listen_fd.or(self.listen_fd);
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -104,6 +127,10 @@ enum Command {
     /// Look at the configuration: as it counts, an example of it, or whether a file is right
     #[command(name = "config")]
     Configuration(configuration::Configuration),
+    /// Print what completes commands in a shell
+    Completions(shell::Completions),
+    /// Write the manual pages into a folder
+    Man(shell::Man),
     /// Examine the store and the intake log from end to end, and say what is wrong with them
     VerifyStore,
     /// Write a whole copy of the store and the intake log to a file, while the worker runs or not
@@ -151,8 +178,9 @@ impl Settings {
         let texts = [
             (
                 "receive.listen",
-                (!self.listen.is_empty()).then(|| {
-                    self.listen
+                (!self.listening.listen.is_empty()).then(|| {
+                    self.listening
+                        .listen
                         .iter()
                         .map(ListenAddress::to_string)
                         .collect::<Vec<_>>()
@@ -162,7 +190,7 @@ impl Settings {
             ),
             (
                 "admin.listen",
-                self.admin_listen.map(|address| address.to_string()),
+                self.listening.admin_listen.map(|address| address.to_string()),
                 "--admin-listen",
             ),
             (
@@ -189,7 +217,10 @@ fn environment() -> BTreeMap<String, String> {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    if let Some(Command::Serve(serve)) = &mut cli.command {
+        cli.settings.listening.overlay(&mut serve.listening);
+    }
     // Before there are threads.
     let sockets = match handed_over(&cli) {
         Ok(sockets) => sockets,
@@ -210,6 +241,8 @@ pub fn main() -> ExitCode {
             Some(Command::Backup(backup)) => backup.run(&cli.settings).await,
             Some(Command::Restore(restore)) => restore.run(&cli.settings).await,
             Some(Command::Configuration(configuration)) => configuration.run(&cli.settings),
+            Some(Command::Completions(completions)) => completions.run(),
+            Some(Command::Man(man)) => man.run(),
             Some(Command::VerifyStore) => verify::run(&cli.settings).await,
             Some(Command::Events(events)) => events.run(&cli.settings).await,
             Some(Command::Notifications(notifications)) => notifications.run(&cli.settings).await,
@@ -230,7 +263,7 @@ pub fn main() -> ExitCode {
 fn handed_over(cli: &Cli) -> Result<HandedOver, String> {
     match &cli.command {
         None | Some(Command::Serve(_)) => {
-            HandedOver::take(cli.settings.listen_fd).map_err(|error| crate::telemetry::chain(&error))
+            HandedOver::take(cli.settings.listening.listen_fd).map_err(|error| crate::telemetry::chain(&error))
         }
         Some(_) => Ok(HandedOver::default()),
     }

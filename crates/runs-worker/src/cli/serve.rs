@@ -8,7 +8,7 @@ use runs_store::StoreError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{error, info, warn};
 
-use super::{FAILED, MISUSED, Settings, fail};
+use super::{FAILED, Listening, MISUSED, Settings, fail};
 use crate::config::{Loaded, readable_by_others};
 use crate::front_door::{self, HandedOver};
 use crate::handler::reap_orphans;
@@ -22,6 +22,8 @@ pub(super) struct Serve {
     /// Make events for all runs that there are, not only from now on
     #[arg(long)]
     backfill: bool,
+    #[command(flatten)]
+    pub(super) listening: Listening,
 }
 
 impl Serve {

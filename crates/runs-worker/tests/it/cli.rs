@@ -34,6 +34,65 @@ fn help_is_complete() {
 }
 
 #[test]
+fn shells_and_manual_readers_know_every_command() {
+    let commands = [
+        "serve",
+        "get",
+        "check",
+        "config",
+        "sync",
+        "audit",
+        "events",
+        "replay",
+        "dead-letters",
+    ];
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let completions = worker(&["completions", shell], &[]);
+        let completions = String::from_utf8_lossy(&completions.stdout).into_owned();
+        for command in commands {
+            assert!(completions.contains(command), "{shell} does not know {command}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("man1");
+    assert!(worker(&["man", pages.to_str().unwrap()], &[]).status.success());
+    for command in commands {
+        let page = std::fs::read_to_string(pages.join(format!("runs-worker-{command}.1"))).unwrap();
+        assert!(page.contains(".SH NAME"), "{command}");
+    }
+    assert!(pages.join("runs-worker.1").is_file());
+    assert_eq!(worker(&["man", "/dev/null/no-folder"], &[]).status.code(), Some(1));
+}
+
+#[test]
+fn where_to_listen_is_said_before_serve_after_it_or_without_it_and_to_nothing_else() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let three = [
+        ("TALLYFY_ORG_ID", "acme"),
+        ("TALLYFY_TOKEN", "t"),
+        ("TALLYFY_WEBHOOK_SECRET", "s"),
+    ];
+    for arguments in [
+        ["--listen", &address, "serve"].as_slice(),
+        &["serve", "--listen", &address],
+        &["--listen", &address],
+        &["--listen", "127.0.0.1:1", "serve", "--listen", &address],
+    ] {
+        let output = worker(arguments, &three);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            !output.status.success() && said.contains(&address),
+            "{arguments:?}: {said}"
+        );
+    }
+    assert_eq!(
+        worker(&["get", "r1", "--listen", &address], &three).status.code(),
+        Some(2)
+    );
+}
+
+#[test]
 fn a_wrong_command_line_is_refused() {
     for (name, arguments) in [
         ("unknown_flag", ["--lissen"].as_slice()),
