@@ -64,8 +64,21 @@ async fn while_the_store_is_locked_webhooks_are_kept_in_the_log() -> anyhow::Res
     let ready = stage.get("/health/ready").await?;
     assert!(ready.contains("wait in the intake log"), "{ready}");
     assert!(stage.worker.events().is_empty());
+    let list = ["notifications", "list", "--json"];
+    let listed = stage.command(&list).await?.stdout.join("\n");
+    let in_the_log = |line: &&str| line.contains(r#""state":"in the intake log""#);
+    assert_eq!(
+        listed.lines().filter(in_the_log).count(),
+        stage.sim.ledger().len(),
+        "{listed}"
+    );
     drop(lock);
-    all_arrives(&stage).await
+    all_arrives(&stage).await?;
+    // What is imported is listed once.
+    let listed = stage.command(&list).await?.stdout.join("\n");
+    assert_eq!(listed.lines().count(), stage.sim.ledger().len(), "{listed}");
+    assert!(!listed.contains("in the intake log"), "{listed}");
+    Ok(())
 }
 
 #[tokio::test]

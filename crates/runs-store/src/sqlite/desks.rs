@@ -56,8 +56,8 @@ impl InboxDesk for SqliteStore {
     }
 
     async fn imported(&self, log: LogId) -> Result<Position, StoreError> {
-        self.write("looking how far a log was imported", move |transaction| {
-            import::position(transaction, log)
+        self.read("looking how far a log was imported", move |view| {
+            import::position(view, log)
         })
         .await
     }
@@ -204,7 +204,7 @@ impl OutboxDesk for SqliteStore {
 impl SweepDesk for SqliteStore {
     async fn sweeps(&self, org: &OrgId) -> Result<Sweeps, StoreError> {
         let org = org.clone();
-        self.write("looking at sweeps", move |transaction| sweep::sweeps(transaction, &org))
+        self.read("looking at sweeps", move |view| sweep::sweeps(view, &org))
             .await
     }
 
@@ -256,8 +256,8 @@ impl SweepDesk for SqliteStore {
 
     async fn findings(&self, org: &OrgId, limit: usize) -> Result<Vec<(RunId, Finding)>, StoreError> {
         let org = org.clone();
-        self.write("listing what a sweep found", move |transaction| {
-            sweep::findings(transaction, &org, limit)
+        self.read("listing what a sweep found", move |view| {
+            sweep::findings(view, &org, limit)
         })
         .await
     }

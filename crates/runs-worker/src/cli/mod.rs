@@ -9,6 +9,7 @@ mod events;
 mod get;
 mod handlers;
 mod handlers_test;
+mod in_the_log;
 mod moment;
 mod notifications;
 mod print;

@@ -1,5 +1,6 @@
 //! `runs-worker notifications`
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -12,8 +13,8 @@ use uuid::Uuid;
 use super::short_id::ShortId;
 use super::table::Table;
 use super::which::{Output, Which};
-use super::with_store::{End, Outcome, misused, with_store};
-use super::{Settings, print};
+use super::with_store::{End, Outcome, Trouble, misused, with_store};
+use super::{Settings, in_the_log, print};
 use crate::config::ReceiveConfig;
 use crate::receive::{opened, read_notification};
 
@@ -61,7 +62,8 @@ impl Notifications {
             } => {
                 let mut query = which.query(store, IdsOf::Notifications).await?;
                 (query.unrecognized, query.pending) = (*unrecognized, *pending);
-                list(store, &query, output).await
+                let folders = folders(settings)?;
+                list(&folders, store, &query, output).await
             }
             Self::Show { id, guest_links, raw } => {
                 let id = id.find(store, IdsOf::Notifications).await?;
@@ -73,7 +75,13 @@ impl Notifications {
     }
 }
 
-async fn list(store: &dyn Store, query: &Query, output: &Output) -> Outcome {
+/// The folders of the intake log.
+fn folders(settings: &Settings) -> Result<Vec<PathBuf>, Trouble> {
+    let kept = settings.kept().map_err(|error| misused(error.to_string()))?;
+    Ok(kept.intake.folders(&kept.store.folder()))
+}
+
+async fn list(folders: &[PathBuf], store: &dyn Store, query: &Query, output: &Output) -> Outcome {
     let mut table = Table::new([
         "id",
         "received",
@@ -86,7 +94,31 @@ async fn list(store: &dyn Store, query: &Query, output: &Output) -> Outcome {
         "state",
         "led to",
     ]);
-    for notification in store.notifications(query, output.limit).await? {
+    // The log first: what is imported in between is missing in neither.
+    let in_the_log = in_the_log::waiting(folders, store, query).await?;
+    let stored = store.notifications(query, output.limit).await?;
+    let is_stored = |id| stored.iter().any(|stored| stored.id == id);
+    let mut left = output.limit;
+    for waiting in in_the_log
+        .iter()
+        .filter(|waiting| !is_stored(waiting.id))
+        .take(output.limit)
+    {
+        left -= 1;
+        table.row([
+            json!(waiting.id),
+            json!(waiting.received_at),
+            json!(waiting.org),
+            json!(waiting.head.kind),
+            json!(waiting.head.event),
+            json!(waiting.head.run),
+            json!(waiting.head.task),
+            json!(0),
+            json!("in the intake log"),
+            json!([]),
+        ]);
+    }
+    for notification in stored.iter().take(left) {
         table.row([
             json!(notification.id),
             json!(notification.received_at),
@@ -96,7 +128,7 @@ async fn list(store: &dyn Store, query: &Query, output: &Output) -> Outcome {
             json!(notification.run),
             json!(notification.task),
             json!(notification.duplicates),
-            json!(state(&notification)),
+            json!(state(notification)),
             json!(notification.led_to),
         ]);
     }

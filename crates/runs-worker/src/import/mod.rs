@@ -117,6 +117,7 @@ impl Importer {
 
     /// Where the store is in this log. What it has may go from the log, which may not have been told before a crash.
     async fn begin(&self) -> Result<Position, Failed> {
+        self.progress.asked();
         let position = self.store.imported(self.log.id()).await?;
         self.progress.imported(position);
         self.log.release(position).await?;
