@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -25,6 +26,65 @@ fn samples(page: &str, heading: &str, language: &str) -> anyhow::Result<Vec<Stri
         .collect();
     anyhow::ensure!(!found.is_empty(), "{page} has no sample in {language}");
     Ok(found)
+}
+
+/// A PostgreSQL in a folder, if this machine has one. It ends with its folder.
+struct Database<'f> {
+    folder: &'f Path,
+}
+
+impl<'f> Database<'f> {
+    /// A database must not be run by root.
+    fn command(program: &str) -> Command {
+        if rustix::process::geteuid().is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
+            return command;
+        }
+        Command::new(program)
+    }
+
+    fn start(folder: &'f Path) -> anyhow::Result<Option<Self>> {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o777))?;
+        let data = folder.join("postgres");
+        let made = Self::command("initdb")
+            .args(["-U", "postgres", "-A", "trust", "-D"])
+            .arg(&data)
+            .output();
+        if !made.is_ok_and(|output| output.status.success()) {
+            return Ok(None);
+        }
+        let options = format!("-k {} -c listen_addresses='' -c fsync=off", folder.display());
+        let started = Self::command("pg_ctl")
+            .args(["-w", "-l"])
+            .arg(folder.join("log"))
+            .args(["-o", &options, "-D"])
+            .arg(&data)
+            .arg("start")
+            .status()?;
+        anyhow::ensure!(started.success(), "PostgreSQL does not start");
+        Ok(Some(Self { folder }))
+    }
+
+    fn psql(&self, sql: &str) -> anyhow::Result<String> {
+        let output = Command::new("psql")
+            .args(["-U", "postgres", "-AtX", "-c", sql, "-h"])
+            .arg(self.folder)
+            .output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        anyhow::ensure!(output.status.success(), "{said}");
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    }
+}
+
+impl Drop for Database<'_> {
+    fn drop(&mut self) {
+        let data = self.folder.join("postgres");
+        let _ = Self::command("pg_ctl")
+            .args(["stop", "-m", "immediate", "-D"])
+            .arg(data)
+            .output();
+    }
 }
 
 fn program(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
@@ -131,4 +191,68 @@ async fn the_program_of_the_page_about_programs_says_which_run_is_done() -> anyh
     let run = stage.sim.launch("Order 1")?;
     complete(&stage, &run)?;
     stage.worker.wait_for_log(|line| line.contains("Order 1 is done")).await
+}
+
+#[tokio::test]
+async fn the_database_stores_text_that_it_does_not_take_and_rejects_only_what_it_cannot() -> anyhow::Result<()> {
+    let place = tempfile::tempdir()?;
+    let Some(database) = Database::start(place.path())? else {
+        eprintln!("SKIPPED: this machine has no PostgreSQL");
+        return Ok(());
+    };
+    database.psql(&samples("webhook-to-database.md", "# ", "sql")?[0])?;
+    program(
+        place.path(),
+        "store-event",
+        &samples("webhook-to-database.md", "# ", "sh")?[0],
+    )?;
+    let sample = &samples("webhook-to-database.md", "# ", "toml")?[0];
+    let config = place.path().join("worker.toml");
+    let here = place.path().display().to_string();
+    fs::write(
+        &config,
+        sample
+            .replace("127.0.0.1", &here)
+            .replace("\"tallyfy\"", "\"postgres\""),
+    )?;
+    let config = config.display().to_string();
+    let path = std::env::var("PATH")?;
+    let environment = [("RUNS_WORKER_CONFIG", config.as_str()), ("PATH", &path), NO_WINDOW];
+    let stage = Stage::set(SimConfig::default(), &environment).await?;
+    let run = stage.sim.launch("Order 1")?;
+    stage
+        .sim
+        .change(|world| world.set_custom_field(&run, "note", "a\u{0}b".into()))?;
+    stage.connect_templates()?;
+    complete(&stage, &run)?;
+    let stored = format!("SELECT status FROM runs WHERE id = '{run}'");
+    while !database.psql(&stored)?.starts_with("complete") {
+        let letters = stage.command(&["dead-letters", "list"]).await?;
+        assert!(!letters.status.success(), "{:?}", letters.stdout);
+    }
+
+    for (name, number, expected) in [
+        (r"h\ud83d l\uDE00 \ud83d\ude00 \\u0000\u0000\u0000", "1", 0),
+        ("too large a number", "1e200000", 65),
+    ] {
+        let event = format!(
+            r#"{{"id":"01920f4e-0000-7000-8000-0000000000{expected:02}","subject":"r{expected}","type":"t","time":"2026-01-31T09:00:00Z",
+            "sequence":"00000000000000000001","data":{{"run":{{"name":"{name}","status":"x","n":{number}}},"changes":[]}}}}"#
+        );
+        let file = place.path().join("event");
+        fs::write(&file, event.replace('\n', ""))?;
+        let mut store = Command::new(place.path().join("store-event"));
+        store
+            .env("PGHOST", place.path())
+            .env("PGUSER", "postgres")
+            .env("PGDATABASE", "postgres");
+        let status = store
+            .stdin(Stdio::from(fs::File::open(&file)?))
+            .stderr(Stdio::null())
+            .status()?;
+        assert_eq!(status.code(), Some(expected), "{name}");
+    }
+    let name = database.psql("SELECT name FROM runs WHERE id = 'r0'")?;
+    assert_eq!(name, "h\u{fffd} l\u{fffd} \u{1f600} \\u0000\u{fffd}\u{fffd}");
+    Ok(())
 }
