@@ -86,6 +86,14 @@ impl Door {
         }
     }
 
+    /// Handed over as systemd does it, for the health checks and metrics.
+    pub fn admin(socket: impl Into<OwnedFd>) -> Self {
+        Self {
+            socket: Arc::new(socket.into()),
+            script: r#"exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=admin exec "$0" serve"#,
+        }
+    }
+
     /// Handed over by its number.
     pub fn listen_fd(socket: impl Into<OwnedFd>) -> Self {
         Self {
@@ -195,6 +203,13 @@ impl WorkerSettings {
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Sets an environment variable no more.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.environment.remove(name);
         self
     }
 

@@ -63,12 +63,22 @@ pub(super) async fn change_run(State(sim): Sim, Path((run, change)): Path<(Strin
     match change.as_str() {
         "archive" => sim.change(|world| world.archive(&run))?,
         "reactivate" => sim.change(|world| world.reactivate(&run))?,
+        "complete-overdue" => sim.change(|world| world.complete_overdue(&run))?,
+        "delete" => {
+            sim.change(|world| world.delete_archived(&run))?;
+            return Ok(ok(&json!({"deleted": run})));
+        }
         "rename" => {
             let Rename { name } = read(&body)?;
             sim.change(|world| world.rename(&run, &name))?;
         }
         "complete-next" => sim.change(|world| complete_next(world, &run))?,
-        _ => return Err(unknown_change(&change, "archive, reactivate, rename, complete-next")),
+        _ => {
+            return Err(unknown_change(
+                &change,
+                "archive, reactivate, delete, rename, complete-next, complete-overdue",
+            ));
+        }
     }
     answer_run(&sim, &run)
 }

@@ -173,11 +173,15 @@ impl World {
         Ok(id)
     }
 
-    /// Reports an issue with a task and returns the issue's id.
+    /// Reports an issue with a task and returns the issue's id. A completed task is reopened by it, and its run (API reference,
+    /// section k.6).
     ///
     /// # Errors
     /// When the task is unknown.
     pub fn raise_issue(&mut self, task: &str, author: i64, content: &str) -> Result<u64, WorldError> {
+        if self.task(task)?.status == TaskStatus::Completed {
+            self.reopen(task)?;
+        }
         let id = self.add_thread(task, author, content, "problem")?;
         let run = self.task(task)?.run_id.clone();
         self.happenings.push(Happening::IssueRaised {

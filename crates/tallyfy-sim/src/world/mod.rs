@@ -6,6 +6,7 @@
 //! - `last_updated` of a run is strictly later after every change, even while the clock stands still.
 //! - Whatever webhooks tell of is noted as a [`Happening`], in order, until somebody takes the notes.
 
+mod alone;
 mod answer;
 mod complete;
 mod draft;
