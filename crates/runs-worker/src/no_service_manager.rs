@@ -5,5 +5,5 @@ pub(crate) fn ready() {}
 pub(crate) fn stopping() {}
 
 pub(crate) async fn keep_watchdog() {
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -10,6 +10,7 @@ mod get;
 mod handlers;
 mod handlers_test;
 mod in_the_log;
+mod init;
 mod moment;
 mod notifications;
 mod print;
@@ -125,6 +126,8 @@ enum Command {
     Get(get::Get),
     /// Check configuration, store, token and reachability, and say how each stands
     Check,
+    /// Make a configuration: asks what is missing, holds it against the API, writes files that nobody else can read
+    Init(init::Init),
     /// Look at the configuration: as it counts, an example of it, or whether a file is right
     #[command(name = "config")]
     Configuration(configuration::Configuration),
@@ -241,6 +244,7 @@ pub fn main() -> ExitCode {
             Some(Command::Check) => check::run(&cli.settings).await,
             Some(Command::Backup(backup)) => backup.run(&cli.settings).await,
             Some(Command::Restore(restore)) => restore.run(&cli.settings).await,
+            Some(Command::Init(init)) => init.run(&cli.settings).await,
             Some(Command::Configuration(configuration)) => configuration.run(&cli.settings),
             Some(Command::Completions(completions)) => completions.run(),
             Some(Command::Man(man)) => man.run(),

@@ -1,0 +1,115 @@
+//! From nothing to a configuration that works, by the real binary against the simulator.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Output;
+
+use anyhow::Context as _;
+use tallyfy_sim::{SimConfig, Simulator};
+use tokio::process::Command;
+
+/// Runs the worker's binary with no other environment than this.
+async fn worker(arguments: &[&str], environment: &[(&str, &str)]) -> anyhow::Result<Output> {
+    let mut command = Command::new(system_tests::binary()?);
+    command.args(arguments).env_clear().envs(environment.iter().copied());
+    Ok(command.stdin(std::process::Stdio::null()).output().await?)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn mode(path: &Path) -> anyhow::Result<u32> {
+    Ok(path.metadata()?.permissions().mode() & 0o777)
+}
+
+#[tokio::test]
+async fn what_init_writes_works_and_is_private_and_never_written_over() -> anyhow::Result<()> {
+    let sim = Simulator::start(SimConfig::default()).await?;
+    sim.launch("One")?;
+    let place = tempfile::tempdir()?;
+    let (folder, token) = (place.path().join("made"), place.path().join("token"));
+    fs::write(&token, format!("{}\n", sim.token()))?;
+    let (at, token) = (folder.to_str().context("a path")?, token.to_str().context("a path")?);
+    let api = sim.api_url().to_string();
+    let (org, url) = (sim.org(), "https://hooks.example.com");
+    let init = [
+        "init",
+        "--folder",
+        at,
+        "--org",
+        org,
+        "--token-file",
+        token,
+        "--base-url",
+        &api,
+        "--public-url",
+        url,
+    ];
+    let output = worker(&init, &[]).await?;
+    let said = text(&output.stdout);
+    anyhow::ensure!(output.status.success(), "{}", text(&output.stderr));
+    assert!(said.contains("sees 2 templates and 1 run\n"), "{said}");
+
+    let secret = fs::read_to_string(folder.join("webhook-secrets"))?;
+    assert_eq!(secret.trim().len(), 64);
+    assert!(
+        said.contains(&format!("  {url}/webhooks/{}\n", secret.trim())),
+        "{said}"
+    );
+    assert!(!said.contains(&sim.token()), "{said}");
+    for file in ["worker.toml", "token", "webhook-secrets"] {
+        assert_eq!(mode(&folder.join(file))?, 0o600, "{file}");
+    }
+    assert_eq!(mode(&folder)?, 0o700);
+    let file = folder.join("worker.toml");
+    let file = file.to_str().context("a path")?;
+    let checked = worker(&["--config", file, "--data-dir", at, "check"], &[]).await?;
+    anyhow::ensure!(
+        checked.status.success(),
+        "{}{}",
+        text(&checked.stdout),
+        text(&checked.stderr)
+    );
+
+    let before = fs::read_to_string(file)?;
+    assert_eq!(worker(&init, &[]).await?.status.code(), Some(2));
+    assert_eq!(fs::read_to_string(file)?, before);
+    assert_eq!(fs::read_to_string(folder.join("webhook-secrets"))?, secret);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_api_refuses_is_said_and_nothing_is_written() -> anyhow::Result<()> {
+    let sim = Simulator::start(SimConfig::default()).await?;
+    let place = tempfile::tempdir()?;
+    let folder = place.path().join("made");
+    let at = folder.to_str().context("a path")?;
+    let api = sim.api_url().to_string();
+    let init = ["init", "--folder", at, "--base-url", &api];
+    for (environment, code, expected) in [
+        (vec![], 2, "--org is missing"),
+        (vec![("TALLYFY_ORG_ID", sim.org())], 2, "--token-file is missing"),
+        (
+            vec![("TALLYFY_ORG_ID", "a\"b"), ("TALLYFY_TOKEN", "t")],
+            2,
+            "letters, digits",
+        ),
+        (
+            vec![("TALLYFY_ORG_ID", sim.org()), ("TALLYFY_TOKEN", "wr0ng")],
+            1,
+            "tokens die when their owner logs out",
+        ),
+    ] {
+        let output = worker(&init, &environment).await?;
+        let said = text(&output.stderr);
+        assert!(output.status.code() == Some(code) && said.contains(expected), "{said}");
+        assert!(!said.contains("wr0ng") && !folder.exists(), "{said}");
+    }
+    let offline = [("TALLYFY_ORG_ID", sim.org()), ("TALLYFY_TOKEN", "wr0ng")];
+    let output = worker(&["init", "--folder", at, "--offline"], &offline).await?;
+    anyhow::ensure!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("https://YOUR.HOST/webhooks/"));
+    Ok(())
+}
