@@ -2,6 +2,7 @@
 
 mod acting_as;
 mod client_credentials;
+mod lifetime;
 mod replaceable;
 mod secret;
 mod token_file;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tallyfy_model::{OrgId, RunId, TaskId};
 use uuid::Uuid;
 
-use super::StoreUnderTest;
+use super::under_test::StoreUnderTest;
 use crate::desks::Version;
 use crate::desks::{
     Appended, Claim, Claimed, Delivery, DueRefresh, HandlerName, Lane, Lanes, Lease, LeaseLost, NewEvent,

@@ -2,11 +2,11 @@
 
 use std::future::ready;
 
-use super::StoreUnderTest;
 use super::arrange::{
     Desk, again, assert_lease_lost, at, changed, claim, give_up, keyed, of_run, of_task, org, postponed, run, text,
     then_pause_until, unchanged, unrecognized,
 };
+use super::under_test::StoreUnderTest;
 use crate::desks::{Appended, Lane, Lanes, LeaseLost, PostponeCause, RefreshEnd, Settlement, Standing, Subject};
 use crate::error::StoreError;
 

@@ -3,8 +3,8 @@
 use tallyfy_model::Announced;
 use uuid::Uuid;
 
-use super::StoreUnderTest;
 use super::arrange::{Desk, at, claim, keyed, of_run, unchanged, unrecognized};
+use super::under_test::StoreUnderTest;
 use crate::desks::{Appended, NewNotification};
 use crate::error::StoreError;
 use crate::intake_log::{LogId, Position};

@@ -1,9 +1,9 @@
 //! Notifications make runs due, and duplicates do not hide anything.
 
-use super::StoreUnderTest;
 use super::arrange::{
     Desk, at, changed, claim, keyed, of_run, org, postponed, run, then_pause_until, unchanged, unrecognized,
 };
+use super::under_test::StoreUnderTest;
 use crate::desks::{Appended, Lane, Lanes, PostponeCause, Standing, Subject};
 use bytes::Bytes;
 use tallyfy_model::{Announced, OrgId, TaskId};

@@ -29,32 +29,9 @@ pub mod sweeps;
 pub mod tasks;
 
 mod arrange;
+mod under_test;
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use jiff::Timestamp;
-
-use crate::desks::Store;
-
-/// A store that a test may do anything with.
-#[async_trait]
-pub trait StoreUnderTest: Send + Sync + Sized {
-    /// Sets up an empty one.
-    async fn fresh(now: Timestamp) -> Self;
-
-    /// The store.
-    fn store(&self) -> &dyn Store;
-
-    /// The same store, opened beside its worker for a person's commands.
-    async fn beside(&self) -> Arc<dyn Store>;
-
-    /// Ends its worker in an orderly way, and starts another one.
-    async fn restart(self, now: Timestamp) -> Self;
-
-    /// Ends its worker as `kill -9` does, and starts another one.
-    async fn crash(self, now: Timestamp) -> Self;
-}
+pub use under_test::StoreUnderTest;
 
 /// Defines the tests of the suite for one implementation.
 #[macro_export]

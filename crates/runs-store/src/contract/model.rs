@@ -10,12 +10,12 @@ use proptest::test_runner::{Config, TestRunner};
 use tokio::runtime::Builder;
 use uuid::Uuid;
 
-use super::StoreUnderTest;
 use super::arrange::{
     Desk, again, assert_lease_lost, changed, claim, give_up, keyed, of_run, postponed, then_pause_until, version,
     with_events,
 };
 use super::sweeps::{SYNC, listed};
+use super::under_test::StoreUnderTest;
 use crate::desks::{Appended, Claim, Delivery, DueRefresh, Lane, Lease, LeaseLost, PostponeCause, Settlement, Subject};
 use crate::desks::{SweepFound, SweepPhase};
 

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::StoreUnderTest;
 use super::arrange::{Desk, again, at, changed, claim, handler, of_run, org, run, unrecognized};
 use super::outbox::by_filter;
+use super::under_test::StoreUnderTest;
 use crate::desks::{DeadLetter, Delivery, NewNotification, Query, Settlement, Store, Subject};
 use crate::error::StoreError;
 

@@ -1,7 +1,7 @@
 //! Deliveries: for each handler and run in order, one at a time, until settled.
 
-use super::StoreUnderTest;
 use super::arrange::{Desk, LEASE, again, at, changed, claim, give_up, handler, of_run, org, run, text, unchanged};
+use super::under_test::StoreUnderTest;
 use crate::desks::{
     Claim, Failing, HandlerStats, Lane, LeaseLost, MAX_CLAIMED_EVENT_BYTES, Recipients, Settlement, Stats, Verdict,
 };

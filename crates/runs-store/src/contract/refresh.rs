@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::StoreUnderTest;
 use super::arrange::{
     Desk, LEASE, assert_lease_lost, at, changed, claim, of_run, org, postponed, run, text, then_pause_until, unchanged,
     with_events,
 };
+use super::under_test::StoreUnderTest;
 use crate::desks::{
     Claim, DueRefresh, Lane, Lanes, LeaseLost, PostponeCause, Postponement, RefreshEnd, Refreshed, Settlement, Standing,
 };

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::StoreUnderTest;
 use super::arrange::{Desk, at, give_up, of_run, unchanged, unrecognized};
+use super::under_test::StoreUnderTest;
 use crate::desks::{Appended, Prune, Pruned, Refreshed, Settlement, Snapshot};
 
 /// A pass over everything from before this second, a row at a time; what it removed in all.

@@ -1,7 +1,7 @@
 //! Sweeps find what nobody told of.
 
-use super::StoreUnderTest;
 use super::arrange::{Desk, assert_lease_lost, at, claim, of_run, org, run, unchanged, version};
+use super::under_test::StoreUnderTest;
 use crate::desks::{
     Finding, Listed, ListedPage, Sweep, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Version,
 };

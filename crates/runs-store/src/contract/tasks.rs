@@ -1,7 +1,7 @@
 //! Notifications that name a task only, and the run that it turns out to belong to.
 
-use super::StoreUnderTest;
 use super::arrange::{Desk, changed, keyed, of_run, of_task, run, unchanged};
+use super::under_test::StoreUnderTest;
 use crate::desks::{Appended, DueRefresh, Lease, RefreshEnd, Refreshed, Standing, Subject};
 use crate::error::StoreError;
 

@@ -8,6 +8,7 @@ mod operator;
 mod outbox;
 mod refreshes;
 mod sweeps;
+mod version;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -27,8 +28,8 @@ pub use refreshes::{
 };
 pub use sweeps::{
     Finding, Listed, ListedPage, Sweep, SweepDesk, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps,
-    Version,
 };
+pub use version::Version;
 
 /// The durable state of the worker.
 ///

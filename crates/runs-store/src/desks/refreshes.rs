@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::inbox::{NotificationHead, Subject};
 use super::lease::{Claim, Claimed, Lease, LeaseLost};
 use super::outbox::NewEvent;
-use super::sweeps::Version;
+use super::version::Version;
 use crate::error::StoreError;
 
 /// Runs that are due are claimed, and come back fetched or postponed.

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use tallyfy_model::{OrgId, RunId};
 
 use super::refreshes::Recorded;
+use super::version::Version;
 use crate::error::StoreError;
 
 /// The run list is compared with what is known.
@@ -39,18 +40,6 @@ pub trait SweepDesk: Send + Sync {
 
     /// What the latest sweep found, at most so many, by run.
     async fn findings(&self, org: &OrgId, limit: usize) -> Result<Vec<(RunId, Finding)>, StoreError>;
-}
-
-/// What tells one state of a run from another, as far as the run list shows it too.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Version {
-    /// Differs when the run does. The store compares it and knows nothing else of it.
-    pub text: String,
-    /// Whether another state cannot have the same text: a time that is written to the second says nothing of a second
-    /// change within it.
-    pub settled: bool,
-    /// Whether the run is one that a list of active runs shows.
-    pub active: bool,
 }
 
 /// A run as the list shows it.

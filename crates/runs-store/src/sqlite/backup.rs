@@ -6,17 +6,14 @@
 use std::fs::File;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, OpenFlags};
 
 use super::connect::identify;
 use super::failure::store_error;
 use super::inspect::{connect, has_log};
+use super::open_mark::{INCOMPLETE, is_open, mark_closed};
 use super::{file, lock};
 use crate::error::StoreError;
-
-/// What is said of a file that is incomplete.
-pub(super) const INCOMPLETE: &str = "it was in use, and its write-ahead log is not beside it: a copy of the file alone lacks what was written last; \
-     copy with `runs-worker backup`";
 
 /// Writes a copy of a store to a file that is not there yet, all of one moment. A worker may have it open, and goes on.
 ///
@@ -79,34 +76,4 @@ pub fn restore(
     copy(from, &unfinished, accept_incomplete)?;
     let renamed = std::fs::rename(&unfinished, &to).map_err(|error| file::opening(&to, error));
     renamed.and_then(|()| file::sync_folder(&to).map_err(|error| file::opening(&to, error)))
-}
-
-/// Whether a worker has it open, or had when the file was copied.
-pub(super) fn is_open(connection: &Connection) -> rusqlite::Result<bool> {
-    let tables: i64 = connection.query_row(
-        "SELECT count(*) FROM sqlite_schema WHERE name = 'counters'",
-        [],
-        |row| row.get(0),
-    )?;
-    if tables == 0 {
-        return Ok(false);
-    }
-    let open = connection.query_row("SELECT value FROM counters WHERE name = 'open'", [], |row| row.get(0));
-    Ok(open.optional()?.unwrap_or(0) > 0)
-}
-
-/// Says in the file itself, and not only in its log, that a worker has it open.
-pub(super) fn mark_open(connection: &Connection) -> rusqlite::Result<()> {
-    if !is_open(connection)? {
-        connection.execute("INSERT OR REPLACE INTO counters (name, value) VALUES ('open', 1)", [])?;
-    }
-    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-}
-
-/// Says that all of it is in the file, or will be when this connection is closed.
-pub(super) fn mark_closed(connection: &Connection) -> rusqlite::Result<()> {
-    if is_open(connection)? {
-        connection.execute("DELETE FROM counters WHERE name = 'open'", [])?;
-    }
-    Ok(())
 }

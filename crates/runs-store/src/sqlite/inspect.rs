@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::connect::{damage, identify};
 use super::failure::store_error;
-use super::{backup, file, lock, schema};
+use super::{file, lock, open_mark, schema};
 use crate::error::StoreError;
 use crate::location::Inspection;
 
@@ -37,8 +37,8 @@ fn look_inside(path: &Path, size: u64, held_by: Option<String>) -> Result<Inspec
     let connection = connect(path, held_by.is_none()).map_err(reading)?;
     let schema = identify(&connection, path, size)?;
     let mut damage = damage(&connection).map_err(reading)?;
-    if damage.is_empty() && lacks_log && backup::is_open(&connection).map_err(reading)? {
-        damage.push(backup::INCOMPLETE.to_owned());
+    if damage.is_empty() && lacks_log && open_mark::is_open(&connection).map_err(reading)? {
+        damage.push(open_mark::INCOMPLETE.to_owned());
     }
     Ok(Inspection::Present {
         schema,

@@ -5,33 +5,18 @@
 //! questions, too. Nothing of it outlives the process.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::failure::store_error;
-use super::writer::Place;
+use super::writer::{Left, Place};
 use super::{SqliteStore, connect, takeover};
 use crate::desks::Store as _;
 use crate::error::StoreError;
 
 /// What stands in messages where a file's path would.
 const NAME: &str = "memory";
-
-/// Where a writer leaves the connection, and with it the store, when it ends.
-#[derive(Clone, Default)]
-pub(super) struct Left(Arc<Mutex<Option<Connection>>>);
-
-impl Left {
-    pub(super) fn leave(&self, connection: Connection) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
-    }
-
-    fn take(&self) -> Option<Connection> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
 
 impl SqliteStore {
     /// An empty store in memory.

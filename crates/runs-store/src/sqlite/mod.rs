@@ -23,6 +23,7 @@ mod inbox;
 mod inspect;
 mod lock;
 mod memory;
+mod open_mark;
 mod operator;
 mod outbox;
 mod refresh;
@@ -51,8 +52,7 @@ pub use self::verify::verify;
 use self::checkpoint::Checkpointer;
 use self::failure::{Failure, store_error};
 use self::lock::Lock;
-use self::memory::Left;
-use self::writer::{Owned, Place, Request, Transaction, Writer};
+use self::writer::{Left, Owned, Place, Request, Transaction, Writer};
 use crate::desks::Wakeups;
 use crate::error::StoreError;
 use crate::thread::ConnectionThread;
@@ -103,11 +103,11 @@ impl SqliteStore {
         let opening = format!("opening {}", path.display());
         takeover::take_over(&mut connection, now).map_err(|error| store_error(error, &path, &opening))?;
         torture::point("open.taken-over");
-        let was_open = backup::is_open(&connection).map_err(|error| store_error(error, &path, &opening))?;
+        let was_open = open_mark::is_open(&connection).map_err(|error| store_error(error, &path, &opening))?;
         if was_open && !has_log {
-            tracing::error!(path = %path.display(), reason = backup::INCOMPLETE, "the store may be incomplete");
+            tracing::error!(path = %path.display(), reason = open_mark::INCOMPLETE, "the store may be incomplete");
         }
-        backup::mark_open(&connection).map_err(|error| store_error(error, &path, &opening))?;
+        open_mark::mark_open(&connection).map_err(|error| store_error(error, &path, &opening))?;
         let following = connect::following(&path).map_err(|error| store_error(error, &path, &opening))?;
         let unusable = |error| file::opening(&path, error);
         let database = Arc::new(File::open(&path).map_err(unusable)?);

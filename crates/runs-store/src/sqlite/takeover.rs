@@ -7,15 +7,13 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::claim::{lanes, lines};
 use super::column::{Column, later};
+use super::inbox::LONGEST_PAUSE;
 use crate::desks::Lanes;
 use crate::torture;
 
 /// What is postponed further than this may have been so by a clock that has been set back since, and is due at once. To be
 /// wrong about that costs one early attempt at a start; to wait for a time that is an hour ahead would cost an hour.
 const FURTHEST: Duration = Duration::from_secs(5 * 60);
-
-/// The same for the pause after a fetch, while the worker runs.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Voids the leases of the owner before us, who cannot be working any more, and the due times that make no sense.
 ///

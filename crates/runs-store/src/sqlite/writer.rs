@@ -8,8 +8,8 @@ use std::cell::Cell;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 use tokio::sync::{oneshot, watch};
@@ -17,7 +17,6 @@ use tokio::sync::{oneshot, watch};
 use super::checkpoint::Checkpointer;
 use super::failure::Failure;
 use super::lock::Lock;
-use super::memory::Left;
 use crate::error::StoreError;
 use crate::torture;
 
@@ -198,6 +197,20 @@ pub(super) enum Place {
     Memory(Left),
 }
 
+/// Where a writer leaves the connection, and with it the store, when it ends.
+#[derive(Clone, Default)]
+pub(super) struct Left(Arc<Mutex<Option<Connection>>>);
+
+impl Left {
+    fn leave(&self, connection: Connection) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    }
+
+    pub(super) fn take(&self) -> Option<Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
 /// What the owner of a store holds beside its connection, and lets go of after it.
 pub(super) struct Owned {
     pub(super) checkpointer: Checkpointer,
@@ -261,7 +274,7 @@ impl Writer {
         } = owned;
         drop(checkpointer);
         torture::point("checkpoint.before");
-        let marked = super::backup::mark_closed(&connection);
+        let marked = super::open_mark::mark_closed(&connection);
         let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         torture::point("checkpoint.after");
         said(

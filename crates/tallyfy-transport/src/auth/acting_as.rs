@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::header::AUTHORIZATION;
 use serde_json::Value;
 
-use super::client_credentials::lifetime;
+use super::lifetime::lifetime;
 use super::{CredentialsError, Secret, bearer, check_token};
 use crate::{HttpTransport, Request};
 

@@ -11,14 +11,13 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::acting_as::ActingAs;
+use super::lifetime::lifetime;
 use super::{CredentialsError, Generation, Secret, TokenSource, check_token};
 use crate::request::UNRESERVED_STAYS;
 use crate::{Backoff, HttpTransport, Request, Response};
 
 /// How long a token serves if the server does not say: what the documentation says (API reference, a.3).
 const DOCUMENTED_LIFETIME: Duration = Duration::from_secs(604_800);
-const SHORTEST_LIFETIME: Duration = Duration::from_secs(1);
-const LONGEST_LIFETIME: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// A token is renewed when less than this part of its life is left, so that a renewal may fail a few times.
 const RENEWAL_PART: u32 = 10;
 
@@ -282,21 +281,6 @@ impl fmt::Debug for ClientCredentials {
             .field("client_id", &self.client_id)
             .field("scope", &self.scope)
             .finish_non_exhaustive()
-    }
-}
-
-/// In seconds, as a number or as a text.
-pub(super) fn lifetime(expires_in: Option<&Value>, documented: Duration) -> Duration {
-    let seconds = match expires_in {
-        Some(Value::Number(number)) => number.as_f64(),
-        Some(Value::String(text)) => text.trim().parse().ok(),
-        _ => None,
-    };
-    match seconds {
-        Some(seconds) => Duration::try_from_secs_f64(seconds.max(0.0))
-            .unwrap_or(LONGEST_LIFETIME)
-            .clamp(SHORTEST_LIFETIME, LONGEST_LIFETIME),
-        None => documented,
     }
 }
 

@@ -1,0 +1,27 @@
+//! What the suite is run on.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::desks::Store;
+
+/// A store that a test may do anything with.
+#[async_trait]
+pub trait StoreUnderTest: Send + Sync + Sized {
+    /// Sets up an empty one.
+    async fn fresh(now: Timestamp) -> Self;
+
+    /// The store.
+    fn store(&self) -> &dyn Store;
+
+    /// The same store, opened beside its worker for a person's commands.
+    async fn beside(&self) -> Arc<dyn Store>;
+
+    /// Ends its worker in an orderly way, and starts another one.
+    async fn restart(self, now: Timestamp) -> Self;
+
+    /// Ends its worker as `kill -9` does, and starts another one.
+    async fn crash(self, now: Timestamp) -> Self;
+}
