@@ -30,7 +30,7 @@ use crate::worker::{Addresses, Routes, Running, Worker};
 
 pub use error::StartError;
 use listeners::Listeners;
-use open::{Opener, Opening};
+use open::Opener;
 pub(crate) use reload::Reloads;
 use stages::{NamedHandler, StoreStages};
 
@@ -169,28 +169,14 @@ impl WorkerBuilder {
         let opener = Arc::new(self.opener(&handlers));
         let log = self.open_log(&opener).await?;
         let late = LateStore::default();
-        let mut opening = None;
-        if log.is_none() {
+        let opened = match log {
+            Some(_) => None,
             // Nothing could be kept before.
-            let store = opener.open().await?;
-            late.opened(Arc::clone(&store));
-            opening = Some(Opening::Open(store));
-        }
-        let way_in = WayIn::new(
-            log.clone(),
-            late.clone(),
-            self.clock.clone(),
-            self.config.receive.store_timeout,
-        );
+            None => Some(opener.open_now(&late).await?),
+        };
+        let way_in = self.way_in(log.clone(), late.clone());
         let path_secrets = PathSecrets::new(&self.organizations);
-        let receiver = Receiver::new(
-            way_in.clone(),
-            self.clock.clone(),
-            &self.organizations,
-            path_secrets.clone(),
-            &self.config.receive,
-        );
-        let receiver = Arc::new(receiver);
+        let receiver = self.receiver(&way_in, &path_secrets);
         let progress = log.as_ref().map(|log| Arc::new(Progress::new(Arc::clone(log))));
         let parts = self.store_stages(
             handlers.clone(),
@@ -210,23 +196,21 @@ impl WorkerBuilder {
         };
         self.serve_admin(&mut running, routes.admin.clone(), doors.admin);
         self.receive(&mut running, receiver, doors.public);
-        let opening = match opening {
-            Some(opening) => opening,
-            None => match opener.begin(&late).await {
-                Ok(opening) => opening,
-                Err(error) => {
-                    running.abandon().await;
-                    return Err(error);
-                }
-            },
+        let opening = match opened {
+            Some(opening) => Ok(opening),
+            None => opener.begin(&late).await,
         };
-        let stop = running.stop.clone();
-        running.stages.spawn(async move {
-            match opener.finish(opening, &late, &stop).await {
-                Some(store) => parts.run(store, stop).await,
-                None => "open",
+        match opening {
+            Ok(opening) => {
+                let stop = running.stop.clone();
+                let run = opener.run_when_open(opening, late, parts, stop);
+                running.stages.spawn(run);
             }
-        });
+            Err(error) => {
+                running.abandon().await;
+                return Err(error);
+            }
+        }
         self.tell(&doors.addresses, &handlers);
         Ok(Worker {
             addresses: doors.addresses,
@@ -235,6 +219,20 @@ impl WorkerBuilder {
             running,
             reloads,
         })
+    }
+
+    fn way_in(&self, log: Option<Arc<IntakeLog>>, store: LateStore) -> WayIn {
+        WayIn::new(log, store, self.clock.clone(), self.config.receive.store_timeout)
+    }
+
+    fn receiver(&self, way_in: &WayIn, path_secrets: &PathSecrets) -> Arc<Receiver> {
+        Arc::new(Receiver::new(
+            way_in.clone(),
+            self.clock.clone(),
+            &self.organizations,
+            path_secrets.clone(),
+            &self.config.receive,
+        ))
     }
 
     fn opener(&self, handlers: &[NamedHandler]) -> Opener {

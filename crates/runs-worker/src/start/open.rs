@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::StartError;
+use super::stages::StoreStages;
 use crate::clock::Clock;
 use crate::config::{IntakeConfig, StoreConfig};
 use crate::shared::late_store::LateStore;
@@ -103,6 +104,27 @@ impl Opener {
         let (file, now) = (data_folder::store_file(&folder), self.clock.now());
         let opened = tokio::task::spawn_blocking(move || SqliteStore::open(file, now)).await;
         Ok(Arc::new(opened.map_err(StartError::Interrupted)??))
+    }
+
+    /// Opens it before the worker receives.
+    pub(super) async fn open_now(&self, late: &LateStore) -> Result<Opening, StartError> {
+        let store = self.open().await?;
+        late.opened(Arc::clone(&store));
+        Ok(Opening::Open(store))
+    }
+
+    /// Runs what needs the store, as soon as it is open. The name of what ended.
+    pub(super) async fn run_when_open(
+        self: Arc<Self>,
+        opening: Opening,
+        late: LateStore,
+        stages: StoreStages,
+        stop: CancellationToken,
+    ) -> &'static str {
+        match self.finish(opening, &late, &stop).await {
+            Some(store) => stages.run(store, stop).await,
+            None => "open",
+        }
     }
 
     /// Begins to open it while the worker receives. An error is one that a person has to mend.

@@ -98,17 +98,22 @@ impl StoreStages {
             config: self.config.retention,
         };
         stages.spawn(named("prune", pruner.run(stop.clone())));
-        let mut first = None;
-        while let Some(ended) = stages.join_next().await {
-            let stage = name(ended);
-            if !stop.is_cancelled() {
-                error!(stage, "a stage ended although nobody stopped it");
-                stop.cancel();
-            }
-            first.get_or_insert(stage);
-        }
-        first.unwrap_or("every stage")
+        until_all_end(stages, stop).await
     }
+}
+
+/// The name of the first that ended.
+async fn until_all_end(mut stages: JoinSet<&'static str>, stop: CancellationToken) -> &'static str {
+    let mut first = None;
+    while let Some(ended) = stages.join_next().await {
+        let stage = name(ended);
+        if !stop.is_cancelled() {
+            error!(stage, "a stage ended although nobody stopped it");
+            stop.cancel();
+        }
+        first.get_or_insert(stage);
+    }
+    first.unwrap_or("every stage")
 }
 
 /// A stage that tells its name when it ends.
