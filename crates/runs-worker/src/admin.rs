@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, middleware, routing};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use runs_store::Store;
-use serde_json::json;
+use runs_store::{HandlerStats, Store};
+use serde_json::{Map, json};
 use tallyfy_transport::{CircuitBreaker, CircuitState};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -57,7 +57,7 @@ pub(crate) fn asked_by(routes: Router, hosts: Vec<String>) -> Router {
 #[derive(Default)]
 struct Found {
     receive: Mutex<Option<(Instant, Option<String>)>>,
-    ready: Mutex<Option<(Instant, Vec<String>)>>,
+    ready: Mutex<Option<(Instant, (Vec<String>, Vec<String>))>>,
 }
 
 impl Admin {
@@ -101,6 +101,30 @@ impl Admin {
         problems
     }
 
+    /// The handlers of which a delivery failed and is tried again: their events wait, and everything else goes on.
+    async fn failing(&self) -> Vec<String> {
+        let Ok(store) = self.store.get() else {
+            return Vec::new();
+        };
+        let stats = tokio::time::timeout(PATIENCE, store.stats(self.clock.now())).await;
+        let Ok(Ok(stats)) = stats else {
+            return Vec::new();
+        };
+        let told = |handler: HandlerStats| {
+            let failing = handler.failing?;
+            let (attempts, reason, name) = (failing.attempts, failing.reason, handler.handler);
+            let since = handler
+                .oldest
+                .map(|oldest| format!(", the oldest event waits since {oldest}"));
+            let since = since.unwrap_or_default();
+            Some(format!(
+                "handler {name}: try {attempts} failed: {reason}; the next one is at {}{since}",
+                failing.next_try
+            ))
+        };
+        stats.handlers.into_iter().filter_map(told).collect()
+    }
+
     /// Why no webhook can be kept, if that is so.
     async fn cannot_receive(&self) -> Option<String> {
         if self.stop.is_cancelled() {
@@ -138,15 +162,22 @@ async fn receive(State(asked): Asked) -> Response {
     }
 }
 
-/// For people and monitors: red when anything is wrong, with all of it.
+/// For people and monitors: red when anything is wrong, with all of it. A delivery that failed and is tried again is told,
+/// and is no reason to be red.
 async fn ready(State(asked): Asked) -> Response {
     let (admin, found) = &*asked;
-    let problems = lately(&found.ready, || admin.problems()).await;
-    if problems.is_empty() {
-        Json(json!({"status": "ready"})).into_response()
-    } else {
-        let answer = Json(json!({"status": "not ready", "problems": problems}));
-        (StatusCode::SERVICE_UNAVAILABLE, answer).into_response()
+    let look = || async { (admin.problems().await, admin.failing().await) };
+    let (problems, failing) = lately(&found.ready, look).await;
+    let status = if problems.is_empty() { "ready" } else { "not ready" };
+    let mut answer = Map::from_iter([("status".to_owned(), json!(status))]);
+    for (name, told) in [("problems", &problems), ("failing", &failing)] {
+        if !told.is_empty() {
+            answer.insert(name.to_owned(), json!(told));
+        }
+    }
+    match problems.as_slice() {
+        [] => Json(answer).into_response(),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, Json(answer)).into_response(),
     }
 }
 

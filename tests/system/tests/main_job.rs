@@ -216,3 +216,33 @@ impl RawClient {
         Ok(answer.split(' ').nth(1).unwrap_or_default().parse()?)
     }
 }
+
+#[tokio::test]
+async fn the_log_tells_of_a_run_by_ids_and_of_nothing_by_an_empty_field() -> anyhow::Result<()> {
+    let mut stage = Stage::set(SimConfig::default(), &[NO_WINDOW]).await?;
+    stage.connect_templates()?;
+    let run = stage.sim.launch("Onboarding of Globex")?;
+    while stage.sim.complete_next(&run)?.is_some() {
+        stage.sim.settle().await;
+    }
+    stage
+        .worker
+        .wait_for_events(|events| last_of(events, &run).is_some_and(shows_completed))
+        .await?;
+    let exit = stage.worker.terminate().await?;
+    let mut messages = BTreeSet::new();
+    for line in &exit.stderr {
+        let entry: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line)?;
+        let empty = entry.iter().find(|(_, value)| value.as_str() == Some(""));
+        assert_eq!(empty, None, "{line}");
+        assert!(!line.contains("Globex") && !entry.contains_key("event"), "{line}");
+        let message = entry["message"].as_str().unwrap_or_default().to_owned();
+        let is_of_event = message.starts_with("event ") || entry.contains_key("event_type");
+        assert!(!is_of_event || entry.contains_key("event_id"), "{line}");
+        messages.insert(message);
+    }
+    for message in ["notification stored", "run fetched", "event delivered"] {
+        assert!(messages.contains(message), "{messages:?}");
+    }
+    Ok(())
+}

@@ -81,7 +81,7 @@ async fn the_probe_of_a_load_balancer_is_green_as_long_as_webhooks_are_kept() ->
     stage.post(&header, completed(&run).as_bytes()).await?;
     stage
         .worker
-        .wait_for_log(|line| line.contains("the API refuses the token"))
+        .wait_for_log(|line| line.contains("fetching pauses until there is a token"))
         .await?;
     while stage.get("/health/ready").await?.starts_with("HTTP/1.1 200") {}
     let receive = stage.get("/health/receive").await?;
@@ -152,7 +152,7 @@ async fn a_hang_up_reads_secrets_tokens_and_the_log_filter_again() -> anyhow::Re
     let settings = system_tests::WorkerSettings::of_file(&file, &folder.path().join("data"));
     let worker = WorkerProcess::start(&settings).await?;
     worker
-        .wait_for_log(|line| line.contains("the API refuses the token"))
+        .wait_for_log(|line| line.contains("fetching pauses until there is a token"))
         .await?;
     let post = async |secret: &str| -> anyhow::Result<String> {
         let url = format!("http://{}/webhooks/{secret}", worker.receive_address());

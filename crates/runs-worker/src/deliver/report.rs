@@ -56,13 +56,13 @@ pub(super) fn log(handler: &HandlerName, decided: &Decided) {
     } = decided.called.event.delivery();
     match &decided.settlement {
         Settlement::Delivered => {
-            info!(%handler, %org, %run, event = %event_id, event_type, number, attempt, outcome = DELIVERED, "delivery");
+            info!(%handler, %org, %run, %event_id, event_type, number, attempt, outcome = DELIVERED, "event delivered");
         }
         Settlement::Retry { at, reason } => {
-            warn!(%handler, %org, %run, event = %event_id, event_type, number, attempt, outcome = FAILED, reason, again_at = %at, "delivery");
+            warn!(%handler, %org, %run, %event_id, event_type, number, attempt, outcome = FAILED, reason, again_at = %at, "event not delivered, it is tried again");
         }
         Settlement::DeadLetter { reason, .. } => {
-            error!(%handler, %org, %run, event = %event_id, event_type, number, attempt, outcome = DEAD_LETTER, reason, "delivery");
+            error!(%handler, %org, %run, %event_id, event_type, number, attempt, outcome = DEAD_LETTER, reason, "event given up: it is a dead letter now");
         }
         Settlement::Released => {}
     }

@@ -59,8 +59,8 @@ impl Unsettled {
             Ok(settled) => {
                 for ((decided, _), outcome) in self.attempts.drain(..).zip(settled) {
                     if outcome.is_err() {
-                        let event = decided.called.event.id();
-                        debug!(handler = %self.handler, %event, "delivery was handed out again meanwhile");
+                        let event_id = decided.called.event.id();
+                        debug!(handler = %self.handler, %event_id, "delivery was handed out again meanwhile");
                     }
                 }
                 torture::point("deliver.settled");

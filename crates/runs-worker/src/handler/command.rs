@@ -178,7 +178,7 @@ async fn listen(errors: Option<ChildStderr>, handler: &str, event: &Event) -> St
     while lines.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
         let text = visible_line(String::from_utf8_lossy(&line).trim());
         if !text.is_empty() {
-            info!(handler, org = %event.org(), run = %event.run_id(), event = %event.id(), stderr = text, "program");
+            info!(handler, org = %event.org(), run = %event.run_id(), event_id = %event.id(), stderr = text, "a program wrote on its standard error");
             length += text.len() + 1;
             said.push_back(text);
             while length > MAX_ANSWER_BYTES

@@ -151,7 +151,7 @@ impl NatsHandler {
                 async move {
                     match event {
                         async_nats::Event::Connected => info!(handler, "connected to NATS"),
-                        other => warn!(handler, event = %other, "NATS"),
+                        other => warn!(handler, connection = %other, "the connection to NATS changed"),
                     }
                 }
             });

@@ -299,7 +299,7 @@ impl Reconciler {
         if sweep.baseline && !sweep.order.backfill {
             info!(
                 %org, runs = found.listed,
-                "the first sweep has taken down which runs there are; no events are made of what happened before it (--backfill makes them)"
+                "the first sweep recorded which runs exist; no events are made of what happened before it (--backfill makes them)"
             );
         }
         info!(

@@ -102,11 +102,17 @@ impl Ended {
     }
 }
 
+/// Several words as one value; none, if there are none.
+fn said<'w>(words: impl Iterator<Item = &'w str>) -> Option<String> {
+    let said = words.collect::<Vec<_>>().join(" ");
+    (!said.is_empty()).then_some(said)
+}
+
 fn report(due: &DueRefresh, decision: &Decision) {
     let DueRefresh { org, lane, .. } = due;
     let (run, task) = match &due.subject {
-        Subject::Run(run) => (run.as_str(), ""),
-        Subject::Task(task) => ("", task.as_str()),
+        Subject::Run(run) => (Some(run.as_str()), None),
+        Subject::Task(task) => (None, Some(task.as_str())),
     };
     let (outcome, notifications) = (decision.outcome, due.notifications.len());
     counter!("runs_worker_refreshes_total", "org" => org.to_string(), "outcome" => outcome).increment(1);
@@ -116,20 +122,20 @@ fn report(due: &DueRefresh, decision: &Decision) {
                 .event_types
                 .iter()
                 .map(|event_type| EventType::as_str(*event_type));
-            let event_type = types.collect::<Vec<_>>().join(" ");
-            let ids = refreshed.events.iter().map(|event| event.id.to_string());
-            let event = ids.collect::<Vec<_>>().join(" ");
+            let event_type = said(types);
+            let ids: Vec<String> = refreshed.events.iter().map(|event| event.id.to_string()).collect();
+            let event_id = said(ids.iter().map(String::as_str));
             let changes = decision.changes;
-            info!(%org, run, task, outcome, event, event_type, changes, notifications, "refresh");
+            info!(%org, run, task, outcome, event_id, event_type, changes, notifications, "run fetched");
             if *lane == Lane::Sweep && notifications == 0 && !refreshed.events.is_empty() {
                 counter!("runs_worker_missed_webhooks_total", "org" => org.to_string()).increment(1);
-                warn!(%org, run, event, event_type, "no webhook told of this, a sweep found it");
+                warn!(%org, run, event_id, event_type, "no webhook told of this, a sweep found it");
             }
         }
         RefreshEnd::Postpone(postponement) => {
             let (again_at, reason, failures) = (postponement.until, postponement.reason.as_str(), due.failures);
-            warn!(%org, run, task, outcome, reason, failures, notifications, %again_at, "refresh");
+            warn!(%org, run, task, outcome, reason, failures, notifications, %again_at, "run not fetched, it is tried again");
         }
-        RefreshEnd::Resolve(run) => info!(%org, %run, task, outcome, "refresh"),
+        RefreshEnd::Resolve(run) => info!(%org, %run, task, outcome, "the run of a task was found"),
     }
 }

@@ -91,7 +91,7 @@ impl TokenGate {
         if closed.is_none() {
             error!(
                 org = %self.org, reason,
-                "the API refuses the token: fetching pauses, notifications are still stored; give a new token"
+                "fetching pauses until there is a token that the API accepts; notifications are still stored"
             );
             gauge!("runs_worker_fetching_paused", "org" => self.org.to_string()).set(1.0);
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use runs_worker::{HandlerError, Worker};
 use serde_json::Value;
 
-use crate::world::{Api, ORG, Relay, builder, file_builder, run, webhook};
+use crate::world::{Api, ORG, Relay, builder, file_builder, get, run, webhook};
 
 fn binary(data_dir: &Path, arguments: &[&str]) -> Command {
     let mut binary = Command::new(env!("CARGO_BIN_EXE_runs-worker"));
@@ -138,6 +138,11 @@ async fn a_handler_is_paused_and_resumed_and_says_what_fails() {
     assert_eq!(
         (&failing["last_error"], &failing["attempts"], &failing["paused"]),
         (&"it is closed".into(), &1.into(), &false.into())
+    );
+    let (status, ready) = get(worker.admin_address(), "/health/ready").await;
+    assert!(
+        status == 200 && ready.contains("handler crm: try 1 failed: it is closed; the next one is at "),
+        "{ready}"
     );
     assert_eq!(command(data_dir(&worker), &["handlers", "pause", "cmr"]).1, 2);
     assert_eq!(command(data_dir(&worker), &["handlers", "pause", "crm"]).1, 0);
