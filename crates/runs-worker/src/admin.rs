@@ -53,11 +53,14 @@ pub(crate) fn asked_by(routes: Router, hosts: Vec<String>) -> Router {
     routes.layer(middleware::from_fn_with_state(Arc::new(hosts), asked_by::check))
 }
 
+/// What is wrong, and which handlers fail.
+type Trouble = (Vec<String>, Vec<String>);
+
 /// What was found, for as long as it serves.
 #[derive(Default)]
 struct Found {
     receive: Mutex<Option<(Instant, Option<String>)>>,
-    ready: Mutex<Option<(Instant, (Vec<String>, Vec<String>))>>,
+    ready: Mutex<Option<(Instant, Trouble)>>,
 }
 
 impl Admin {

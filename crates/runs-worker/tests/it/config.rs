@@ -295,7 +295,7 @@ fn what_the_pages_show_loads() {
             shown += 1;
         }
     }
-    assert_eq!(shown, 7);
+    assert_eq!(shown, 8);
 }
 
 #[test]
