@@ -11,10 +11,10 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::config::Loaded;
 use crate::front_door::ListenAddress;
+use crate::reload::Reloads;
 use crate::shared::late_store::LateStore;
-use crate::start::{Reloads, StartError, WorkerBuilder, stages};
+use crate::shared::stage_names;
 
 /// The whole worker: receive, refresh and deliver around one store.
 ///
@@ -71,11 +71,6 @@ pub(crate) struct Running {
 }
 
 impl Worker {
-    /// A worker with this configuration.
-    pub fn builder(loaded: Loaded) -> WorkerBuilder {
-        WorkerBuilder::new(loaded)
-    }
-
     /// The route `POST /webhooks/SECRET`, to be mounted in an axum server of your own, at its top or nested under any path.
     ///
     /// ```no_run
@@ -132,15 +127,7 @@ impl Worker {
             .stages
             .join_next()
             .await
-            .map_or("every stage", stages::name)
-    }
-
-    /// Takes over the path secrets and the tokens of a configuration that was read again. Everything else takes a restart.
-    ///
-    /// # Errors
-    /// If a client for tokens cannot be made; nothing is replaced then.
-    pub fn reload(&self, loaded: &Loaded) -> Result<(), StartError> {
-        Ok(self.reloads.take(loaded)?)
+            .map_or("every stage", stage_names::name)
     }
 
     /// Stops: accepts no more, finishes what is in hand, and leaves the rest in the store.
@@ -198,7 +185,7 @@ impl Running {
     /// Waits for the stages, which were told to stop, and lets go of what they ran on.
     async fn end(mut self) {
         while let Some(ended) = self.stages.join_next().await {
-            stages::name(ended);
+            stage_names::name(ended);
         }
         self.stop_admin.cancel();
         if let Some(admin) = self.admin

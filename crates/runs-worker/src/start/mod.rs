@@ -3,7 +3,6 @@
 mod error;
 mod listeners;
 mod open;
-mod reload;
 pub(crate) mod stages;
 
 use std::sync::Arc;
@@ -25,13 +24,13 @@ use crate::handler::{self, Handler};
 use crate::import::Progress;
 use crate::receive::{Receiver, WayIn};
 use crate::redact::PathSecrets;
+use crate::reload::Reloads;
 use crate::shared::late_store::LateStore;
 use crate::worker::{Addresses, Routes, Running, Worker};
 
 pub use error::StartError;
 use listeners::Listeners;
 use open::Opener;
-pub(crate) use reload::Reloads;
 use stages::{NamedHandler, StoreStages};
 
 /// A worker that is not started yet.
@@ -325,5 +324,20 @@ impl WorkerBuilder {
             }
         }
         Ok(handlers)
+    }
+}
+
+impl Worker {
+    /// A worker with this configuration.
+    pub fn builder(loaded: Loaded) -> WorkerBuilder {
+        WorkerBuilder::new(loaded)
+    }
+
+    /// Takes over the path secrets and the tokens of a configuration that was read again. Everything else takes a restart.
+    ///
+    /// # Errors
+    /// If a client for tokens cannot be made; nothing is replaced then.
+    pub fn reload(&self, loaded: &Loaded) -> Result<(), StartError> {
+        Ok(self.reloads.take(loaded)?)
     }
 }

@@ -7,7 +7,7 @@ use runs_store::intake_log::IntakeLog;
 use runs_store::{HandlerName, Store};
 use tallyfy_transport::CircuitBreaker;
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
@@ -19,6 +19,7 @@ use crate::filter::EventFilter;
 use crate::handler::Handler;
 use crate::import::{Importer, Progress};
 use crate::prune::Pruner;
+use crate::shared::stage_names::{name, named};
 
 /// How long what is in hand may take once the worker stops. Service managers kill after longer than this.
 pub(crate) const GRACE: Duration = Duration::from_secs(20);
@@ -114,18 +115,4 @@ async fn until_all_end(mut stages: JoinSet<&'static str>, stop: CancellationToke
         first.get_or_insert(stage);
     }
     first.unwrap_or("every stage")
-}
-
-/// A stage that tells its name when it ends.
-pub(crate) async fn named(stage: &'static str, run: impl Future<Output = ()>) -> &'static str {
-    run.await;
-    stage
-}
-
-/// The name of a stage that has ended.
-pub(crate) fn name(ended: Result<&'static str, JoinError>) -> &'static str {
-    ended.unwrap_or_else(|error| {
-        error!(%error, "a stage ended by a panic");
-        "a stage that panicked"
-    })
 }
