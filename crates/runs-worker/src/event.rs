@@ -15,6 +15,7 @@ use tallyfy_model::{OrgId, REDACTED, Run, RunId, minified, without_guest_links};
 use tallyfy_runs::{Change, FieldChange};
 use uuid::Uuid;
 
+use crate::config::EventsConfig;
 use crate::filter::unknown_word;
 
 /// What happened to the run, as the event's `type` has it.
@@ -141,8 +142,8 @@ pub(crate) struct Occurrence<'a> {
     pub(crate) number: u64,
     /// When the fetch began, by the wall clock.
     pub(crate) at: Timestamp,
-    /// Whether links for guests are kept.
-    pub(crate) guest_links: bool,
+    /// What events show.
+    pub(crate) shown: &'a EventsConfig,
     /// Why there is no run to be had.
     pub(crate) reason: Option<&'a str>,
 }
@@ -167,11 +168,7 @@ impl Occurrence<'_> {
                     .map(|run| RawValue::from_string(self.shown(run.raw())?))
                     .transpose()?,
                 changes: RawValue::from_string(self.shown(&self.told_changes()?)?)?,
-                notifications: self
-                    .notifications
-                    .iter()
-                    .map(|notification| NotificationView::new(notification, self.guest_links))
-                    .collect(),
+                notifications: notifications(self.notifications, self.shown),
                 stale: self.stale,
                 kept: self.kept,
                 reason: self.reason,
@@ -190,7 +187,7 @@ impl Occurrence<'_> {
 impl Occurrence<'_> {
     /// JSON as handlers see it.
     fn shown(&self, json: &str) -> Result<String, serde_json::Error> {
-        if self.guest_links {
+        if self.shown.guest_links {
             Ok(minified(json))
         } else {
             without_guest_links(json)
@@ -199,7 +196,7 @@ impl Occurrence<'_> {
 
     /// The changes as JSON. What changed in a member for guest links is not under the member's name any more.
     fn told_changes(&self) -> Result<String, serde_json::Error> {
-        if self.guest_links {
+        if self.shown.guest_links {
             return serde_json::to_string(self.changes);
         }
         let mut changes = self.changes.to_vec();
@@ -268,14 +265,38 @@ struct NotificationView<'a> {
     body_omitted: Option<&'static str>,
 }
 
+/// Why a body is left out.
+const TOO_LARGE: &str = "too large to be repeated";
+
+/// The notifications, the oldest first. The newest keep their bodies, as long as there is room for them.
+fn notifications<'a>(notifications: &'a [PendingNotification], shown: &EventsConfig) -> Vec<NotificationView<'a>> {
+    let mut room = shown.max_notifications_bytes;
+    let newest_first = notifications.iter().rev();
+    let mut views: Vec<_> = newest_first
+        .map(|notification| NotificationView::new(notification, shown.guest_links, &mut room))
+        .collect();
+    views.reverse();
+    views
+}
+
 impl<'a> NotificationView<'a> {
-    fn new(notification: &'a PendingNotification, guest_links: bool) -> Self {
+    fn new(notification: &'a PendingNotification, guest_links: bool, room: &mut usize) -> Self {
         let (body, body_omitted) = match &notification.body {
-            None => (None, Some("too large to be repeated")),
-            Some(body) => match body_view(body, guest_links) {
-                Some(body) => (Some(body), None),
+            // Once one has no room, older ones have none: what is shown has no gaps.
+            Some(body) if *room > 0 => match body_view(body, guest_links) {
+                Some(body) => match room.checked_sub(body.get().len()) {
+                    Some(rest) => {
+                        *room = rest;
+                        (Some(body), None)
+                    }
+                    None => {
+                        *room = 0;
+                        (None, Some(TOO_LARGE))
+                    }
+                },
                 None => (None, Some("cannot be searched for guest links")),
             },
+            _ => (None, Some(TOO_LARGE)),
         };
         let head = &notification.head;
         Self {
@@ -335,10 +356,40 @@ mod tests {
             kept: &[],
             number: 1,
             at: Timestamp::UNIX_EPOCH,
-            guest_links,
+            shown: &EventsConfig {
+                guest_links,
+                ..EventsConfig::default()
+            },
             reason: None,
         };
         String::from_utf8(occurrence.write(Recipients::All).unwrap().body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_newest_bodies_are_in_an_event_as_far_as_there_is_room() {
+        let notification = |body: &'static str| PendingNotification {
+            id: Uuid::nil(),
+            head: runs_store::NotificationHead::default(),
+            received_at: Timestamp::UNIX_EPOCH,
+            duplicates: 0,
+            body_len: body.len() as u64,
+            body: Some(Bytes::from_static(body.as_bytes())),
+        };
+        let notifications = [r#"{"a":1}"#, r#"{"long":"0123456789"}"#, r#"{"b":2}"#, r#"{"c":3}"#].map(notification);
+        let with_room = |max_notifications_bytes| {
+            let shown = EventsConfig {
+                max_notifications_bytes,
+                ..EventsConfig::default()
+            };
+            let views = super::notifications(&notifications, &shown);
+            views
+                .iter()
+                .map(|view| view.body.as_ref().map_or("-", |body| body.get()).to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(with_room(20), ["-", "-", r#"{"b":2}"#, r#"{"c":3}"#], "without gaps");
+        assert_eq!(with_room(6), ["-"; 4]);
+        assert!(with_room(1000).iter().all(|body| body != "-"));
     }
 
     #[test]

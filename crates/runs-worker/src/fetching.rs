@@ -19,7 +19,7 @@ use crate::config::{Config, Organization};
 use crate::filter::EventFilter;
 use crate::reconcile::Reconciler;
 use crate::redact::PathSecrets;
-use crate::refresh::{Refresher, TokenGate};
+use crate::refresh::{BudgetKeeper, Refresher, TokenGate};
 
 /// Access to the API for one organization.
 pub(crate) struct Fetching {
@@ -46,7 +46,7 @@ impl Fetching {
         let tokens = ReplaceableTokens::new(api::token_source(organization, &config.api)?);
         let source = Arc::new(tokens.clone());
         let client = api::client(organization, transport, source.clone(), limiter.clone(), path_secrets);
-        let gate = TokenGate::new(organization.id.clone(), source, config.api.token_retry);
+        let gate = TokenGate::new(organization.id.clone(), source, limiter.clone(), config.api.token_retry);
         Ok(Self {
             client,
             breaker,
@@ -67,6 +67,15 @@ impl Fetching {
         (self.client.org().clone(), self.tokens.clone())
     }
 
+    pub(crate) fn budget_keeper(&self, store: Arc<dyn Store>, clock: Clock) -> BudgetKeeper {
+        BudgetKeeper {
+            org: self.client.org().clone(),
+            store,
+            clock,
+            limiter: self.limiter.clone(),
+        }
+    }
+
     pub(crate) fn refresher(
         &self,
         config: &Config,
@@ -84,7 +93,7 @@ impl Fetching {
             gate: Arc::clone(&self.gate),
             doubt: Arc::default(),
             config: config.refresh.clone(),
-            guest_links: config.events.guest_links,
+            events: config.events.clone(),
             handlers,
             give_back: CancellationToken::new(),
         }

@@ -67,7 +67,7 @@ pub use auth::{
 };
 
 mod rate_limit;
-pub use rate_limit::{Permit, RateLimited, RateLimiter, RateLimits};
+pub use rate_limit::{Permit, RateLimited, RateLimiter, RateLimits, UsedBudget};
 
 mod backoff;
 pub use backoff::Backoff;

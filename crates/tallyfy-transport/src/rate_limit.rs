@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{ErrorKind, HttpTransport, Request, Response, TransportError};
 
-pub use limiter::{Permit, RateLimiter, RateLimits};
+pub use limiter::{Permit, RateLimiter, RateLimits, UsedBudget};
 
 /// A wait for a permit that is longer than this is logged: whoever looks for what takes so long finds it.
 const LONG_WAIT: Duration = Duration::from_secs(5);

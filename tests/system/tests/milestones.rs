@@ -179,7 +179,7 @@ async fn a_stale_read_hides_a_completion_for_seconds() -> anyhow::Result<()> {
     expect(&stage, &run, &["seen"]).await?;
     almost_complete(&stage, &run)?;
     stage.sim.settle().await;
-    stage.sim.set_lag(Lag::Time(Duration::from_secs(6)));
+    stage.sim.set_lag(Lag::Time(Duration::from_secs(12)));
     complete(&stage, &run)?;
     expect(&stage, &run, &["seen", "completed"]).await
 }

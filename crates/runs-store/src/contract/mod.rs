@@ -94,6 +94,7 @@ macro_rules! store_contract {
                 a_look_comes_by_itself_and_keeps_nothing_waiting
                 what_is_postponed_for_a_look_does_not_hold_a_notification_up
                 an_organization_is_watched_since_it_was_first_said
+                what_is_used_of_a_budget_is_kept
             ]
             tasks: [
                 the_notifications_of_a_task_become_those_of_its_run

@@ -429,6 +429,16 @@ pub async fn what_is_postponed_for_a_look_does_not_hold_a_notification_up<S: Sto
     assert_eq!(desk.claim_one(2).await.notifications.len(), 2);
 }
 
+pub async fn what_is_used_of_a_budget_is_kept<S: StoreUnderTest>() {
+    let desk = Desk::<S>::fresh().await;
+    assert_eq!(desk.0.store().budget(&org()).await.unwrap(), None);
+    for used in ["1", "2"] {
+        desk.0.store().keep_budget(&org(), used.to_owned()).await.unwrap();
+    }
+    let desk = desk.crash(1).await;
+    assert_eq!(desk.0.store().budget(&org()).await.unwrap().as_deref(), Some("2"));
+}
+
 pub async fn an_organization_is_watched_since_it_was_first_said<S: StoreUnderTest>() {
     let desk = Desk::<S>::fresh().await;
     desk.append(of_run("a"), 0).await;

@@ -22,6 +22,12 @@ pub trait RefreshDesk: Send + Sync {
     /// Notes since when an organization is watched: since the first time that this was said.
     async fn watch(&self, org: &OrgId, now: Timestamp) -> Result<(), StoreError>;
 
+    /// What of an organization's request budget is used, as it was written down last.
+    async fn budget(&self, org: &OrgId) -> Result<Option<String>, StoreError>;
+
+    /// Writes down what of an organization's request budget is used. The store only keeps it.
+    async fn keep_budget(&self, org: &OrgId, budget: String) -> Result<(), StoreError>;
+
     /// Makes a run due without a notification: a sweep found a difference, or a person asked.
     ///
     /// In the [live](Lane::Live) lane, which is for a person's wish, the run does not wait for the end of a

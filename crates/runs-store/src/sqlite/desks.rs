@@ -73,6 +73,20 @@ impl RefreshDesk for SqliteStore {
         .await
     }
 
+    async fn budget(&self, org: &OrgId) -> Result<Option<String>, StoreError> {
+        let org = org.clone();
+        self.read("reading the budget", move |view| inbox::budget(view, &org))
+            .await
+    }
+
+    async fn keep_budget(&self, org: &OrgId, budget: String) -> Result<(), StoreError> {
+        let org = org.clone();
+        self.write("keeping the budget", move |transaction| {
+            inbox::keep_budget(transaction, &org, &budget)
+        })
+        .await
+    }
+
     async fn request_refresh(&self, org: &OrgId, run: &RunId, lane: Lane, now: Timestamp) -> Result<(), StoreError> {
         let (org, run) = (org.clone(), Subject::Run(run.clone()));
         self.write("requesting a refresh", move |transaction| {

@@ -330,6 +330,19 @@ pub(super) fn watch(transaction: &Transaction<'_>, org: &OrgId, now: Timestamp) 
     Ok(())
 }
 
+pub(super) fn budget(view: &Transaction<'_>, org: &OrgId) -> Result<Option<String>, Failure> {
+    let budget = view.row("SELECT budget FROM orgs WHERE name = ?", [org.as_str()], |row| {
+        row.get(0)
+    })?;
+    Ok(budget.flatten())
+}
+
+pub(super) fn keep_budget(transaction: &Transaction<'_>, org: &OrgId, budget: &str) -> Result<(), Failure> {
+    let org = org_key(transaction, org)?;
+    transaction.execute("UPDATE orgs SET budget = ? WHERE key = ?", params![budget, org])?;
+    Ok(())
+}
+
 /// The key of an organization, which is entered if it is new.
 pub(super) fn org_key(transaction: &Transaction<'_>, org: &OrgId) -> Result<i64, Failure> {
     if let Some(key) = known_org(transaction, org)? {

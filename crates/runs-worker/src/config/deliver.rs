@@ -52,11 +52,23 @@ impl Default for DeliverConfig {
 }
 
 /// `[events]`
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct EventsConfig {
     /// Whether events keep links for guests, which let whoever has them in without a login: in the run, in what changed and
     /// in notifications.
     pub guest_links: bool,
+    /// How many bytes of webhook bodies an event carries at most. The newest are kept; of the others there is what was read off
+    /// them.
+    pub max_notifications_bytes: usize,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        Self {
+            guest_links: false,
+            max_notifications_bytes: 256 * 1024,
+        }
+    }
 }

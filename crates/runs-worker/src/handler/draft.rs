@@ -7,6 +7,7 @@ use tallyfy_model::{OrgId, Run, RunId};
 use tallyfy_runs::{Change, changes};
 
 use super::Event;
+use crate::config::EventsConfig;
 use crate::event::{EventType, Occurrence};
 use crate::receive::read_notification;
 
@@ -132,7 +133,7 @@ impl EventDraft {
             stale: self.stale,
             number: self.number,
             at: self.at,
-            guest_links: false,
+            shown: &EventsConfig::default(),
             reason: None,
         };
         let event = occurrence.write(Recipients::All)?;

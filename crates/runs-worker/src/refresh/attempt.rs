@@ -106,7 +106,7 @@ impl Refresher {
         Decider {
             config: &self.config,
             due,
-            guest_links: self.guest_links,
+            events: &self.events,
             handlers: &self.handlers,
             started,
             now: self.clock.now(),

@@ -12,7 +12,7 @@ use tallyfy_transport::Backoff;
 use tracing::{error, warn};
 
 use crate::clock::later;
-use crate::config::RefreshConfig;
+use crate::config::{EventsConfig, RefreshConfig};
 use crate::event::{EventType, Occurrence};
 use crate::filter::{self, EventFilter, Facts};
 use crate::reconcile;
@@ -47,8 +47,7 @@ pub(super) struct Decision {
 pub(super) struct Decider<'a> {
     pub(super) config: &'a RefreshConfig,
     pub(super) due: &'a DueRefresh,
-    /// Whether notifications keep their guest links.
-    pub(super) guest_links: bool,
+    pub(super) events: &'a EventsConfig,
     /// Who wants which events.
     pub(super) handlers: &'a [(HandlerName, EventFilter)],
     /// When the attempt began, and what time it is now, for scheduling.
@@ -329,7 +328,7 @@ impl Decider<'_> {
             stale: false,
             number: self.due.events + 1,
             at: self.fetched_at,
-            guest_links: self.guest_links,
+            shown: self.events,
             reason: None,
         }
     }

@@ -44,14 +44,9 @@ impl Decider<'_> {
             Error::NotReachable(source) if source.kind() == ErrorKind::CircuitOpen => {
                 return self.postpone("circuit open", PostponeCause::NotTried, WHILE_DOWN, reason, None);
             }
-            Error::RateLimited { retry_after, .. } => {
-                return self.postpone(
-                    "rate limited",
-                    PostponeCause::NotTried,
-                    retry_after.unwrap_or_default(),
-                    reason,
-                    None,
-                );
+            // Nothing is claimed until the pause of all requests is over.
+            Error::RateLimited { .. } => {
+                return self.postpone("rate limited", PostponeCause::NotTried, Duration::ZERO, reason, None);
             }
             _ => return self.failed_for_now(reason),
         };

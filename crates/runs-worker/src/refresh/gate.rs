@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use metrics::gauge;
 use tallyfy_model::OrgId;
-use tallyfy_transport::{Generation, TokenSource};
+use tallyfy_transport::{Generation, RateLimiter, TokenSource};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -25,6 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct TokenGate {
     org: OrgId,
     tokens: Arc<dyn TokenSource>,
+    limiter: RateLimiter,
     try_every: Duration,
     closed: Mutex<Option<Closed>>,
 }
@@ -47,11 +48,12 @@ pub(crate) enum Passage {
 }
 
 impl TokenGate {
-    pub(crate) fn new(org: OrgId, tokens: Arc<dyn TokenSource>, try_every: Duration) -> Self {
+    pub(crate) fn new(org: OrgId, tokens: Arc<dyn TokenSource>, limiter: RateLimiter, try_every: Duration) -> Self {
         gauge!("runs_worker_fetching_paused", "org" => org.to_string()).set(0.0);
         Self {
             org,
             tokens,
+            limiter,
             try_every,
             closed: Mutex::new(None),
         }
@@ -113,9 +115,15 @@ impl TokenGate {
 
     /// Why nothing is fetched, if that is so.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.lock()
-            .as_ref()
-            .map(|closed| format!("nothing is fetched since {}: {}", closed.since, closed.reason))
+        let closed = self.lock().clone();
+        let refused = closed.map(|closed| format!("nothing is fetched since {}: {}", closed.since, closed.reason));
+        refused.or_else(|| {
+            let left = self.limiter.paused_until()?.saturating_duration_since(Instant::now());
+            Some(format!(
+                "the API asked for a pause: nothing is fetched for {} s",
+                left.as_secs() + 1
+            ))
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Closed>> {

@@ -4,6 +4,7 @@
 //! each organization, since budget and token are the organization's.
 
 mod attempt;
+mod budget;
 mod decide;
 mod doubt;
 mod ended;
@@ -28,12 +29,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::clock::Clock;
-use crate::config::RefreshConfig;
+use crate::config::{EventsConfig, RefreshConfig};
 use crate::filter::EventFilter;
 use crate::telemetry;
 use crate::wait::{AFTER_STORE_TROUBLE, Wait};
 
 use attempt::Attempted;
+pub(crate) use budget::BudgetKeeper;
 pub(crate) use doubt::Doubt;
 use ended::Ended;
 use gate::Passage;
@@ -57,7 +59,7 @@ pub(crate) struct Refresher {
     pub(crate) gate: Arc<TokenGate>,
     pub(crate) doubt: Arc<Doubt>,
     pub(crate) config: RefreshConfig,
-    pub(crate) guest_links: bool,
+    pub(crate) events: EventsConfig,
     /// Who wants which events.
     pub(crate) handlers: Arc<[(HandlerName, EventFilter)]>,
     /// Cancelled when what is not fetched yet is to be given back.

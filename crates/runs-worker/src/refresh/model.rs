@@ -14,7 +14,7 @@ use runs_store::{
 use tallyfy_model::{OrgId, Run, RunId, Webhook};
 
 use super::decide::Decider;
-use crate::config::RefreshConfig;
+use crate::config::{EventsConfig, RefreshConfig};
 use crate::filter::EventFilter;
 
 /// The calls that are allowed for each announcement: two fetches and the quick tries.
@@ -228,7 +228,7 @@ impl World {
                 let decider = Decider {
                     config: &self.config,
                     due: &work,
-                    guest_links: false,
+                    events: &EventsConfig::default(),
                     handlers: &handlers,
                     started: due,
                     now: due,

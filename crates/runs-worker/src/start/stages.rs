@@ -66,6 +66,9 @@ impl StoreStages {
             stages.spawn(named("import", importer.run(stop.clone())));
         }
         for fetching in self.fetchings {
+            let keeper = fetching.budget_keeper(Arc::clone(&store), self.clock.clone());
+            keeper.resume().await;
+            stages.spawn(named("budget", keeper.run(stop.clone())));
             let reconciler = fetching.reconciler(
                 &self.config,
                 Arc::clone(&store),

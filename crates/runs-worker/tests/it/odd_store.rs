@@ -87,6 +87,14 @@ impl RefreshDesk for OddStore {
         self.store.claim_due(org, lanes, claim).await
     }
 
+    async fn budget(&self, org: &OrgId) -> Result<Option<String>, StoreError> {
+        self.store.budget(org).await
+    }
+
+    async fn keep_budget(&self, org: &OrgId, budget: String) -> Result<(), StoreError> {
+        self.store.keep_budget(org, budget).await
+    }
+
     async fn watch(&self, org: &OrgId, now: Timestamp) -> Result<(), StoreError> {
         self.store.watch(org, now).await
     }

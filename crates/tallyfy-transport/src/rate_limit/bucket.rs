@@ -49,6 +49,16 @@ impl Bucket {
     }
 
     /// Takes a token, which must be there.
+    /// How long until nothing of it is used any more.
+    pub(super) fn until_full(&self, now: Instant) -> Duration {
+        self.full_at.saturating_duration_since(now)
+    }
+
+    /// Uses as much as takes so long to come back, if that is more than is used.
+    pub(super) fn use_up(&mut self, until_full: Duration, now: Instant) {
+        self.full_at = self.full_at.max(now + until_full.min(self.to_fill));
+    }
+
     /// How many could be sent now.
     pub(super) fn available(&self, now: Instant) -> usize {
         let missing = self.full_at.saturating_duration_since(now);

@@ -103,6 +103,15 @@ pub struct Permit {
     pauses: u64,
 }
 
+/// What of a budget is used, so that another process can go on with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UsedBudget {
+    /// For each window, the shortest first, how long until nothing of it is used any more.
+    pub until_full: Vec<Duration>,
+    /// How much longer everybody pauses.
+    pub pause: Duration,
+}
+
 impl RateLimiter {
     /// A limiter that has sent nothing yet.
     #[must_use]
@@ -178,6 +187,32 @@ impl RateLimiter {
     /// It does not wait in the queue, and may be ahead of those who do.
     pub fn try_acquire(&self) -> Option<Permit> {
         self.state().take(Instant::now()).ok()
+    }
+
+    /// What is used now.
+    #[must_use]
+    pub fn used(&self) -> UsedBudget {
+        let now = Instant::now();
+        let state = self.state();
+        let pause = state.paused_until.map(|until| until.saturating_duration_since(now));
+        UsedBudget {
+            until_full: state.buckets.iter().map(|bucket| bucket.until_full(now)).collect(),
+            pause: pause.unwrap_or_default(),
+        }
+    }
+
+    /// Goes on with a budget that was used before. One of other windows is left out, but for its pause.
+    pub fn resume(&self, used: &UsedBudget) {
+        let now = Instant::now();
+        let mut state = self.state();
+        if state.buckets.len() == used.until_full.len() {
+            for (bucket, until_full) in state.buckets.iter_mut().zip(&used.until_full) {
+                bucket.use_up(*until_full, now);
+            }
+        }
+        if !used.pause.is_zero() {
+            state.pause(now, used.pause);
+        }
     }
 
     /// How many requests could be sent now, up to so many.

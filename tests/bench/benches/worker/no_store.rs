@@ -74,6 +74,14 @@ impl RefreshDesk for NoStore {
         nothing()
     }
 
+    async fn budget(&self, _: &OrgId) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    async fn keep_budget(&self, _: &OrgId, _: String) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn watch(&self, _: &OrgId, _: Timestamp) -> Result<(), StoreError> {
         Ok(())
     }

@@ -1,0 +1,56 @@
+//! The request budget, and a pause that the API asked for, outlive the process.
+
+use std::time::{Duration, Instant};
+
+use system_tests::Stage;
+use tallyfy_sim::SimConfig;
+use tallyfy_sim::faults::{Fault, FaultRule, RetryAfter};
+
+const WEBHOOKS_ONLY: (&str, &str) = ("RUNS_WORKER__RECONCILE__SCOPE", "off");
+
+#[tokio::test]
+async fn restarts_make_no_more_requests_than_one_life() -> anyhow::Result<()> {
+    let environment = [WEBHOOKS_ONLY, ("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "60")];
+    let mut stage = Stage::set(SimConfig::default(), &environment).await?;
+    stage.connect_templates()?;
+    let began = Instant::now();
+    for number in 0..60 {
+        stage.sim.launch(&format!("Run {number}"))?;
+    }
+    stage.sim.settle().await;
+    for _ in 0..6 {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        stage.kill_and_restart().await?;
+    }
+    stage.sim.requests().wait_until_idle().await;
+    // A fifth at once, the rest as time passes, and what was sent in the last moment of each life.
+    let most = 12 + began.elapsed().as_secs() + 6;
+    let calls = stage.sim.requests().total();
+    assert!(calls <= most, "{calls} calls in {:?}", began.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_pause_of_an_hour_is_kept_over_a_restart() -> anyhow::Result<()> {
+    let mut stage = Stage::set(SimConfig::default(), &[WEBHOOKS_ONLY]).await?;
+    stage.connect_templates()?;
+    let retry_after = RetryAfter::Seconds(3600);
+    stage
+        .sim
+        .faults()
+        .add(FaultRule::once(Fault::TooManyRequests { retry_after }));
+    stage.sim.launch("Paused")?;
+    stage.worker.wait_for_log(|line| line.contains("rate limited")).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    stage.kill_and_restart().await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(stage.sim.requests().total(), 1);
+    let ready = stage.get("/health/ready").await?;
+    assert!(ready.contains("the API asked for a pause"), "{ready}");
+    let metrics = stage.get("/metrics").await?;
+    for metric in ["runs_worker_api_pause_seconds", "runs_worker_oldest_due_seconds"] {
+        let value = metrics.lines().find(|line| line.starts_with(metric));
+        assert!(value.is_some_and(|line| !line.ends_with(" 0")), "{value:?}");
+    }
+    Ok(())
+}
