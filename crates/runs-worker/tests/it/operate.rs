@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::world::{Api, ORG, Relay, builder, file_builder, get, run, webhook};
 
-fn binary(data_dir: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn binary(data_dir: &Path, arguments: &[&str]) -> Command {
     let mut binary = Command::new(env!("CARGO_BIN_EXE_runs-worker"));
     binary
         .args(arguments)
@@ -22,19 +22,19 @@ fn binary(data_dir: &Path, arguments: &[&str]) -> Command {
 }
 
 /// What a command prints, and its exit status.
-fn command(data_dir: &Path, arguments: &[&str]) -> (String, i32) {
+pub(crate) fn command(data_dir: &Path, arguments: &[&str]) -> (String, i32) {
     let output = binary(data_dir, arguments).output().unwrap();
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     (text, output.status.code().unwrap())
 }
 
-fn rows(data_dir: &Path, arguments: &[&str]) -> Vec<Value> {
+pub(crate) fn rows(data_dir: &Path, arguments: &[&str]) -> Vec<Value> {
     let (text, status) = command(data_dir, &[arguments, &["--json"]].concat());
     assert_eq!(status, 0, "{text}");
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn data_dir(worker: &Worker) -> &Path {
+pub(crate) fn data_dir(worker: &Worker) -> &Path {
     worker.data_dir().unwrap()
 }
 
@@ -269,7 +269,7 @@ async fn the_store_and_the_intake_log_are_examined_from_end_to_end() {
 }
 
 /// A store with an event of each of two runs, of which `r1` failed for the handler `crm` and waits for an hour.
-async fn store_with_two_runs(folder: &tempfile::TempDir) -> std::path::PathBuf {
+pub(crate) async fn store_with_two_runs(folder: &tempfile::TempDir) -> std::path::PathBuf {
     let file = folder.path().join("worker.toml");
     let config = format!(
         "[[organizations]]\nid = \"{ORG}\"\ntoken = \"t0ken-t0ken\"\nwebhook_secrets = [\"{}\"]\n{CRM}",
@@ -305,62 +305,6 @@ async fn store_with_two_runs(folder: &tempfile::TempDir) -> std::path::PathBuf {
 /// Wants one template only.
 const CRM: &str =
     "[[handlers]]\nname = \"crm\"\ntype = \"file\"\npath = \"/dev/null\"\n[handlers.filter]\ntemplates = [\"of-r2\"]\n";
-
-#[tokio::test]
-async fn events_are_found_by_what_is_known_of_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let data_dir = store_with_two_runs(&folder).await;
-    let runs = |arguments: &[&str]| -> Vec<String> {
-        rows(&data_dir, &[&["events", "list"], arguments].concat())
-            .iter()
-            .map(|row| row["run"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    assert_eq!(runs(&["--since", "1h", "--type", "seen", "--org", ORG]), ["r2", "r1"]);
-    assert_eq!(runs(&["--handler", "relay", "--pending"]), ["r1"]);
-    assert_eq!(runs(&["--run", "https://go.tallyfy.com/acme/processes/r2"]), ["r2"]);
-    assert_eq!(command(&data_dir, &["events", "list", "--until", "1d"]).1, 3);
-    let (said, status) = command(&data_dir, &["events", "list", "--type", "complete"]);
-    assert!(status == 2 && said.contains("did you mean `completed`?"), "{said}");
-    let (said, status) = command(&data_dir, &["events", "list", "--since", "yesterday"]);
-    assert!(status == 2 && said.contains("write it as 1h, 2d"), "{said}");
-
-    let all = rows(&data_dir, &["events", "list"]);
-    let (first, second) = (all[0]["id"].as_str().unwrap(), all[1]["id"].as_str().unwrap());
-    let same = first.chars().zip(second.chars()).take_while(|(a, b)| a == b).count();
-    let (shown, status) = command(&data_dir, &["events", "show", &first[..=same]]);
-    assert!(status == 0 && shown.contains(first), "{shown}");
-    let (said, status) = command(&data_dir, &["events", "show", &first[..same]]);
-    assert!(status == 2 && said.contains(first) && said.contains(second), "{said}");
-    let (said, status) = command(&data_dir, &["events", "show", "ffff"]);
-    assert_eq!(
-        (said.as_str(), status),
-        ("runs-worker: no event has an id that begins with ffff\n", 3)
-    );
-    let led_to = rows(&data_dir, &["notifications", "list", "--run", "r2"]);
-    assert_eq!(led_to[0]["led_to"][0], first);
-}
-
-#[tokio::test]
-async fn an_event_says_which_handlers_had_it_and_what_kept_it_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let data_dir = store_with_two_runs(&folder).await;
-    let [second, first]: [Value; 2] = rows(&data_dir, &["events", "list"]).try_into().unwrap();
-    assert_eq!(first["kept_back_for"], serde_json::json!(["crm"]));
-    assert_eq!(second["kept_back_for"], serde_json::json!([]));
-    assert_eq!(
-        second["delivered_to"][0]
-            .as_str()
-            .max(second["delivered_to"][1].as_str()),
-        Some("relay")
-    );
-    let shown = binary(&data_dir, &["events", "show", first["id"].as_str().unwrap()])
-        .output()
-        .unwrap();
-    let said = String::from_utf8(shown.stderr).unwrap();
-    assert_eq!(said, "relay: waiting\ncrm: kept back by filter (templates)\n");
-    assert!(shown.stdout.starts_with(b"{\"specversion\""), "the event alone");
-}
 
 #[tokio::test]
 async fn a_delivery_that_fails_is_seen_and_tried_now() {
@@ -426,57 +370,6 @@ async fn a_replay_keeps_to_the_filter_as_it_is_configured() {
             1
         )
     );
-}
-
-#[tokio::test]
-async fn controls_from_outside_reach_no_terminal_and_no_table() {
-    let folder = tempfile::tempdir().unwrap();
-    let (relay, mut events) = Relay::new(|_| Err(HandlerError::reject("\u{9b}2J\u{202e}\u{1b}[31m")));
-    let worker = builder(&folder, &[])
-        .transport(Api::new(|_, _| (200, run("r1", "\"name\":\"\u{9b}2J\u{202e}\""))))
-        .handler("crm", relay)
-        .start()
-        .await
-        .unwrap();
-    webhook(&worker, "{\"event\":\"\u{9b}2J\u{202e}\",\"process\":{\"id\":\"r1\"}}").await;
-    events.recv().await.unwrap();
-    let data_dir = data_dir(&worker).to_owned();
-    while command(&data_dir, &["dead-letters", "list"]).1 != 0 {}
-    worker.stop().await;
-    let ids = |what| rows(&data_dir, &[what, "list"])[0]["id"].as_str().unwrap().to_owned();
-    let (event, notification) = (ids("events"), ids("notifications"));
-    let has_controls = |text: &str| text.contains(['\u{9b}', '\u{202e}', '\u{1b}']);
-    let looks: [&[&str]; 8] = [
-        &["events", "list"],
-        &["events", "list", "--json"],
-        &["notifications", "list", "--json"],
-        &["dead-letters", "list"],
-        &["dead-letters", "show", &event],
-        &["events", "show", &event],
-        &["notifications", "show", &notification],
-        &["notifications", "show", "--guest-links", &notification],
-    ];
-    for arguments in looks {
-        let words: Vec<String> = arguments.iter().map(|word| format!("'{word}'")).collect();
-        let line = format!("{} {}", env!("CARGO_BIN_EXE_runs-worker"), words.join(" "));
-        // Under a terminal.
-        let mut script = Command::new("script");
-        script
-            .args(["-qec", &line, "/dev/null"])
-            .env("RUNS_WORKER_DATA_DIR", &data_dir);
-        let shown = String::from_utf8(script.output().unwrap().stdout).unwrap();
-        assert!(!has_controls(&shown) && shown.len() > 20, "{arguments:?}: {shown:?}");
-    }
-    // As it is, for programs and for who asks.
-    assert!(has_controls(&command(&data_dir, &["events", "show", &event]).0));
-    let line = format!("{} events show {event} --raw", env!("CARGO_BIN_EXE_runs-worker"));
-    let mut script = Command::new("script");
-    script
-        .args(["-qec", &line, "/dev/null"])
-        .env("RUNS_WORKER_DATA_DIR", &data_dir);
-    assert!(has_controls(
-        &String::from_utf8(script.output().unwrap().stdout).unwrap()
-    ));
 }
 
 #[tokio::test]
