@@ -94,6 +94,10 @@ impl Refresher {
             let reason = format!("{}, which is not the API's own answer", telemetry::chain(error));
             return (decider.failed_for_now(reason), TokenVerdict::Unknown);
         }
+        // The token was accepted for others since it was refused for this one: then it is not the token.
+        if matches!(error, Error::TokenRefused(_)) && decider.was_refused() && self.gate.is_open() {
+            return (decider.failed_for_now(telemetry::chain(error)), TokenVerdict::Unknown);
+        }
         // For as long as the API is down, no run is to blame; and one run to blame is no API that is down.
         let given_up = match decider.may_be_the_runs(error) && self.doubt.api_answers(client).await {
             true => decider.given_up(error),

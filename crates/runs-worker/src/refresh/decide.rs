@@ -88,6 +88,7 @@ impl Decider<'_> {
         let look_again = self.look_again(before.as_ref(), &compared, lag.is_some(), &mut memory);
         memory.stale = 0;
         memory.missing = 0;
+        memory.refused = false;
         let told = self.events(before.as_ref(), &compared, &mut memory);
         self.commit_run(&compared, &told, lag.is_some(), look_again, &memory)
     }
@@ -310,7 +311,7 @@ impl Decider<'_> {
     }
 
     /// What is remembered, with nothing else changed. What the notifications announce is read off them again.
-    fn changed_memory(&self, change: impl FnOnce(&mut Memory)) -> Memory {
+    pub(super) fn changed_memory(&self, change: impl FnOnce(&mut Memory)) -> Memory {
         let mut memory = self.memory(self.last_seen().as_ref());
         change(&mut memory);
         memory

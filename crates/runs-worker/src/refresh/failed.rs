@@ -31,6 +31,11 @@ const LOOK_AROUND: u32 = 4;
 const MOST_TRIES: u32 = 10_000;
 
 impl Decider<'_> {
+    /// Whether the token was refused for this subject before.
+    pub(super) fn was_refused(&self) -> bool {
+        self.memory(self.last_seen().as_ref()).refused
+    }
+
     /// The API sent no run.
     pub(super) fn failed(&self, error: &Error) -> Decision {
         let reason = telemetry::chain(error);
@@ -38,7 +43,14 @@ impl Decider<'_> {
             Error::NotFound { .. } => (Standing::Gone, EventType::Gone, "gone"),
             Error::NoAccess { .. } => (Standing::NoAccess, EventType::Inaccessible, "no access"),
             Error::TokenRefused { .. } | Error::Credentials { .. } => {
-                return self.postpone("token refused", PostponeCause::NotTried, Duration::ZERO, reason, None);
+                let memory = self.changed_memory(|kept| kept.refused = true);
+                return self.postpone(
+                    "token refused",
+                    PostponeCause::NotTried,
+                    Duration::ZERO,
+                    reason,
+                    Some(&memory),
+                );
             }
             // It was not even asked for: the API is down, which is no fault of the run's.
             Error::NotReachable(source) if source.kind() == ErrorKind::CircuitOpen => {

@@ -64,6 +64,11 @@ impl TokenGate {
         self.tokens.generation().await
     }
 
+    /// Whether requests pass like any other.
+    pub(super) fn is_open(&self) -> bool {
+        self.lock().is_none()
+    }
+
     /// How a request may pass now, if it may.
     pub(crate) async fn passage_now(&self) -> Option<Passage> {
         let Some(closed) = self.lock().clone() else {

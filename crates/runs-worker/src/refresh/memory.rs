@@ -21,6 +21,9 @@ pub(super) struct Memory {
     /// How many answers in a row said that it is not there, or not to be seen.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) missing: u32,
+    /// Whether the token was refused when it was asked for last.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) refused: bool,
     /// What was announced and no answer has shown.
     #[serde(skip_serializing_if = "Owed::is_paid")]
     pub(super) owed: Owed,

@@ -539,6 +539,97 @@ async fn a_refused_token_pauses_fetching_and_a_new_one_resumes_it() {
 }
 
 #[tokio::test]
+async fn a_run_that_alone_is_refused_stops_only_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = Api::new(|path, _| match path.contains("r1") {
+        true => (401, r#"{"error":true,"message":"Unauthenticated."}"#.to_owned()),
+        false => (200, run("r2", r#""name":"x""#)),
+    });
+    let (relay, mut events) = Relay::new(|_| Ok(()));
+    let settings = [
+        ("RUNS_WORKER__API__TOKEN_RETRY", "50ms"),
+        ("RUNS_WORKER__REFRESH__RETRY_INITIAL", "1h"),
+        ("RUNS_WORKER__REFRESH__RETRY_MAX", "1h"),
+    ];
+    let worker = builder(&folder, &settings)
+        .transport(Arc::clone(&api) as _)
+        .handler("relay", relay)
+        .start()
+        .await
+        .unwrap();
+    webhook(&worker, &task_completed("r1", "t1", AT)).await;
+    for task in ["t1", "t2", "t3"] {
+        webhook(&worker, &task_completed("r2", task, AT)).await;
+        assert_eq!(events.recv().await.unwrap().run_id().as_str(), "r2");
+    }
+    let (status, body) = get(worker.admin_address(), "/health/ready").await;
+    worker.stop().await;
+    assert_eq!(status, 200, "{body}");
+    let refused = api.asked().iter().filter(|path| path.contains("r1")).count();
+    assert!((1..=10).contains(&refused), "{refused}");
+}
+
+#[tokio::test]
+async fn an_include_that_drops_out_once_is_kept_and_compared_when_it_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let tasks = [
+        r#""tasks":[{"id":"t1","status":"active"}]"#,
+        r#""tasks":null,"name":"new""#,
+        r#""tasks":[{"id":"t1","status":"completed"}],"name":"new""#,
+    ];
+    let (worker, mut events) = start(
+        &folder,
+        Api::new(move |_, before| (200, run("r1", tasks[before.min(2)]))),
+    )
+    .await;
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        webhook(&worker, r#"{"event":"process.updated","process":{"id":"r1"}}"#).await;
+        let event = json(&events.recv().await.unwrap());
+        let kinds = event["data"]["changes"].as_array().unwrap().iter();
+        let kinds: Vec<_> = kinds
+            .map(|change| change["kind"].as_str().unwrap().to_owned())
+            .collect();
+        told.push((kinds.join(" "), event["data"]["kept"].clone()));
+    }
+    worker.stop().await;
+    let expected = [
+        ("", Value::Null),
+        ("name", serde_json::json!(["tasks"])),
+        ("task.completed", Value::Null),
+    ];
+    assert_eq!(told, expected.map(|(kinds, kept)| (kinds.to_owned(), kept)));
+}
+
+#[tokio::test]
+async fn what_is_empty_where_there_was_something_is_told_when_another_look_confirms_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let tasks = [
+        r#""tasks":[{"id":"t1","status":"active"}]"#,
+        r#""tasks":[],"name":"new""#,
+    ];
+    let api = Api::new(move |_, before| (200, run("r1", tasks[before.min(1)])));
+    let (relay, mut events) = Relay::new(|_| Ok(()));
+    let worker = builder(&folder, &[("RUNS_WORKER__REFRESH__SECOND_LOOK", "200ms")])
+        .transport(api)
+        .handler("relay", relay)
+        .start()
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        webhook(&worker, r#"{"event":"process.updated","process":{"id":"r1"}}"#).await;
+        let event = json(&events.recv().await.unwrap());
+        assert!(
+            !event["data"]["changes"].to_string().contains("task.removed"),
+            "{event}"
+        );
+    }
+    let event = json(&events.recv().await.unwrap());
+    worker.stop().await;
+    assert_eq!(event["data"]["changes"][0]["kind"], "task.removed", "{event}");
+}
+
+#[tokio::test]
 async fn health_says_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let worker = builder(&folder, &[])
