@@ -16,7 +16,7 @@ use tallyfy_runs::{Change, FieldChange};
 use uuid::Uuid;
 
 use crate::config::EventsConfig;
-use crate::filter::unknown_word;
+use crate::shared::unknown_word::unknown_word;
 
 /// What happened to the run, as the event's `type` has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

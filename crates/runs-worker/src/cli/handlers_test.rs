@@ -12,8 +12,9 @@ use super::{FAILED, MISUSED, Settings, fail, print, verdict};
 use crate::clock::Clock;
 use crate::config::{ConfiguredHandler, HandlerKind, Loaded};
 use crate::event::EventType;
-use crate::filter::{EventFilter, unknown_word};
+use crate::filter::EventFilter;
 use crate::handler::{self, CommandHandler, Event, EventDraft, HandlerError};
+use crate::shared::unknown_word::unknown_word;
 use crate::telemetry;
 
 /// How many events of a run are searched for its last state: those of a run that is gone have none.

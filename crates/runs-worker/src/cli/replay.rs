@@ -12,7 +12,8 @@ use uuid::Uuid;
 use super::which::Which;
 use super::with_store::{End, Outcome, Trouble, misused, with_store};
 use super::{Settings, print, verdict};
-use crate::filter::{EventFilter, unknown_word};
+use crate::filter::EventFilter;
+use crate::shared::unknown_word::unknown_word;
 
 /// How many events are looked at together: their bodies are in memory meanwhile.
 const PAGE: usize = 50;

@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::problem::Problem;
 use super::text;
-use crate::filter::{self, EventFilter, unknown_word};
+use crate::filter::{self, EventFilter};
+use crate::shared::unknown_word::unknown_word;
 
 /// `[handlers.filter]`: which events a handler gets. An empty list lets everything through.
 #[derive(Clone, Debug, Default, Deserialize)]

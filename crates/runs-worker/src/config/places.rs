@@ -9,7 +9,7 @@ use super::environment::{NAMED, PREFIX};
 use super::flags::Flags;
 use super::lines::Lines;
 use super::problem::Problem;
-use crate::filter::unknown_word;
+use crate::shared::unknown_word::unknown_word;
 
 /// The places that a value can come from.
 pub(super) struct Places<'a> {

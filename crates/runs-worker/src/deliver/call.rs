@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use runs_store::{HandlerName, torture};
 
-use super::decide::{Decided, decide};
+use super::decide::{Called, Decided, decide};
 use super::health::HandlerHealth;
 use super::report::{self, Meters};
 use crate::clock::Clock;
@@ -21,16 +20,6 @@ pub(super) struct Calling {
     pub(super) clock: Clock,
     pub(super) name: HandlerName,
     pub(super) config: DeliverConfig,
-}
-
-/// An attempt whose call has ended.
-pub(super) struct Called {
-    pub(super) event: Event,
-    pub(super) result: Result<(), HandlerError>,
-    /// How long the call took.
-    pub(super) took: Duration,
-    /// When it ended, by the scheduling time.
-    pub(super) ended: Timestamp,
 }
 
 impl Calling {

@@ -9,11 +9,20 @@ use jiff::Timestamp;
 use runs_store::Settlement;
 use tallyfy_transport::Backoff;
 
-use super::call::Called;
 use crate::clock::later;
 use crate::config::DeliverConfig;
-use crate::handler::HandlerError;
+use crate::handler::{Event, HandlerError};
 use crate::shared::visible::{visible_line, visible_text};
+
+/// An attempt whose call has ended.
+pub(super) struct Called {
+    pub(super) event: Event,
+    pub(super) result: Result<(), HandlerError>,
+    /// How long the call took.
+    pub(super) took: Duration,
+    /// When it ended, by the scheduling time.
+    pub(super) ended: Timestamp,
+}
 
 /// An attempt of which is known how it is to be settled.
 pub(super) struct Decided {

@@ -36,7 +36,7 @@ use tracing::{error, warn};
 use self::call::Calling;
 use self::decide::Decided;
 use self::report::Meters;
-use self::settle::Unsettled;
+use self::settle::{LEASE_MARGIN, Unsettled};
 use crate::clock::Clock;
 use crate::config::DeliverConfig;
 use crate::handler::{Event, Handler};
@@ -46,8 +46,6 @@ use crate::wait::{AFTER_STORE_TROUBLE, Wait};
 pub(crate) use self::health::HandlerHealth;
 pub(crate) use self::sabotage::guarded;
 
-/// How much longer than the handler's time-out a delivery stays leased, for what comes before and after the call.
-const LEASE_MARGIN: Duration = Duration::from_secs(60);
 /// How many calls at a time a handler gets that takes many events in one: while one call is settled, the other one works.
 const CALLS_WITH_MANY: usize = 2;
 

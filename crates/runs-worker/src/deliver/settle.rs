@@ -3,14 +3,18 @@
 //! The end of an attempt is noted again and again while the store cannot be written, as long as its lease is good. Otherwise
 //! what was done would wait for the end of the lease, and be done once more.
 
+use std::time::Duration;
+
 use runs_store::{HandlerName, Lease, LeaseLost, Settlement, StoreError, torture};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 use tracing::{debug, error};
 
-use super::LEASE_MARGIN;
 use super::decide::Decided;
 use crate::telemetry;
+
+/// How much longer than the handler's time-out a delivery stays leased, for what comes before and after the call.
+pub(super) const LEASE_MARGIN: Duration = Duration::from_secs(60);
 
 /// What has ended and is not settled yet. While the store cannot be written it is kept, because it would otherwise be
 /// delivered once more when its lease has run out; after that, somebody else may have the lease.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use tallyfy_runs::Change;
 
-use super::unknown_word;
+use crate::shared::unknown_word::unknown_word;
 
 /// A kind of change: the `kind` that it has in an event, perhaps with what it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]

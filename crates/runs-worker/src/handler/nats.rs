@@ -79,7 +79,7 @@ impl Subject {
                 "run" => Piece::Run,
                 "type" => Piece::Type,
                 other => {
-                    return Err(crate::filter::unknown_word(
+                    return Err(crate::shared::unknown_word::unknown_word(
                         "placeholder",
                         other,
                         &["org", "run", "type"],

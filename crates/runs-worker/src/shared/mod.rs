@@ -4,4 +4,5 @@ pub(crate) mod late_store;
 pub(crate) mod notified;
 pub(crate) mod spelled;
 pub(crate) mod stage_names;
+pub(crate) mod unknown_word;
 pub(crate) mod visible;

@@ -8,8 +8,8 @@ use secrecy::ExposeSecret as _;
 
 use super::HandlerTable;
 use crate::config::told::Told;
-use crate::filter::unknown_word;
 use crate::handler::{HttpMode, HttpTarget, SigningKey, is_this_machine};
+use crate::shared::unknown_word::unknown_word;
 
 /// Headers that say how a request is framed and where it goes, which is not for a configuration to say, and those that the
 /// handler makes itself.

@@ -19,8 +19,9 @@ use super::nats::NatsTable;
 use super::problem::Problem;
 use super::told::Told;
 use super::{DeliverConfig, text};
-use crate::filter::{EventFilter, unknown_word};
+use crate::filter::EventFilter;
 use crate::handler::{CommandLine, HttpTarget};
+use crate::shared::unknown_word::unknown_word;
 
 /// One of `[[handlers]]`. Which keys it takes depends on its type.
 #[derive(Clone, Debug, Default, Deserialize)]
