@@ -21,7 +21,7 @@ const WHILE_DOWN: Duration = Duration::from_secs(1);
 /// How often a task is asked for that is not found, or not to be seen: for some three hours, with the default waits.
 const TASK_TRIES: u32 = 20;
 
-/// How long after a run was said to be gone that was never there it is looked at once more.
+/// How long after a run was said to be gone that was never there it is looked at once more, at the latest.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// After how many failures of one run it is looked whether the API answers otherwise.
@@ -164,6 +164,7 @@ impl Decider<'_> {
     ) -> Decision {
         // A replica that lags behind for longer than usual shows it later.
         let look_again = !memory.told.seen && !self.due.notifications.is_empty();
+        let look_again = look_again.then(|| later(self.now, LOOK_AGAIN.min(self.config.retry_max)));
         let is_told = self.due.standing != standing || !self.due.notifications.is_empty();
         let occurrence = Occurrence {
             reason: Some(reason),
@@ -178,7 +179,7 @@ impl Decider<'_> {
                 end: RefreshEnd::Commit(Refreshed {
                     events: event.into_iter().collect(),
                     memory: memory.write(),
-                    look_again: look_again.then(|| later(self.now, LOOK_AGAIN)),
+                    look_again,
                     ..self.refreshed(standing)
                 }),
             },
