@@ -84,7 +84,7 @@ async fn the_first_start_makes_no_events_of_the_past_unless_asked() -> anyhow::R
     let mut worker = WorkerProcess::start(&settings).await?;
     let has_taken_down = |log: &[String]| {
         log.iter()
-            .any(|line| line.contains("the first sweep has taken down") && line.contains("\"runs\":1"))
+            .any(|line| line.contains("the first sweep recorded") && line.contains("\"runs\":1"))
     };
     worker.wait_for_log_lines(has_taken_down).await?;
     let exit = worker.terminate().await?;
