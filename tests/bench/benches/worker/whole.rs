@@ -156,20 +156,20 @@ async fn answer(mut stream: TcpStream) {
     }
 }
 
-/// The run that a request asks for, with three tasks.
+/// The run that a request asks for, with three tasks, of which the one that its webhook announces is complete.
 fn run(head: &[u8]) -> String {
     let head = String::from_utf8_lossy(head);
     let path = head.split(['?', ' ']).nth(1).unwrap_or_default();
     let id = path.rsplit('/').next().unwrap_or_default();
-    let task = |number: usize| {
+    let task = |number: usize, task: &str, completed_at: &str| {
         format!(
-            r#"{{"id":"{id}t{number}","run_id":"{id}","title":"Task {number}","status":"not-started","owners":{{"users":[1],"guests":[],"groups":[]}},"created_at":"2026-01-31T09:00:00.000Z","last_updated":"2026-01-31T09:00:00.000Z","completed_at":null,"position":{number}}}"#
+            r#"{{"id":"{task}","run_id":"{id}","title":"Task {number}","status":"not-started","owners":{{"users":[1],"guests":[],"groups":[]}},"created_at":"2026-01-31T09:00:00.000Z","last_updated":"2026-01-31T09:00:00.000Z","completed_at":{completed_at},"position":{number}}}"#
         )
     };
     format!(
         r#"{{"data":{{"id":"{id}","name":"Order","status":"active","checklist_id":"c1","progress":{{"complete":0,"total":3,"percent":0}},"created_at":"2026-01-31T09:00:00.000Z","last_updated":"2026-01-31T09:00:00.000Z","completed_at":null,"archived_at":null,"tags":{{"data":[]}},"checklist":{{"data":{{"id":"c1","title":"Order"}}}},"tasks":{{"data":[{},{},{}]}},"form_fields":{{"data":[]}}}}}}"#,
-        task(1),
-        task(2),
-        task(3)
+        task(1, &id.replace("run", "task"), "\"2020-01-31T09:00:00Z\""),
+        task(2, &format!("{id}b"), "null"),
+        task(3, &format!("{id}c"), "null"),
     )
 }
