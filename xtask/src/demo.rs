@@ -56,7 +56,7 @@ impl Demo {
         stage.sim.complete_next(&run)?;
         report.settle(&stage).await?;
 
-        println!("\n== A webhook comes twice. The second is answered 200, and nobody is told twice.");
+        println!("\n== A webhook comes twice. Both are taken, and nobody is told twice.");
         stage
             .sim
             .change(|world| world.remove_watcher(stage.sim.org(), watcher))?;
