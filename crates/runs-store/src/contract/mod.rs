@@ -1,4 +1,4 @@
-//! The suite that every implementation of [`Store`] must pass.
+//! The suite that every implementation of [`Store`](crate::Store) must pass.
 //!
 //! An implementation says how a store of its own is set up, restarted and brought down, and calls
 //! [`store_contract!`](crate::store_contract) in a test file:

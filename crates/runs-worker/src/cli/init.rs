@@ -43,7 +43,7 @@ pub(super) struct Init {
     /// A file with the access token, which is copied; `-` is the standard input [env: TALLYFY_TOKEN]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Where webhooks reach the worker, such as https://hooks.example.com
+    /// Where webhooks reach the worker, such as `https://hooks.example.com`
     #[arg(long, value_name = "URL")]
     public_url: Option<BaseUrl>,
     /// Ask the API nothing
