@@ -170,7 +170,11 @@ impl WorkerSettings {
     /// # Errors
     /// If it cannot be started.
     pub async fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let mut command = Command::new(binary()?);
+        let program = match &self.program {
+            Some(program) => program,
+            None => binary()?,
+        };
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()

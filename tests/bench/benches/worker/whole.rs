@@ -83,8 +83,11 @@ async fn cost(program: Option<PathBuf>, api: SocketAddr) -> anyhow::Result<Cost>
         .with("RUNS_WORKER__API__REQUESTS_PER_HOUR", "0")
         .with("RUNS_WORKER__REFRESH__WINDOW", "0s")
         .with("RUNS_WORKER__RECONCILE__SCOPE", "off");
-    if let Some(program) = program {
-        settings = settings.of_program(program);
+    let mut replay = vec!["replay", "--handler", "file", "--all"];
+    match program {
+        Some(program) => settings = settings.of_program(program),
+        // Others may not know it, and not ask.
+        None => replay.push("--yes"),
     }
     let worker = WorkerProcess::start(&settings).await?;
     let load = Load {
@@ -99,7 +102,7 @@ async fn cost(program: Option<PathBuf>, api: SocketAddr) -> anyhow::Result<Cost>
     until_lines(&events, EVENTS).await?;
     let (lasted, cpu) = (began.elapsed(), place::cpu(&worker)?.saturating_sub(before));
     let began = Instant::now();
-    settings.run(&["replay", "--handler", "file", "--all", "--yes"]).await?;
+    settings.run(&replay).await?;
     until_lines(&events, 2 * EVENTS).await?;
     let replayed = began.elapsed();
     Ok(Cost { cpu, lasted, replayed })
