@@ -145,7 +145,9 @@ impl World {
         let mut now = self.states[0].at;
         self.announce(Announcement::WithTime, now).await;
         for act in self.story.acts.clone() {
-            let then = now + tenths(act.after);
+            // Two changes of one millisecond are one, as far as anybody can tell by their times.
+            let after = act.after.max(u16::from(self.story.millis));
+            let then = now + tenths(after);
             self.fetch_until(then).await;
             now = then;
             if act.restart {
