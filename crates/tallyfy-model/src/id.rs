@@ -221,6 +221,8 @@ ids! {
     FolderId,
     /// A comment.
     ThreadId,
+    /// A webhook that is registered for an organization.
+    WatcherId,
     /// A form field, which the API calls a capture; also called its timeline id. The key of an answer.
     FieldId,
 }

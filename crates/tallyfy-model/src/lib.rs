@@ -40,6 +40,7 @@ mod tag;
 mod task;
 mod thread;
 mod time;
+mod watcher;
 mod webhook;
 mod with_json;
 
@@ -57,7 +58,7 @@ pub use checklist::{Checklist, ChecklistDetails};
 pub use folder::Folder;
 pub use form::{FieldDetails, FieldOption, FieldOptionDetails, FormField};
 pub use id::{
-    AssetId, ChecklistId, FieldId, FolderId, GroupId, OptionId, OrgId, RunId, StepId, TagId, TaskId, ThreadId, UserId,
+    AssetId, ChecklistId, FieldId, FolderId, GroupId, OptionId, OrgId, RunId, StepId, TagId, TaskId, ThreadId, UserId, WatcherId,
 };
 pub use json_text::{REDACTED, indented, minified, without_guest_links};
 pub use kickoff::KickoffFields;
@@ -74,6 +75,7 @@ pub use tag::{Tag, TagDetails, TagText};
 pub use task::{Task, TaskDetails, TaskIncludes};
 pub use thread::{Thread, ThreadDetails};
 pub use time::ApiTime;
+pub use watcher::Watcher;
 pub use webhook::{
     Answered, Fingerprint, OrganizationBody, Person, ProcessBody, ProcessFurther, TaskBody, ThisTask, ThisTaskDetails,
     UnreadableWebhook, Webhook, WebhookBody, WebhookKind,

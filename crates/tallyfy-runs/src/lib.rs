@@ -45,6 +45,7 @@ mod members;
 mod pages;
 mod query;
 mod templates;
+mod watchers;
 mod write;
 
 #[cfg(feature = "reqwest")]

@@ -15,6 +15,7 @@ mod members;
 mod probe;
 mod send;
 mod templates;
+mod watchers;
 mod weight;
 mod wishes;
 mod writes;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::context::{Context, data};
 use super::error::ApiError;
 use super::runs::{parse, unprocessable};
+use crate::quirks::WatcherUrlForm;
 use crate::render::Render;
 use crate::world::{Organization, WorldError};
 
@@ -128,20 +129,45 @@ pub(super) async fn tag(Extension(cx): Cx, Path((org, tag)): Path<(String, Strin
 
 /// `GET /organizations/{org}/watchers`
 pub(super) async fn watchers(Extension(cx): Cx, Path(org): Path<String>) -> Response {
+    if !is_admin(&cx) {
+        return cx.refuse(&ApiError::Forbidden);
+    }
+    let key = match cx.quirks.watcher_urls {
+        WatcherUrlForm::Webhook => "webhook",
+        WatcherUrlForm::WebhookUrl => "webhook_url",
+        WatcherUrlForm::Url => "url",
+    };
     cx.read(&org, |org, _| {
         let all = org
             .watchers
             .iter()
-            .map(|watcher| json!({"id": watcher.id, "webhook": watcher.url}));
+            .map(|watcher| json!({"id": watcher.id, key: watcher.url}));
         Ok(data(all.collect()))
     })
 }
 
 /// The body that registers a watcher.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct WatcherBody {
-    #[serde(default)]
+    object_type: String,
+    object_id: String,
+    notification_type: String,
     webhook: String,
+}
+
+impl WatcherBody {
+    /// What is not as it has to be.
+    fn fault(&self, org: &str) -> Option<(&'static str, &'static str)> {
+        let faults = [
+            (self.object_type != "organization", "object_type", "is invalid"),
+            (self.object_id != org, "object_id", "is invalid"),
+            (self.notification_type != "webhook", "notification_type", "is invalid"),
+            (url::Url::parse(&self.webhook).is_err(), "webhook", "must be a URL"),
+        ];
+        let mut found = faults.into_iter().filter(|(is_wrong, ..)| *is_wrong);
+        found.next().map(|(_, field, message)| (field, message))
+    }
 }
 
 /// `POST /organizations/{org}/users/{user}/add-watcher`
@@ -150,8 +176,10 @@ pub(super) async fn add_watcher(Extension(cx): Cx, Path((org, _user)): Path<(Str
         return cx.refuse(&ApiError::Forbidden);
     }
     let url = match parse::<WatcherBody>(&body) {
-        Ok(body) if url::Url::parse(&body.webhook).is_ok() => body.webhook,
-        Ok(_) => return cx.refuse(&unprocessable("webhook", "must be a URL")),
+        Ok(body) => match body.fault(&org) {
+            Some((field, message)) => return cx.refuse(&unprocessable(field, message)),
+            None => body.webhook,
+        },
         Err(error) => return cx.refuse(&error),
     };
     cx.change(

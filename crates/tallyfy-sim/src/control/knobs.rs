@@ -168,17 +168,25 @@ pub(super) async fn set_webhook_url(State(sim): Sim, body: Bytes) -> Answer {
     Ok(ok(&json!({"url": url, "templates": templates})))
 }
 
-/// A watcher to be added.
+/// A watcher to be added, or whether watchers are told.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WatcherBody {
-    url: String,
+    url: Option<String>,
+    fire: Option<bool>,
 }
 
-pub(super) async fn add_watcher(State(sim): Sim, body: Bytes) -> Answer {
-    let WatcherBody { url } = read(&body)?;
+pub(super) async fn set_watchers(State(sim): Sim, body: Bytes) -> Answer {
+    let WatcherBody { url, fire } = read(&body)?;
+    let org = &sim.founding.org;
+    if let Some(fire) = fire {
+        sim.change(|world| world.set_watchers_fire(org, fire))?;
+    }
+    let Some(url) = url else {
+        return Ok(ok(&json!({"fire": fire})));
+    };
     check_url(&url)?;
-    let id = sim.change(|world| world.add_watcher(&sim.founding.org, &url))?;
+    let id = sim.change(|world| world.add_watcher(org, &url))?;
     Ok(ok(&json!({"id": id, "url": url})))
 }
 

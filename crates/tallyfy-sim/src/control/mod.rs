@@ -62,7 +62,7 @@ const ENDPOINTS: &[(&str, &str, &str)] = &[
     (
         "POST",
         "/_sim/watchers",
-        "{url}: send the events of the organization there",
+        "{url}: send the events of the organization there; {fire: false}: to no watcher, though they are registered",
     ),
     ("GET", "/_sim/faults", "faults in force"),
     ("POST", "/_sim/faults", "{kind, …, run, route, times}"),
@@ -104,7 +104,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/_sim/burst", post(work::burst))
         .route("/_sim/settle", post(work::settle))
         .route("/_sim/webhook-url", post(knobs::set_webhook_url))
-        .route("/_sim/watchers", post(knobs::add_watcher))
+        .route("/_sim/watchers", post(knobs::set_watchers))
         .route(
             "/_sim/faults",
             get(knobs::faults).post(knobs::add_fault).delete(knobs::clear_faults),

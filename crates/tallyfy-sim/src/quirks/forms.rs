@@ -202,6 +202,17 @@ forms! {
         Null,
     }
 
+    /// Under which name the list of watchers has their URLs.
+    WatcherUrlForm {
+        /// `webhook`.
+        #[default]
+        Webhook,
+        /// `webhook_url`.
+        WebhookUrl,
+        /// `url`.
+        Url,
+    }
+
     /// How much an organization event tells.
     WatcherForm {
         /// `{"event": "…", "task": {"id": "…"}}`.

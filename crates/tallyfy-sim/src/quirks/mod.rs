@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use forms::{
     AnswerForm, DateForm, EmptyIncludeForm, EmptyMapForm, ErrorForm, IdForm, IncludeForm, LinksForm, LinksHost,
     NextTaskForm, NoNextTaskForm, PagingForm, PeopleForm, ProgressForm, StatusForm, TagForm, WatcherForm,
-    WebhookDateForm,
+    WatcherUrlForm, WebhookDateForm,
 };
 
 /// Which of the forms seen in the wild is used for what.
@@ -56,6 +56,8 @@ pub struct Quirks {
     pub webhook_no_next_task: NoNextTaskForm,
     /// Organization events.
     pub watcher_bodies: WatcherForm,
+    /// URLs in the list of watchers.
+    pub watcher_urls: WatcherUrlForm,
     /// Fields nobody has documented, with numbers that a careless reader changes.
     pub extra_fields: bool,
     /// Bodies with line breaks and indentation.
@@ -89,6 +91,7 @@ impl Quirks {
             webhook_dates: one_of(WebhookDateForm::ALL, rng),
             webhook_no_next_task: one_of(NoNextTaskForm::ALL, rng),
             watcher_bodies: one_of(WatcherForm::ALL, rng),
+            watcher_urls: one_of(WatcherUrlForm::ALL, rng),
             extra_fields: rng.random(),
             pretty: rng.random(),
         }

@@ -20,7 +20,7 @@ impl Render<'_> {
             "icon": "description",
             "folder_id": null,
             "prerun": self.kickoff_fields(template),
-            "automated_actions": [],
+            "automated_actions": automations(template),
             "created_by": self.user_id(template.owner_id),
             "owner_id": self.user_id(template.owner_id),
             "started_processes": template.started_processes,
@@ -97,4 +97,24 @@ impl Render<'_> {
             "role_changes_every_time": false,
         })
     }
+}
+
+/// The rules of a template: conditions, and what is done when they are met.
+fn automations(template: &Template) -> Vec<Value> {
+    let rule = |(position, url): (usize, &String)| {
+        json!({
+            "id": format!("{}-{position}", template.id),
+            "automated_alias": format!("Tell {position}"),
+            "conditions": [],
+            "then_actions": [{
+                "id": format!("{}-{position}-1", template.id),
+                "action_type": "webhook",
+                "action_verb": "emit_webhook",
+                "alias_name": format!("tell-{position}"),
+                "webhook_url": url,
+                "position": 1,
+            }],
+        })
+    };
+    template.automations.iter().enumerate().map(rule).collect()
 }

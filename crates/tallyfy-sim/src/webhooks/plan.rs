@@ -59,7 +59,7 @@ pub(crate) fn plan(world: &World, quirks: &Quirks, happening: &Happening) -> Vec
         }
         _ => {}
     }
-    for watcher in &org.watchers {
+    for watcher in org.watchers.iter().filter(|_| org.watchers_fire) {
         let body = organization_event(quirks, happening.event(), &run.id, happening.task());
         all.push(planned(WebhookKind::Organization, watcher.url.clone(), body));
     }

@@ -18,6 +18,9 @@ pub struct TemplateDraft {
     /// `procedure`, `form` or `document`.
     #[serde(default = "procedure")]
     pub kind: String,
+    /// URLs that an automation sends to.
+    #[serde(default)]
+    pub automations: Vec<String>,
     /// Fields of the kick-off form.
     #[serde(default)]
     pub kickoff: Vec<CaptureDraft>,
@@ -83,6 +86,7 @@ impl TemplateDraft {
             title: title.to_owned(),
             webhook: None,
             kind: procedure(),
+            automations: Vec::new(),
             kickoff: Vec::new(),
             steps: Vec::new(),
         }
@@ -109,6 +113,13 @@ impl TemplateDraft {
         self
     }
 
+    /// Adds an automation that sends to a URL.
+    #[must_use]
+    pub fn automation(mut self, url: &str) -> Self {
+        self.automations.push(url.to_owned());
+        self
+    }
+
     pub(crate) fn build(&self, ids: &mut Ids, owner_id: i64, now: Timestamp) -> Template {
         Template {
             id: ids.hex(),
@@ -117,6 +128,7 @@ impl TemplateDraft {
             alias: alias_of(&self.title),
             kind: self.kind.clone(),
             webhook: self.webhook.clone(),
+            automations: self.automations.clone(),
             owner_id,
             kickoff: build_captures(&self.kickoff, ids),
             steps: self

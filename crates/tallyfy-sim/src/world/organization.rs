@@ -116,6 +116,8 @@ pub struct Organization {
     pub runs: BTreeMap<String, RunHistory>,
     /// Who is told about everything.
     pub watchers: Vec<Watcher>,
+    /// Whether they are told; the vendor's pages say that it may not be so everywhere yet.
+    pub watchers_fire: bool,
     pub(crate) last_increment: u64,
 }
 
@@ -132,6 +134,7 @@ impl Organization {
             templates: BTreeMap::new(),
             runs: BTreeMap::new(),
             watchers: Vec::new(),
+            watchers_fire: true,
             last_increment: 5000,
         }
     }

@@ -131,6 +131,15 @@ impl World {
         Ok(id)
     }
 
+    /// Has the watchers of an organization be told, or registered and never told.
+    ///
+    /// # Errors
+    /// When the organization is unknown.
+    pub fn set_watchers_fire(&mut self, org: &str, fire: bool) -> Result<(), WorldError> {
+        self.organization_mut(org)?.watchers_fire = fire;
+        Ok(())
+    }
+
     /// Removes a watcher.
     ///
     /// # Errors

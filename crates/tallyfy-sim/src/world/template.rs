@@ -143,6 +143,9 @@ pub struct Template {
     pub kind: String,
     /// URL that is told of launch, completion, and the completion of every task.
     pub webhook: Option<String>,
+    /// URLs that an automation sends to. They are shown, and never told of anything: what such a webhook has in its body is
+    /// not documented.
+    pub automations: Vec<String>,
     /// The member who owns it.
     pub owner_id: i64,
     /// Fields of the kick-off form.

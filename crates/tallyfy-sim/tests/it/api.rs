@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tallyfy_sim::quirks::{Quirks, WatcherUrlForm};
 use tallyfy_sim::world::{Actor, Assignees, Completion, Lag, Launch, RunStatus};
 use tallyfy_sim::{SimConfig, Simulator};
 
@@ -360,4 +361,43 @@ async fn a_change_that_names_nobody_detaches_everybody() {
         .await
         .data();
     assert_eq!((&renamed["name"], &renamed["users"]), (&json!("Initech"), &json!([])));
+}
+
+#[tokio::test]
+async fn a_watcher_is_registered_by_an_administrator_who_says_for_what() {
+    let sim = simulator().await;
+    let (org, admin) = (sim.org().to_owned(), sim.founding().admin);
+    let add = format!("/organizations/{org}/users/{admin}/add-watcher");
+    let body = |org: &str, url: &str| {
+        json!({"object_type": "organization", "object_id": org, "notification_type": "webhook",
+               "frequency": "electric", "webhook": url})
+        .to_string()
+    };
+    for wrong in [body("other", "https://a.example"), body(&org, "no URL"), "{}".to_owned()] {
+        assert_eq!(send(&sim, "POST", &add, &wrong).await.status, 422, "{wrong}");
+    }
+    let added = send(&sim, "POST", &add, &body(&org, "https://a.example")).await;
+    assert_eq!(added.status, 201);
+    let id = added.data()["id"].clone();
+    let list = format!("/organizations/{org}/watchers?notification=webhook");
+    for (form, name) in [
+        (WatcherUrlForm::Webhook, "webhook"),
+        (WatcherUrlForm::WebhookUrl, "webhook_url"),
+        (WatcherUrlForm::Url, "url"),
+    ] {
+        sim.quirks().set(Quirks {
+            watcher_urls: form,
+            ..Quirks::default()
+        });
+        assert_eq!(get(&sim, &list).await.data(), json!([{"id": id, name: "https://a.example"}]));
+    }
+    let remove = format!("/organizations/{org}/remove-watcher/{id}");
+    assert_eq!(send(&sim, "DELETE", &remove, "").await.status, 200);
+    assert_eq!(get(&sim, &list).await.data(), json!([]));
+
+    sim.add_token("member", &org, sim.founding().member);
+    let mut headers = crate::http::good_headers(&sim);
+    headers[0].1 = "Bearer member".to_owned();
+    let refused = crate::http::call(sim.address(), "GET", &list, &headers, "").await;
+    assert_eq!(refused.status, 403);
 }
