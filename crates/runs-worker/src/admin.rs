@@ -13,6 +13,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use runs_store::{HandlerStats, Store};
 use serde_json::{Map, json};
+use tallyfy_model::OrgId;
 use tallyfy_transport::{CircuitBreaker, CircuitState};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -23,6 +24,7 @@ use crate::deliver::HandlerHealth;
 use crate::import::Progress;
 use crate::receive::WayIn;
 use crate::refresh::TokenGate;
+use crate::registrations::Board;
 use crate::shared::late_store::LateStore;
 use crate::telemetry;
 
@@ -43,6 +45,7 @@ pub(crate) struct Admin {
     pub(crate) clock: Clock,
     pub(crate) breaker: CircuitBreaker,
     pub(crate) gates: Vec<(String, Arc<TokenGate>)>,
+    pub(crate) registrations: Arc<Board>,
     pub(crate) health: Vec<(String, Arc<HandlerHealth>)>,
     pub(crate) metrics: Option<RenderMetrics>,
     pub(crate) stop: CancellationToken,
@@ -128,6 +131,20 @@ impl Admin {
         stats.handlers.into_iter().filter_map(told).collect()
     }
 
+    /// Which webhooks do not come any more, as far as the API tells.
+    fn registrations(&self) -> Vec<String> {
+        let of_organization = |(org, troubles): (OrgId, Vec<String>)| {
+            troubles
+                .into_iter()
+                .map(move |trouble| format!("organization {org}: {trouble}"))
+        };
+        self.registrations
+            .troubles()
+            .into_iter()
+            .flat_map(of_organization)
+            .collect()
+    }
+
     /// Why no webhook can be kept, if that is so.
     async fn cannot_receive(&self) -> Option<String> {
         if self.stop.is_cancelled() {
@@ -173,7 +190,12 @@ async fn ready(State(asked): Asked) -> Response {
     let (problems, failing) = lately(&found.ready, look).await;
     let status = if problems.is_empty() { "ready" } else { "not ready" };
     let mut answer = Map::from_iter([("status".to_owned(), json!(status))]);
-    for (name, told) in [("problems", &problems), ("failing", &failing)] {
+    let registrations = admin.registrations();
+    for (name, told) in [
+        ("problems", &problems),
+        ("failing", &failing),
+        ("registrations", &registrations),
+    ] {
         if !told.is_empty() {
             answer.insert(name.to_owned(), json!(told));
         }

@@ -70,9 +70,32 @@ pub(crate) fn client(
     limiter: RateLimiter,
     path_secrets: PathSecrets,
 ) -> Client {
-    let transport = WithoutSecrets::new(transport, path_secrets);
-    Client::new(
-        RateLimited::new(Authenticated::new(transport, tokens), limiter),
-        organization.id.clone(),
+    of(
+        organization,
+        WithoutSecrets::new(transport, path_secrets),
+        tokens,
+        limiter,
     )
+}
+
+/// The same with the path secrets in what it gets, for comparing them.
+pub(crate) fn client_with_secrets(
+    organization: &Organization,
+    transport: Arc<dyn HttpTransport>,
+    tokens: Arc<dyn TokenSource>,
+    limiter: RateLimiter,
+    path_secrets: PathSecrets,
+) -> Client {
+    let transport = WithoutSecrets::in_refusals_alone(transport, path_secrets);
+    of(organization, transport, tokens, limiter)
+}
+
+fn of(
+    organization: &Organization,
+    transport: WithoutSecrets<Arc<dyn HttpTransport>>,
+    tokens: Arc<dyn TokenSource>,
+    limiter: RateLimiter,
+) -> Client {
+    let transport = RateLimited::new(Authenticated::new(transport, tokens), limiter);
+    Client::new(transport, organization.id.clone())
 }

@@ -20,10 +20,14 @@ use crate::filter::EventFilter;
 use crate::reconcile::Reconciler;
 use crate::redact::PathSecrets;
 use crate::refresh::{BudgetKeeper, Refresher, TokenGate};
+use crate::registrations::{Board, Here, Watch};
 
 /// Access to the API for one organization.
 pub(crate) struct Fetching {
     client: Client,
+    /// Shows URLs as the API has them.
+    unredacted: Client,
+    here: Here,
     breaker: CircuitBreaker,
     limiter: RateLimiter,
     share: RateLimiter,
@@ -45,10 +49,19 @@ impl Fetching {
         let limiter = RateLimiter::new(limits);
         let tokens = ReplaceableTokens::new(api::token_source(organization, &config.api)?);
         let source = Arc::new(tokens.clone());
+        let unredacted = api::client_with_secrets(
+            organization,
+            Arc::clone(&transport),
+            source.clone(),
+            limiter.clone(),
+            path_secrets.clone(),
+        );
         let client = api::client(organization, transport, source.clone(), limiter.clone(), path_secrets);
         let gate = TokenGate::new(organization.id.clone(), source, limiter.clone(), config.api.token_retry);
         Ok(Self {
             client,
+            unredacted,
+            here: Here::new(config.receive.public_url.as_ref(), &organization.webhook_secrets),
             breaker,
             limiter,
             share: RateLimiter::new(config.reconcile.share(limits)),
@@ -65,6 +78,11 @@ impl Fetching {
     /// Its tokens, under the name of its organization.
     pub(crate) fn named_tokens(&self) -> (OrgId, ReplaceableTokens) {
         (self.client.org().clone(), self.tokens.clone())
+    }
+
+    /// What leads webhooks of its organization here, under that name.
+    pub(crate) fn named_here(&self) -> (OrgId, Here) {
+        (self.client.org().clone(), self.here.clone())
     }
 
     pub(crate) fn budget_keeper(&self, store: Arc<dyn Store>, clock: Clock) -> BudgetKeeper {
@@ -96,6 +114,18 @@ impl Fetching {
             events: config.events.clone(),
             handlers,
             give_back: CancellationToken::new(),
+        }
+    }
+
+    /// Looks at the registered webhooks now and then.
+    pub(crate) fn watch(&self, config: &Config, board: Arc<Board>) -> Watch {
+        Watch {
+            client: self.unredacted.clone(),
+            here: self.here.clone(),
+            share: self.share.clone(),
+            gate: Arc::clone(&self.gate),
+            every: config.reconcile.registrations_interval,
+            board,
         }
     }
 

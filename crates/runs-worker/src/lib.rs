@@ -46,6 +46,7 @@ mod receive;
 mod reconcile;
 mod redact;
 mod refresh;
+mod registrations;
 mod reload;
 #[cfg(feature = "systemd")]
 mod service_manager;

@@ -67,11 +67,25 @@ impl PathSecrets {
 pub(crate) struct WithoutSecrets<T> {
     inner: T,
     secrets: PathSecrets,
+    /// Whether they are taken out of what is no refusal, too.
+    of_answers: bool,
 }
 
 impl<T> WithoutSecrets<T> {
     pub(crate) fn new(inner: T, secrets: PathSecrets) -> Self {
-        Self { inner, secrets }
+        Self {
+            inner,
+            secrets,
+            of_answers: true,
+        }
+    }
+
+    /// For one who compares the URLs that the API shows: only refusals, which are shown to people, are without secrets.
+    pub(crate) fn in_refusals_alone(inner: T, secrets: PathSecrets) -> Self {
+        Self {
+            of_answers: false,
+            ..Self::new(inner, secrets)
+        }
     }
 }
 
@@ -80,7 +94,9 @@ impl<T: HttpTransport> HttpTransport for WithoutSecrets<T> {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
         let token = token_of(&request);
         let mut response = self.inner.send(request).await?;
-        response.body = self.secrets.without(response.body);
+        if self.of_answers || !response.status.is_success() {
+            response.body = self.secrets.without(response.body);
+        }
         if !response.status.is_success() {
             let said = String::from_utf8_lossy(&response.body);
             response.body = token.taken_out_of(&said).into();

@@ -8,12 +8,14 @@ use crate::api;
 use crate::config::{Loaded, Organization};
 use crate::receive::SharedAuthenticator;
 use crate::redact::PathSecrets;
+use crate::registrations::Here;
 
 /// The places where secrets and tokens are.
 pub(crate) struct Reloads {
     pub(crate) authenticator: SharedAuthenticator,
     pub(crate) path_secrets: PathSecrets,
     pub(crate) tokens: Vec<(OrgId, ReplaceableTokens)>,
+    pub(crate) here: Vec<(OrgId, Here)>,
 }
 
 impl Reloads {
@@ -32,6 +34,11 @@ impl Reloads {
         }
         for (tokens, source) in sources {
             tokens.replace(source);
+        }
+        for (org, here) in &self.here {
+            if let Some(organization) = known.iter().find(|organization| organization.id == *org) {
+                here.replace(&organization.webhook_secrets);
+            }
         }
         // First what is hidden, then what is accepted.
         self.path_secrets.replace(&known);

@@ -221,6 +221,7 @@ impl TestBench {
 fn at_once() -> Config {
     let mut config = Config::default();
     config.reconcile.scope = ReconcileScope::Off;
+    config.reconcile.registrations_interval = Duration::ZERO;
     config.refresh.window = Duration::ZERO;
     config.refresh.missing_tries = std::num::NonZeroU32::MIN;
     config.refresh.stale_retries = 0;

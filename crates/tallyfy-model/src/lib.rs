@@ -58,7 +58,8 @@ pub use checklist::{Checklist, ChecklistDetails};
 pub use folder::Folder;
 pub use form::{FieldDetails, FieldOption, FieldOptionDetails, FormField};
 pub use id::{
-    AssetId, ChecklistId, FieldId, FolderId, GroupId, OptionId, OrgId, RunId, StepId, TagId, TaskId, ThreadId, UserId, WatcherId,
+    AssetId, ChecklistId, FieldId, FolderId, GroupId, OptionId, OrgId, RunId, StepId, TagId, TaskId, ThreadId, UserId,
+    WatcherId,
 };
 pub use json_text::{REDACTED, indented, minified, without_guest_links};
 pub use kickoff::KickoffFields;

@@ -2,17 +2,14 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use nix::unistd::{AccessFlags, access};
 use runs_store::Inspection;
 use secrecy::ExposeSecret as _;
-use tallyfy_transport::RateLimiter;
 
-use super::{FAILED, MISUSED, Settings, get};
+use super::{FAILED, MISUSED, Settings, account, get};
 use crate::config::{Loaded, Organization, readable_by_others};
-use crate::redact::PathSecrets;
-use crate::{api, data_folder, telemetry};
+use crate::{data_folder, telemetry};
 
 /// How one thing stands.
 pub(super) enum Verdict {
@@ -152,19 +149,10 @@ fn secrets(organization: &Organization) -> Verdict {
 }
 
 async fn reachability(loaded: &Loaded, organization: &Organization) -> Verdict {
-    let tokens = api::token_source(organization, &loaded.config.api);
-    let (network, tokens) = match api::network(&loaded.config.api).and_then(|network| Ok((network, tokens?))) {
-        Ok((network, tokens)) => (Arc::new(network), tokens),
+    let client = match account::client(loaded, organization) {
+        Ok(client) => client,
         Err(error) => return Verdict::Wrong(telemetry::chain(&error)),
     };
-    let limiter = RateLimiter::new(loaded.config.api.rate_limits());
-    let client = api::client(
-        organization,
-        network,
-        tokens,
-        limiter,
-        PathSecrets::new(&loaded.organizations),
-    );
     match client.probe().await {
         Ok(()) => Verdict::Well(format!("{} answers, the token is accepted", loaded.config.api.base_url)),
         Err(error) => {

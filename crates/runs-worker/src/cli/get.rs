@@ -1,18 +1,14 @@
 //! `runs-worker get`
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 use tallyfy_model::{Run, RunId, indented, without_guest_links};
 use tallyfy_runs::{Error, Include};
-use tallyfy_transport::RateLimiter;
 
 use super::with_store::{End, Trouble};
-use super::{FAILED, MISUSED, Settings, fail, print};
-use crate::config::Organization;
-use crate::redact::PathSecrets;
-use crate::{api, telemetry};
+use super::{FAILED, MISUSED, Settings, account, fail, print};
+use crate::telemetry;
 
 #[derive(Debug, Args)]
 #[command(
@@ -45,26 +41,14 @@ impl Get {
             Ok(loaded) => loaded,
             Err(error) => return fail(MISUSED, &error.to_string()),
         };
-        let organization = match self.organization(&loaded.organizations) {
+        let organization = match account::organization(&loaded.organizations, self.org.as_deref()) {
             Ok(organization) => organization,
             Err(message) => return fail(MISUSED, &message),
         };
-        let network = match api::network(&loaded.config.api) {
-            Ok(network) => Arc::new(network),
+        let client = match account::client(&loaded, organization) {
+            Ok(client) => client,
             Err(error) => return fail(FAILED, &telemetry::chain(&error)),
         };
-        let limiter = RateLimiter::new(loaded.config.api.rate_limits());
-        let tokens = match api::token_source(organization, &loaded.config.api) {
-            Ok(tokens) => tokens,
-            Err(error) => return fail(FAILED, &telemetry::chain(&error)),
-        };
-        let client = api::client(
-            organization,
-            network,
-            tokens,
-            limiter,
-            PathSecrets::new(&loaded.organizations),
-        );
 
         let mut refresh = loaded.config.refresh;
         refresh.includes = self.with.unwrap_or(refresh.includes);
@@ -79,27 +63,6 @@ impl Get {
                 let advice = advice(&error).map(|advice| format!("\n  {advice}")).unwrap_or_default();
                 fail(FAILED, &format!("{}{advice}", telemetry::chain(&error)))
             }
-        }
-    }
-
-    fn organization<'a>(&self, organizations: &'a [Organization]) -> Result<&'a Organization, String> {
-        let names = || {
-            organizations
-                .iter()
-                .map(|organization| organization.id.as_str())
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        match (&self.org, organizations) {
-            (None, [organization]) => Ok(organization),
-            (None, _) => Err(format!(
-                "several organizations are configured; say which with --org: {}",
-                names()
-            )),
-            (Some(wanted), _) => organizations
-                .iter()
-                .find(|organization| organization.id.as_str() == wanted)
-                .ok_or_else(|| format!("organization {wanted} is not configured; there is: {}", names())),
         }
     }
 }

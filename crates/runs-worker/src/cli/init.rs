@@ -7,19 +7,17 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
 use tallyfy_model::OrgId;
-use tallyfy_runs::{Client, Error, ListRunsOptions, ListTemplatesOptions, Pages};
-use tallyfy_transport::{BaseUrl, BaseUrlError, BuildError, RateLimiter};
+use tallyfy_runs::{Error, ListRunsOptions, ListTemplatesOptions, Pages};
+use tallyfy_transport::{BaseUrl, BaseUrlError};
 
 use super::with_store::{End, Outcome, Trouble, misused};
-use super::{Settings, environment, get, print};
+use super::{Settings, account, environment, get, print};
 use crate::config::{self, Config, EXAMPLE, Flags, Loaded, Organization};
-use crate::redact::PathSecrets;
-use crate::{api, data_folder, telemetry};
+use crate::{data_folder, telemetry};
 
 /// The files that it writes.
 const FILES: [&str; 3] = ["worker.toml", "token", "webhook-secrets"];
@@ -79,7 +77,7 @@ impl Init {
         let failed = |error: io::Error| Trouble::Failed(format!("{}: {error}", self.folder.display()));
         data_folder::make_private(&self.folder).map_err(failed)?;
         let texts = [
-            configuration(&answers),
+            configuration(&answers, self.public_url.as_ref()),
             format!("{}\n", answers.token.expose_secret()),
             format!("{}\n", answers.webhook_secret.expose_secret()),
         ];
@@ -141,14 +139,16 @@ impl Init {
                 public.trim_end_matches('/'),
                 answers.webhook_secret.expose_secret()
             ),
-            "Enter it in Tallyfy in each template, under Advanced Settings > Webhooks: the toggle and the URL."
+            "Enter it in Tallyfy in each template, under Settings > Webhooks: the toggle and the URL. An administrator can"
                 .to_owned(),
+            "register it for the whole organization instead, with `runs-worker connect`.".to_owned(),
             format!(
                 "A proxy with TLS passes {}/webhooks/ on to 127.0.0.1:8080.",
                 public.trim_end_matches('/')
             ),
             String::new(),
             "Next:".to_owned(),
+            format!("  runs-worker --config {} connect --dry-run", file.display()),
             format!("  runs-worker --config {} check", file.display()),
             format!("  runs-worker --config {}", file.display()),
         ];
@@ -166,7 +166,7 @@ async fn introduce(answers: &Answers) -> Result<(), Trouble> {
         [answers.webhook_secret.clone()],
     );
     let loaded = Loaded::new(config, [organization.clone()]).map_err(|error| misused(error.to_string()))?;
-    let client = client(&loaded, &organization).map_err(|error| Trouble::Failed(telemetry::chain(&error)))?;
+    let client = account::client(&loaded, &organization).map_err(|error| Trouble::Failed(telemetry::chain(&error)))?;
     let refused = |error: Error| {
         let advice = get::advice(&error)
             .map(|advice| format!(" ({advice})"))
@@ -195,14 +195,6 @@ async fn introduce(answers: &Answers) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn client(loaded: &Loaded, organization: &Organization) -> Result<Client, BuildError> {
-    let network = Arc::new(api::network(&loaded.config.api)?);
-    let tokens = api::token_source(organization, &loaded.config.api)?;
-    let limiter = RateLimiter::new(loaded.config.api.rate_limits());
-    let secrets = PathSecrets::new(&loaded.organizations);
-    Ok(api::client(organization, network, tokens, limiter, secrets))
-}
-
 /// How many there are, as far as the list says it.
 async fn total<T>(pages: Pages<T>) -> Result<u64, Error> {
     let page = pages.per_page(1).next().await?;
@@ -211,7 +203,7 @@ async fn total<T>(pages: Pages<T>) -> Result<u64, Error> {
 }
 
 /// The example, with what was told in the place of what is a comment in it.
-fn configuration(answers: &Answers) -> String {
+fn configuration(answers: &Answers, public_url: Option<&BaseUrl>) -> String {
     let (org, base_url) = (answers.org.as_str(), answers.base_url.to_string());
     let default_url = format!("# base_url = \"{}\"", BaseUrl::default());
     let mut told = vec![
@@ -228,6 +220,9 @@ fn configuration(answers: &Answers) -> String {
     ];
     if answers.base_url != BaseUrl::default() {
         told.push((&default_url, format!("base_url = \"{base_url}\"")));
+    }
+    if let Some(public_url) = public_url {
+        told.push(("# public_url = \"\"", format!("public_url = \"{public_url}\"")));
     }
     told.into_iter().fold(EXAMPLE.to_owned(), |text, (comment, line)| {
         text.replacen(comment, &line, 1)

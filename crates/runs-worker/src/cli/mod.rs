@@ -1,8 +1,10 @@
 //! The command line.
 
+mod account;
 mod backup;
 mod check;
 mod configuration;
+mod connect;
 mod dead_letters;
 mod deliveries;
 mod events;
@@ -128,6 +130,10 @@ enum Command {
     Check,
     /// Make a configuration: asks what is missing, holds it against the API, writes files that nobody else can read
     Init(init::Init),
+    /// Register the webhook of the whole organization, and list what is registered
+    Connect(connect::Connect),
+    /// Take away the webhook of the whole organization that leads here, and no other
+    Disconnect(connect::Disconnect),
     /// Look at the configuration: as it counts, an example of it, or whether a file is right
     #[command(name = "config")]
     Configuration(configuration::Configuration),
@@ -245,6 +251,8 @@ pub fn main() -> ExitCode {
             Some(Command::Backup(backup)) => backup.run(&cli.settings).await,
             Some(Command::Restore(restore)) => restore.run(&cli.settings).await,
             Some(Command::Init(init)) => init.run(&cli.settings).await,
+            Some(Command::Connect(connect)) => connect.run(&cli.settings).await,
+            Some(Command::Disconnect(disconnect)) => disconnect.run(&cli.settings).await,
             Some(Command::Configuration(configuration)) => configuration.run(&cli.settings),
             Some(Command::Completions(completions)) => completions.run(),
             Some(Command::Man(man)) => man.run(),

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use tallyfy_transport::BaseUrl;
+
 use super::text;
 use crate::front_door::ListenAddress;
 
@@ -17,6 +19,9 @@ pub struct ReceiveConfig {
     /// The addresses that webhooks are accepted on: an IP address with a port, or `unix:/path`.
     #[serde(deserialize_with = "text::list")]
     pub listen: Vec<ListenAddress>,
+    /// Where Tallyfy reaches those addresses, without `/webhooks/SECRET`; what is registered there is held against it.
+    #[serde(deserialize_with = "text::optional_url")]
+    pub public_url: Option<BaseUrl>,
     /// The largest body that is accepted, in bytes.
     pub max_body_bytes: NonZeroUsize,
     /// How long the headers of a request may take to arrive, and how long a connection may be silent.
@@ -46,6 +51,7 @@ impl Default for ReceiveConfig {
     fn default() -> Self {
         Self {
             listen: vec![ListenAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))],
+            public_url: None,
             max_body_bytes: const { NonZeroUsize::new(4 * 1024 * 1024).unwrap() },
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),

@@ -22,6 +22,9 @@ pub struct ReconcileConfig {
     pub interval: Duration,
     /// How much of the request budget sweeps may use, with the fetches that they lead to: from 1 to 100 percent.
     pub budget_percent: u32,
+    /// How long from one look at the registered webhooks to the next; zero is never.
+    #[serde(deserialize_with = "text::duration")]
+    pub registrations_interval: Duration,
     /// Whether the sweep at the start makes events for runs that nobody has fetched yet, however old they are.
     pub backfill: bool,
 }
@@ -32,6 +35,7 @@ impl Default for ReconcileConfig {
             scope: ReconcileScope::default(),
             interval: Duration::from_secs(60 * 60),
             budget_percent: 20,
+            registrations_interval: Duration::from_secs(24 * 60 * 60),
             backfill: false,
         }
     }

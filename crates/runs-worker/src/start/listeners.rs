@@ -106,6 +106,7 @@ impl WorkerBuilder {
             clock: self.clock.clone(),
             breaker: stages.breaker.clone(),
             gates,
+            registrations: Arc::clone(&stages.registrations),
             health,
             metrics: self.metrics.clone(),
             stop: running.stop.clone(),

@@ -24,6 +24,7 @@ use crate::handler::{self, Handler};
 use crate::import::Progress;
 use crate::receive::{Receiver, WayIn};
 use crate::redact::PathSecrets;
+use crate::registrations::Board;
 use crate::reload::Reloads;
 use crate::shared::late_store::LateStore;
 use crate::worker::{Addresses, Routes, Running, Worker};
@@ -188,6 +189,7 @@ impl WorkerBuilder {
             authenticator: receiver.authenticator(),
             path_secrets,
             tokens: parts.fetchings.iter().map(Fetching::named_tokens).collect(),
+            here: parts.fetchings.iter().map(Fetching::named_here).collect(),
         };
         let routes = Routes {
             webhooks: Arc::clone(&receiver).routes_to_mount(),
@@ -285,6 +287,7 @@ impl WorkerBuilder {
             fetchings,
             handlers: handlers.into_iter().map(with_health).collect(),
             import,
+            registrations: Arc::new(Board::new(self.store.is_none().then(|| self.config.store.folder()))),
             losses: receiver.losses(),
         })
     }

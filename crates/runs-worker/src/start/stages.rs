@@ -19,6 +19,7 @@ use crate::filter::EventFilter;
 use crate::handler::Handler;
 use crate::import::{Importer, Progress};
 use crate::prune::Pruner;
+use crate::registrations::Board;
 use crate::shared::stage_names::{name, named};
 
 /// How long what is in hand may take once the worker stops. Service managers kill after longer than this.
@@ -42,6 +43,8 @@ pub(crate) struct StoreStages {
     pub(crate) handlers: Vec<(NamedHandler, Arc<HandlerHealth>)>,
     /// The intake log, if there is one, and how far it is imported.
     pub(crate) import: Option<(Arc<IntakeLog>, Arc<Progress>)>,
+    /// What the looks at registered webhooks find.
+    pub(crate) registrations: Arc<Board>,
     /// Counts the genuine webhooks that were turned away.
     pub(crate) losses: watch::Receiver<u64>,
 }
@@ -76,6 +79,8 @@ impl StoreStages {
                 self.losses.clone(),
             );
             stages.spawn(named("reconcile", reconciler.run(stop.clone())));
+            let watch = fetching.watch(&self.config, Arc::clone(&self.registrations));
+            stages.spawn(named("registrations", watch.run(stop.clone())));
             let refresher = fetching.refresher(
                 &self.config,
                 Arc::clone(&store),

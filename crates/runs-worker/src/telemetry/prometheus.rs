@@ -48,7 +48,7 @@ const COUNTERS: [(&str, &str); 10] = [
     ),
 ];
 
-const GAUGES: [(&str, Option<Unit>, &str); 11] = [
+const GAUGES: [(&str, Option<Unit>, &str); 13] = [
     (
         "runs_worker_fetching_paused",
         None,
@@ -89,6 +89,16 @@ const GAUGES: [(&str, Option<Unit>, &str); 11] = [
         "runs_worker_oldest_undelivered_seconds",
         Some(Unit::Seconds),
         "Since when the handler should have had the oldest event, failing or not",
+    ),
+    (
+        "runs_worker_templates",
+        None,
+        "Templates, by whether their webhooks come here, looked at once a day",
+    ),
+    (
+        "runs_worker_registrations_lost",
+        None,
+        "Registrations of webhooks that used to lead here and do not any more",
     ),
     ("runs_worker_dead_letters", None, "Deliveries that were given up"),
     (

@@ -33,6 +33,7 @@ fn settings(folder: &TempDir) -> BTreeMap<String, String> {
         ("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "0"),
         ("RUNS_WORKER__API__REQUESTS_PER_HOUR", "0"),
         ("RUNS_WORKER__RECONCILE__SCOPE", "off"),
+        ("RUNS_WORKER__RECONCILE__REGISTRATIONS_INTERVAL", "0"),
     ];
     settings
         .into_iter()

@@ -373,7 +373,11 @@ async fn a_watcher_is_registered_by_an_administrator_who_says_for_what() {
                "frequency": "electric", "webhook": url})
         .to_string()
     };
-    for wrong in [body("other", "https://a.example"), body(&org, "no URL"), "{}".to_owned()] {
+    for wrong in [
+        body("other", "https://a.example"),
+        body(&org, "no URL"),
+        "{}".to_owned(),
+    ] {
         assert_eq!(send(&sim, "POST", &add, &wrong).await.status, 422, "{wrong}");
     }
     let added = send(&sim, "POST", &add, &body(&org, "https://a.example")).await;
@@ -389,7 +393,10 @@ async fn a_watcher_is_registered_by_an_administrator_who_says_for_what() {
             watcher_urls: form,
             ..Quirks::default()
         });
-        assert_eq!(get(&sim, &list).await.data(), json!([{"id": id, name: "https://a.example"}]));
+        assert_eq!(
+            get(&sim, &list).await.data(),
+            json!([{"id": id, name: "https://a.example"}])
+        );
     }
     let remove = format!("/organizations/{org}/remove-watcher/{id}");
     assert_eq!(send(&sim, "DELETE", &remove, "").await.status, 200);
