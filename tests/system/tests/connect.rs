@@ -22,13 +22,10 @@ struct Scene {
 impl Scene {
     async fn set(token: &str) -> anyhow::Result<Self> {
         let sim = Simulator::start(SimConfig::default()).await?;
+        let admin = sim.token();
         sim.add_token("member", sim.org(), sim.founding().member);
         let folder = tempfile::tempdir()?;
-        let token = if token == "admin" {
-            sim.token()
-        } else {
-            token.to_owned()
-        };
+        let token = if token == "admin" { admin } else { token.to_owned() };
         let config = format!(
             "[store]\ndata_dir = \"data\"\n[receive]\npublic_url = \"{PUBLIC}\"\n[api]\nbase_url = \"{}\"\n\
              [[organizations]]\nid = \"{}\"\ntoken = \"{token}\"\nwebhook_secrets = [\"{SECRET}\", \"{OLD_SECRET}\"]\n",
