@@ -83,6 +83,17 @@ pub struct NewNotification {
     pub body: Bytes,
 }
 
+impl NewNotification {
+    /// The same as one with an unreadable body: for what the inbox does not take as it is.
+    pub(crate) fn as_unreadable(&self) -> Self {
+        Self {
+            subject: None,
+            dedupe_key: None,
+            ..self.clone()
+        }
+    }
+}
+
 /// What the receiver read off a notification's body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NotificationHead {

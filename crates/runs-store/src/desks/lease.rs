@@ -57,3 +57,8 @@ impl Lease {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the lease is lost: the work was settled, or handed out again")]
 pub struct LeaseLost;
+
+/// The time that is `by` after `at`, or the end of time.
+pub(crate) fn later(at: Timestamp, by: Duration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}

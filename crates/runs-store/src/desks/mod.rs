@@ -8,7 +8,9 @@ mod operator;
 mod outbox;
 mod refreshes;
 mod sweeps;
+mod turns;
 mod version;
+mod words;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -16,12 +18,14 @@ use tokio::sync::watch;
 pub use handler_name::HandlerName;
 pub use inbox::{Appended, InboxDesk, NewNotification, NotificationHead, Subject};
 pub(crate) use known::{ABSENT, Known};
+pub(crate) use lease::later;
 pub use lease::{Claim, Claimed, Lease, LeaseLost};
 pub use operator::{
     DeadLetter, EventPage, EventSummary, Failing, HandlerStats, IdsOf, NotificationSummary, OperatorDesk, Prune,
     Pruned, Query, Stats, WaitingDelivery, Whole,
 };
 pub use outbox::{Delivery, MAX_CLAIMED_EVENT_BYTES, NewEvent, OutboxDesk, Recipients, Settlement, Turn, Verdict};
+pub(crate) use refreshes::LONGEST_PAUSE;
 pub use refreshes::{
     DueRefresh, Lane, Lanes, MAX_CLAIMED_BODY_BYTES, PendingNotification, PostponeCause, Postponement, Recorded,
     RefreshDesk, RefreshEnd, RefreshTurn, Refreshed, Snapshot, Standing,
@@ -29,7 +33,9 @@ pub use refreshes::{
 pub use sweeps::{
     Finding, Listed, ListedPage, Sweep, SweepDesk, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps,
 };
+pub(crate) use turns::{InTurn, Waiting, in_turn, lanes, lines};
 pub use version::Version;
+pub(crate) use words::Word;
 
 /// The durable state of the worker.
 ///

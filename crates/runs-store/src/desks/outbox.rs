@@ -92,7 +92,21 @@ pub struct Verdict {
     pub kept_back_by: Option<String>,
 }
 
+/// What keeps an event back from a handler whose filter was not asked, because another process has made it active.
+const NOT_ASKED: &str = "not configured";
+
 impl Recipients {
+    /// What keeps the event back from an active handler, if something does.
+    pub(crate) fn kept_back_from(&self, handler: &str) -> Option<&str> {
+        let Self::ByFilter(verdicts) = self else {
+            return None;
+        };
+        match verdicts.iter().find(|verdict| verdict.handler.as_str() == handler) {
+            Some(verdict) => verdict.kept_back_by.as_deref(),
+            None => Some(NOT_ASKED),
+        }
+    }
+
     /// Whether every filter keeps the event back.
     pub fn is_nobody(&self) -> bool {
         match self {

@@ -4,6 +4,8 @@
 //! than the budget pays for them. In each lane, what the API has shown before and what it may not have go alternately, so
 //! that such a flood doubles the wait of a known run, and no more.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -85,6 +87,9 @@ pub enum RefreshEnd {
     /// notifications of this task go to the run at once.
     Resolve(RunId),
 }
+
+/// A pause after a fetch that ends later than this from now was noted before the clock was set back, and has ended.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Which work goes first when the budget is short. The order of the variants is the order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

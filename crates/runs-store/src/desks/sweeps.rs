@@ -145,6 +145,16 @@ pub struct SweepFound {
 }
 
 impl SweepFound {
+    /// Counts a run that differs.
+    pub(crate) fn count(&mut self, finding: Finding) {
+        *match finding {
+            Finding::New => &mut self.new,
+            Finding::Changed => &mut self.changed,
+            Finding::Vanished => &mut self.vanished,
+            Finding::Pending => &mut self.pending,
+        } += 1;
+    }
+
     /// How many runs differ from what the store has, without anything being on its way.
     pub fn missing(&self) -> u64 {
         self.new + self.changed + self.vanished

@@ -1,31 +1,20 @@
 //! Subjects that are due are handed out.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::params;
 use tallyfy_model::{Announced, OrgId, RunId, TaskId};
 use uuid::Uuid;
 
-use super::column::{Column, later, limit};
+use super::column::{Column, limit};
 use super::failure::Failure;
 use super::inbox::known_org;
 use super::sweep;
 use super::writer::Transaction;
 use crate::desks::{
-    Claim, Claimed, DueRefresh, Lane, Lanes, Lease, MAX_CLAIMED_BODY_BYTES, NotificationHead, PendingNotification,
-    Snapshot, Standing, Subject,
+    Claim, Claimed, DueRefresh, InTurn, Lane, Lanes, Lease, MAX_CLAIMED_BODY_BYTES, NotificationHead,
+    PendingNotification, Snapshot, Standing, Subject, Waiting, in_turn, lanes, later, lines,
 };
-
-/// The lanes, the foremost first.
-pub(super) fn lanes(lanes: Lanes) -> &'static [Lane] {
-    match lanes {
-        Lanes::All => &[Lane::Live, Lane::Retry, Lane::Sweep],
-        Lanes::WithoutSweeps => &[Lane::Live, Lane::Retry],
-        Lanes::SweepsFirst => &[Lane::Sweep, Lane::Live, Lane::Retry],
-    }
-}
 
 pub(super) fn claim_due(
     transaction: &Transaction<'_>,
@@ -62,87 +51,57 @@ pub(super) fn nothing(next_due: Option<Timestamp>) -> Claimed<DueRefresh> {
     }
 }
 
-/// The lines in which subjects wait: in each lane, what the API has shown, and what may not exist.
-pub(super) fn lines(lanes: &[Lane]) -> impl Iterator<Item = (Lane, bool)> {
-    lanes.iter().flat_map(|&lane| [(lane, true), (lane, false)])
-}
-
-/// A subject that may be handed out. The order of the fields is the order of precedence.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Candidate {
-    lane: Option<usize>,
-    /// How many of its lane and its kind go before it.
-    rank: usize,
-    /// Whether it is the turn of the other kind.
-    waits: bool,
-    key: i64,
-    is_known: bool,
-}
-
-/// The subjects to hand out: by lane, then the longest due first. In each lane, what the API has shown and what may not
-/// exist take turns, the next claim included.
+/// The subjects to hand out, in their order.
 fn claimable(transaction: &Transaction<'_>, org: i64, lanes: &[Lane], claim: Claim) -> Result<Vec<i64>, Failure> {
     let turn: bool = transaction
         .row("SELECT turn FROM orgs WHERE key = ?", [org], |row| row.get(0))?
         .unwrap_or_default();
-    let mut found = Vec::new();
-    for is_known in [true, false] {
-        for (lane, line) in due(transaction, org, lanes, is_known, claim)? {
-            let candidates = line.into_iter().enumerate().map(|(rank, key)| Candidate {
-                lane,
-                rank,
-                waits: is_known != turn,
-                key,
-                is_known,
-            });
-            found.extend(candidates);
-        }
+    let InTurn { keys, next_turn } = in_turn(due(transaction, org, lanes, claim)?, turn, claim.limit);
+    if let Some(next) = next_turn {
+        transaction.execute("UPDATE orgs SET turn = ? WHERE key = ?", params![next, org])?;
     }
-    found.sort_unstable();
-    let is_contended = [true, false]
-        .iter()
-        .all(|kind| found.iter().any(|found| found.is_known == *kind));
-    found.truncate(claim.limit);
-    if let Some(last) = found.last().filter(|last| is_contended && last.is_known == turn) {
-        transaction.execute("UPDATE orgs SET turn = ? WHERE key = ?", params![!last.is_known, org])?;
-    }
-    Ok(found.into_iter().map(|candidate| candidate.key).collect())
+    Ok(keys)
 }
 
-/// What is due of one kind: each lane with its line, the longest due first.
-fn due(
-    transaction: &Transaction<'_>,
-    org: i64,
-    lanes: &[Lane],
-    is_known: bool,
-    claim: Claim,
-) -> Result<BTreeMap<Option<usize>, Vec<i64>>, Failure> {
+/// What is due: of each line so much as may be handed out.
+fn due(transaction: &Transaction<'_>, org: i64, lanes: &[Lane], claim: Claim) -> Result<Vec<Waiting>, Failure> {
     let (now, most) = (Column(claim.now), limit(claim.limit));
-    let mut found: Vec<(Option<usize>, i64, i64)> = Vec::new();
+    let mut found = Vec::new();
     let place = |lane: Lane| lanes.iter().position(|other| *other == lane);
-    for &lane in lanes {
+    for (lane, is_known) in lines(lanes) {
         found.extend(transaction.rows(
             "SELECT due_at, key FROM subjects INDEXED BY subjects_waiting
               WHERE org = ? AND lane = ? AND (standing = 'present') = ? AND due_at <= ? AND lease_until IS NULL
               ORDER BY due_at LIMIT ?",
             params![org, Column(lane), is_known, now, most],
-            |row| Ok((place(lane), row.get(0)?, row.get(1)?)),
+            |row| {
+                Ok(Waiting {
+                    is_known,
+                    lane: place(lane),
+                    since: row.get(0)?,
+                    key: row.get(1)?,
+                })
+            },
         )?);
     }
     // An attempt whose lease ran out counts as a failed one: see `lease`.
-    found.extend(transaction.rows(
-        "SELECT min(1, coalesce(next_lane, 1)), lease_until, key FROM subjects INDEXED BY subjects_leased
-          WHERE org = ? AND lease_until <= ? AND (standing = 'present') = ?
-          ORDER BY lease_until LIMIT ?",
-        params![org, now, is_known, most],
-        |row| Ok((place(row.get::<_, Column<Lane>>(0)?.0), row.get(1)?, row.get(2)?)),
-    )?);
-    found.sort_unstable();
-    let mut lines = BTreeMap::<_, Vec<_>>::new();
-    for (lane, _, key) in found {
-        lines.entry(lane).or_default().push(key);
+    for is_known in [true, false] {
+        found.extend(transaction.rows(
+            "SELECT min(1, coalesce(next_lane, 1)), lease_until, key FROM subjects INDEXED BY subjects_leased
+              WHERE org = ? AND lease_until <= ? AND (standing = 'present') = ?
+              ORDER BY lease_until LIMIT ?",
+            params![org, now, is_known, most],
+            |row| {
+                Ok(Waiting {
+                    is_known,
+                    lane: place(row.get::<_, Column<Lane>>(0)?.0),
+                    since: row.get(1)?,
+                    key: row.get(2)?,
+                })
+            },
+        )?);
     }
-    Ok(lines)
+    Ok(found)
 }
 
 fn lease(transaction: &Transaction<'_>, org: &OrgId, key: i64, claim: Claim) -> Result<Option<DueRefresh>, Failure> {

@@ -1,15 +1,12 @@
 //! How our types are written in a column.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use tallyfy_model::Announced;
 use uuid::Uuid;
 
-use crate::desks::{Finding, SweepKind, SweepScope};
-use crate::desks::{Lane, Standing};
+use crate::desks::{Lane, Word};
 
 /// A value of ours, as a column holds it.
 pub(super) struct Column<T>(pub(super) T);
@@ -82,44 +79,24 @@ impl FromSql for Column<Lane> {
     }
 }
 
-/// A type whose values are words in a column.
-macro_rules! words {
-    ($($type:ident { $($value:ident = $word:literal),* })*) => {$(
-        impl ToSql for Column<$type> {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                let word = match self.0 {
-                    $($type::$value => $word,)*
-                };
-                Ok(word.into())
-            }
-        }
-
-        impl FromSql for Column<$type> {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                match value.as_str()? {
-                    $($word => Ok(Self($type::$value)),)*
-                    other => Err(FromSqlError::other(UnknownWord(other.to_owned()))),
-                }
-            }
-        }
-    )*};
+impl<T: Word> ToSql for Column<T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.word().into())
+    }
 }
 
-words! {
-    Standing { Unseen = "unseen", Present = "present", Gone = "gone", NoAccess = "no_access" }
-    SweepKind { Sync = "sync", Audit = "audit" }
-    SweepScope { Active = "active", All = "all" }
-    Finding { New = "new", Changed = "changed", Vanished = "vanished", Pending = "pending" }
+impl<T: Word> FromSql for Column<T> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let word = value.as_str()?;
+        T::of(word)
+            .map(Self)
+            .ok_or_else(|| FromSqlError::other(UnknownWord(word.to_owned())))
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error("unknown word {0:?}")]
 struct UnknownWord(String);
-
-/// The time that is `by` after `at`, or the end of time.
-pub(super) fn later(at: Timestamp, by: Duration) -> Timestamp {
-    at.checked_add(by).unwrap_or(Timestamp::MAX)
-}
 
 /// A number of rows as SQLite counts them.
 pub(super) fn limit(rows: usize) -> i64 {

@@ -65,7 +65,7 @@ pub(super) fn one_by_one(
     };
     let each = |notification: &NewNotification| match one(notification) {
         Err(failure) if is_about_one(&failure) => {
-            let unreadable = unreadable(notification);
+            let unreadable = notification.as_unreadable();
             tracing::error!(
                 notification = %notification.id, error = %failure,
                 "the inbox does not take a notification as it is; it is kept as unrecognized"
@@ -75,14 +75,6 @@ pub(super) fn one_by_one(
         outcome => outcome,
     };
     batch.iter().map(each).collect()
-}
-
-fn unreadable(notification: &NewNotification) -> NewNotification {
-    NewNotification {
-        subject: None,
-        dedupe_key: None,
-        ..notification.clone()
-    }
 }
 
 /// Notes how far the log was imported.

@@ -3,8 +3,6 @@
 //! Waiting work is never sent back. A notification for a run that waits for a retry makes it no earlier and no later: the
 //! backoff of a failing API stands, and so does the place in the queue. It does move the run ahead of retries and sweeps.
 
-use std::time::Duration;
-
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,14 +11,11 @@ use rusqlite::params;
 use tallyfy_model::OrgId;
 use uuid::Uuid;
 
-use super::column::{Column, later};
+use super::column::Column;
 use super::failure::Failure;
 use super::writer::Transaction;
-use crate::desks::{Appended, Lane, NewNotification, Subject};
+use crate::desks::{Appended, LONGEST_PAUSE, Lane, NewNotification, Subject, later};
 use crate::torture;
-
-/// A pause after a fetch that ends later than this from now was noted before the clock was set back, and has ended.
-pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// Stores one notification.
 pub(super) fn append(

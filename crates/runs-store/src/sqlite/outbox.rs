@@ -6,16 +6,13 @@ use rusqlite::params;
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
 
-use super::column::{Column, later, limit};
+use super::column::{Column, limit};
 use super::failure::Failure;
 use super::writer::Transaction;
 use crate::desks::{
-    Claim, Claimed, Delivery, HandlerName, Lease, LeaseLost, MAX_CLAIMED_EVENT_BYTES, NewEvent, Recipients, Settlement,
+    Claim, Claimed, Delivery, HandlerName, Lease, LeaseLost, MAX_CLAIMED_EVENT_BYTES, NewEvent, Settlement, later,
 };
 use crate::torture;
-
-/// What keeps an event back from a handler whose filter was not asked, because another process has made it active.
-const NOT_ASKED: &str = "not configured";
 
 /// The tickets that the fetch behind an event covered.
 #[derive(Clone, Copy)]
@@ -49,7 +46,7 @@ pub(super) fn publish(
     )?;
     torture::point("publish.event-inserted");
     for (handler, name) in active_handlers(transaction)? {
-        match kept_back_by(&event.recipients, &name) {
+        match event.recipients.kept_back_from(&name) {
             None => put_in_line(transaction, handler, subject, number, now)?,
             Some(key) => note_outcome(transaction, (handler, subject, number), Some(key), now)?,
         }
@@ -62,17 +59,6 @@ fn active_handlers(transaction: &Transaction<'_>) -> Result<Vec<(i64, String)>, 
     transaction.rows("SELECT key, name FROM handlers WHERE active", [], |row| {
         Ok((row.get(0)?, row.get(1)?))
     })
-}
-
-/// What keeps an event back from an active handler, if something does.
-fn kept_back_by<'r>(recipients: &'r Recipients, handler: &str) -> Option<&'r str> {
-    let Recipients::ByFilter(verdicts) = recipients else {
-        return None;
-    };
-    match verdicts.iter().find(|verdict| verdict.handler.as_str() == handler) {
-        Some(verdict) => verdict.kept_back_by.as_deref(),
-        None => Some(NOT_ASKED),
-    }
 }
 
 /// Notes how an event ended for a handler: kept back by a key of its filter, or handed over.

@@ -6,11 +6,10 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::claim::{lanes, lines};
 use super::column::Column;
 use super::failure::Failure;
 use super::writer::Transaction;
-use crate::desks::{Failing, HandlerName, HandlerStats, Lanes, Stats};
+use crate::desks::{Failing, HandlerName, HandlerStats, Lanes, Stats, lanes, lines};
 
 /// Counts, all of one moment: within a transaction.
 pub(super) fn stats(view: &Transaction<'_>, now: Timestamp, log_bytes: u64) -> Result<Stats, Failure> {

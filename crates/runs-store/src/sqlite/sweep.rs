@@ -282,12 +282,7 @@ fn note(
     found: &mut SweepFound,
 ) -> Result<(), Failure> {
     let Some(finding) = finding else { return Ok(()) };
-    *match finding {
-        Finding::New => &mut found.new,
-        Finding::Changed => &mut found.changed,
-        Finding::Vanished => &mut found.vanished,
-        Finding::Pending => &mut found.pending,
-    } += 1;
+    found.count(finding);
     transaction.execute(
         "INSERT OR REPLACE INTO findings (org, run, what) VALUES (?, ?, ?)",
         params![org, run.as_str(), Column(finding)],

@@ -5,10 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::claim::{lanes, lines};
-use super::column::{Column, later};
-use super::inbox::LONGEST_PAUSE;
-use crate::desks::Lanes;
+use super::column::Column;
+use crate::desks::{LONGEST_PAUSE, Lanes, lanes, later, lines};
 use crate::torture;
 
 /// What is postponed further than this may have been so by a clock that has been set back since, and is due at once. To be
