@@ -45,6 +45,12 @@ pub enum StoreError {
     /// What was asked for makes no sense for what the store holds. Nothing was changed.
     #[error("{0}")]
     Refused(String),
+    /// The database cannot be used as it is configured: a person has to change something. Nothing was changed.
+    #[error("{reason}")]
+    Misconfigured {
+        /// Where, and what is wrong; holds no secret.
+        reason: String,
+    },
     /// The file is something else.
     #[error("{} is not a store of the runs worker: {detail}", path.display())]
     NotAStore {

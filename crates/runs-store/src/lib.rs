@@ -33,6 +33,8 @@ mod error;
 mod guard;
 pub mod intake_log;
 mod location;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod sqlite;
 mod thread;
 #[doc(hidden)]
@@ -50,4 +52,6 @@ pub use desks::{
 pub use error::StoreError;
 pub use intake_log::{IntakeLog, IntakeLogError, IntakeLogSettings, LogBatch, LogId, Position};
 pub use location::{Inspection, StoreLocation, Verification};
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresSettings, PostgresStore};
 pub use sqlite::SqliteStore;

@@ -19,9 +19,6 @@ use super::under_test::StoreUnderTest;
 use crate::desks::{Appended, Claim, Delivery, DueRefresh, Lane, Lease, LeaseLost, PostponeCause, Settlement, Subject};
 use crate::desks::{SweepFound, SweepPhase};
 
-/// Enough to find a bug on the first day, few enough for every day. `PROPTEST_CASES` asks for more.
-const CASES: u32 = 48;
-
 const RUNS: u8 = 3;
 const HANDLERS: [&str; 2] = ["h1", "h2"];
 
@@ -140,10 +137,10 @@ struct Model {
 }
 
 pub fn the_promises_hold_whatever_happens<S: StoreUnderTest>() {
-    let runtime = Builder::new_current_thread().build().unwrap();
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let asked_for = env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     let config = Config {
-        cases: asked_for.unwrap_or(CASES),
+        cases: asked_for.unwrap_or_else(S::stories),
         failure_persistence: None,
         ..Config::default()
     };

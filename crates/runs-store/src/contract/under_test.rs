@@ -10,6 +10,18 @@ use crate::desks::Store;
 /// A store that a test may do anything with.
 #[async_trait]
 pub trait StoreUnderTest: Send + Sync + Sized {
+    /// Whether it can be tested here. Where it needs a server that is not there, the tests pass without having tested
+    /// anything, and have to say so.
+    fn is_there() -> bool {
+        true
+    }
+
+    /// How many random stories the model plays: enough to find a bug on the first day, few enough for every day.
+    /// `PROPTEST_CASES` asks for more.
+    fn stories() -> u32 {
+        48
+    }
+
     /// Sets up an empty one.
     async fn fresh(now: Timestamp) -> Self;
 

@@ -1,0 +1,335 @@
+//! The desks of the store, each verb a transaction.
+
+use std::sync::PoisonError;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tallyfy_model::{OrgId, RunId};
+use uuid::Uuid;
+
+use super::core::in_transaction;
+use super::import::{self, Span};
+use super::operator::{self, dead_letters, deliveries, events, handlers, ids, notifications, replay};
+use super::session::Access;
+use super::{PostgresStore, claim, inbox, outbox, refresh, retention, settle, stats, sweep};
+use crate::desks::{
+    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
+    InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
+    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, Settlement, Stats, Store, Sweep, SweepDesk,
+    SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
+};
+use crate::error::StoreError;
+use crate::intake_log::{LogId, Position};
+
+/// Runs a verb that writes; its error says what was being done.
+macro_rules! write {
+    ($store:expr, $doing:literal, $transaction:ident => $work:expr) => {{
+        let done = in_transaction!($store.core.as_ref(), $transaction => $work);
+        done.map_err(|failure| $store.core.error(failure, $doing))
+    }};
+}
+
+/// Runs a verb that reads, from one moment's view of the store.
+macro_rules! read {
+    ($store:expr, $doing:literal, $view:ident => $work:expr) => {{
+        let seen = in_transaction!($store.core.as_ref(), Access::Read, $view => $work);
+        seen.map_err(|failure| $store.core.error(failure, $doing))
+    }};
+}
+
+#[async_trait]
+impl InboxDesk for PostgresStore {
+    async fn append(&self, notification: NewNotification, now: Timestamp) -> Result<Appended, StoreError> {
+        let appender = self.appender.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        appender.ok_or(StoreError::Closed)?.append(notification, now).await
+    }
+
+    async fn import(
+        &self,
+        log: LogId,
+        after: Position,
+        batch: Vec<NewNotification>,
+        through: Position,
+        now: Timestamp,
+    ) -> Result<Vec<Appended>, StoreError> {
+        let span = Span { log, after, through };
+        let core = self.core.as_ref();
+        let imported = in_transaction!(core, transaction => import::together(&transaction, &batch, span, now));
+        let imported = match imported {
+            Err(failure) if failure.is_about_one() => {
+                in_transaction!(core, transaction => import::one_by_one(&transaction, &batch, span, now))
+            }
+            imported => imported,
+        };
+        imported.map_err(|failure| core.error(failure, "importing notifications"))
+    }
+
+    async fn imported(&self, log: LogId) -> Result<Position, StoreError> {
+        read!(self, "looking how far a log was imported", view => import::position(&view, log))
+    }
+}
+
+#[async_trait]
+impl RefreshDesk for PostgresStore {
+    async fn watch(&self, org: &OrgId, now: Timestamp) -> Result<(), StoreError> {
+        write!(self, "watching an organization", transaction => inbox::watch(&transaction, org, now))
+    }
+
+    async fn budget(&self, org: &OrgId) -> Result<Option<String>, StoreError> {
+        read!(self, "reading the budget", view => inbox::budget(&view, org))
+    }
+
+    async fn keep_budget(&self, org: &OrgId, budget: String) -> Result<(), StoreError> {
+        write!(self, "keeping the budget", transaction => inbox::keep_budget(&transaction, org, &budget))
+    }
+
+    async fn request_refresh(&self, org: &OrgId, run: &RunId, lane: Lane, now: Timestamp) -> Result<(), StoreError> {
+        write!(self, "requesting a refresh", transaction => inbox::request_refresh(&transaction, org, run, lane, now))
+    }
+
+    async fn claim_due(&self, org: &OrgId, lanes: Lanes, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError> {
+        let next_due = read!(self, "looking for runs that are due", view => claim::look(&view, org, lanes))?;
+        if claim.limit == 0 || next_due.is_none_or(|due| due > claim.now) {
+            return Ok(claim::nothing(next_due));
+        }
+        let worker = self.core.worker;
+        write!(self, "claiming runs that are due", transaction => {
+            claim::claim_due(&transaction, org, lanes, claim, worker)
+        })
+    }
+
+    async fn next_due(&self, org: &OrgId, lanes: Lanes) -> Result<Option<Timestamp>, StoreError> {
+        read!(self, "looking for runs that are due", view => claim::look(&view, org, lanes))
+    }
+
+    async fn end_refreshes(
+        &self,
+        ended: Vec<(Lease, RefreshEnd)>,
+        now: Timestamp,
+    ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
+        write!(self, "committing refreshes", transaction => async {
+            let ended = refresh::end(&transaction, &ended, now).await?;
+            if ended.iter().any(Result::is_ok) {
+                transaction.wake_due();
+            }
+            Ok(ended)
+        })
+    }
+
+    async fn end_and_claim(
+        &self,
+        ended: Vec<(Lease, RefreshEnd)>,
+        org: &OrgId,
+        lanes: Lanes,
+        claim: Claim,
+    ) -> Result<RefreshTurn, StoreError> {
+        let worker = self.core.worker;
+        write!(self, "committing refreshes and claiming runs", transaction => async {
+            let ended = refresh::end(&transaction, &ended, claim.now).await?;
+            let claimed = claim::claim_due(&transaction, org, lanes, claim, worker).await?;
+            Ok(RefreshTurn { ended, claimed })
+        })
+    }
+}
+
+#[async_trait]
+impl OutboxDesk for PostgresStore {
+    async fn set_handlers(&self, handlers: &[HandlerName], now: Timestamp) -> Result<(), StoreError> {
+        write!(self, "setting the handlers", transaction => outbox::set_handlers(&transaction, handlers, now))
+    }
+
+    async fn set_paused(&self, handler: &HandlerName, paused: bool) -> Result<bool, StoreError> {
+        write!(self, "pausing a handler", transaction => outbox::set_paused(&transaction, handler, paused))
+    }
+
+    async fn claim_deliveries(&self, handler: &HandlerName, claim: Claim) -> Result<Claimed<Delivery>, StoreError> {
+        let next_due = read!(self, "looking for deliveries", view => outbox::look(&view, handler))?;
+        if next_due.is_none_or(|due| due > claim.now) {
+            return Ok(outbox::nothing(next_due));
+        }
+        let worker = self.core.worker;
+        write!(self, "claiming deliveries", transaction => {
+            outbox::claim_deliveries(&transaction, handler, claim, worker)
+        })
+    }
+
+    async fn settle(
+        &self,
+        ended: Vec<(Lease, Settlement)>,
+        now: Timestamp,
+    ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
+        write!(self, "settling deliveries", transaction => async {
+            let settled = settle::settle(&transaction, &ended, now).await?;
+            if settled.iter().any(Result::is_ok) {
+                transaction.wake_deliverable();
+            }
+            Ok(settled)
+        })
+    }
+
+    async fn settle_and_claim(
+        &self,
+        ended: Vec<(Lease, Settlement)>,
+        handler: &HandlerName,
+        claim: Claim,
+    ) -> Result<Turn, StoreError> {
+        let worker = self.core.worker;
+        write!(self, "settling and claiming deliveries", transaction => async {
+            let settled = settle::settle(&transaction, &ended, claim.now).await?;
+            let claimed = outbox::claim_deliveries(&transaction, handler, claim, worker).await?;
+            Ok(Turn { settled, claimed })
+        })
+    }
+}
+
+#[async_trait]
+impl SweepDesk for PostgresStore {
+    async fn sweeps(&self, org: &OrgId) -> Result<Sweeps, StoreError> {
+        read!(self, "looking at sweeps", view => sweep::sweeps(&view, org))
+    }
+
+    async fn ask_for_sweep(&self, org: &OrgId, order: SweepOrder) -> Result<u64, StoreError> {
+        write!(self, "asking for a sweep", transaction => sweep::ask(&transaction, org, order))
+    }
+
+    async fn start_sweep(&self, org: &OrgId, order: SweepOrder, now: Timestamp) -> Result<Sweep, StoreError> {
+        write!(self, "starting a sweep", transaction => sweep::start(&transaction, org, order, now))
+    }
+
+    async fn record_page(&self, org: &OrgId, page: ListedPage, now: Timestamp) -> Result<Sweep, StoreError> {
+        write!(self, "recording a page of the run list", transaction => {
+            sweep::record_page(&transaction, org, &page, now)
+        })
+    }
+
+    async fn move_sweep(&self, org: &OrgId, sweep: &Sweep, phase: SweepPhase) -> Result<Sweep, StoreError> {
+        write!(self, "going on with a sweep", transaction => sweep::move_on(&transaction, org, sweep, phase))
+    }
+
+    async fn close_sweep(
+        &self,
+        org: &OrgId,
+        sweep: u64,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<(Sweep, bool), StoreError> {
+        write!(self, "closing a sweep", transaction => sweep::close(&transaction, org, sweep, limit, now))
+    }
+
+    async fn findings(&self, org: &OrgId, limit: usize) -> Result<Vec<(RunId, Finding)>, StoreError> {
+        read!(self, "listing what a sweep found", view => sweep::findings(&view, org, limit))
+    }
+}
+
+#[async_trait]
+impl OperatorDesk for PostgresStore {
+    async fn events(&self, query: &Query, limit: usize) -> Result<Vec<EventSummary>, StoreError> {
+        read!(self, "listing events", view => events::newest(&view, query, limit))
+    }
+
+    async fn event(&self, id: Uuid) -> Result<Option<Whole<EventSummary>>, StoreError> {
+        read!(self, "reading an event", view => events::whole(&view, id))
+    }
+
+    async fn events_after(&self, query: &Query, after: i64, limit: usize) -> Result<EventPage, StoreError> {
+        read!(self, "reading events", view => events::page(&view, query, after, limit))
+    }
+
+    async fn replay(&self, events: &[Uuid], handler: &HandlerName, now: Timestamp) -> Result<u64, StoreError> {
+        let mut replayed = 0;
+        for batch in events.chunks(operator::BATCH) {
+            replayed += write!(self, "replaying events", transaction => {
+                replay::replay(&transaction, batch, handler, now)
+            })?;
+        }
+        Ok(replayed)
+    }
+
+    async fn ids_between(&self, of: IdsOf, first: Uuid, last: Uuid, limit: usize) -> Result<Vec<Uuid>, StoreError> {
+        read!(self, "looking for ids", view => ids::between(&view, of, first, last, limit))
+    }
+
+    async fn deliveries(&self, query: &Query, limit: usize) -> Result<Vec<WaitingDelivery>, StoreError> {
+        read!(self, "listing deliveries", view => deliveries::in_order(&view, query, limit))
+    }
+
+    async fn retry_deliveries(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError> {
+        let mut made_due = 0;
+        loop {
+            let some = write!(self, "retrying deliveries", transaction => {
+                deliveries::retry_some(&transaction, query, now)
+            })?;
+            made_due += some as u64;
+            if some < operator::BATCH {
+                return Ok(made_due);
+            }
+        }
+    }
+
+    async fn notifications(&self, query: &Query, limit: usize) -> Result<Vec<NotificationSummary>, StoreError> {
+        read!(self, "listing notifications", view => notifications::newest(&view, query, limit))
+    }
+
+    async fn notification(&self, id: Uuid) -> Result<Option<Whole<NotificationSummary>>, StoreError> {
+        read!(self, "reading a notification", view => notifications::whole(&view, id))
+    }
+
+    async fn recognize(&self, read: NewNotification, now: Timestamp) -> Result<bool, StoreError> {
+        write!(self, "recognizing a notification", transaction => inbox::recognize(&transaction, &read, now))
+    }
+
+    async fn dead_letters(&self, query: &Query, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        read!(self, "listing dead letters", view => dead_letters::latest(&view, query, limit))
+    }
+
+    async fn retry_dead_letters(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError> {
+        self.end_dead_letters(query, Some(now)).await
+    }
+
+    async fn drop_dead_letters(&self, query: &Query) -> Result<u64, StoreError> {
+        self.end_dead_letters(query, None).await
+    }
+
+    async fn drop_waiting(&self, handler: &HandlerName) -> Result<u64, StoreError> {
+        write!(self, "dropping what waits", transaction => handlers::drop_waiting(&transaction, handler))
+    }
+
+    async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError> {
+        write!(self, "removing what is old", transaction => retention::prune(&transaction, &prune))
+    }
+
+    async fn stats(&self, now: Timestamp) -> Result<Stats, StoreError> {
+        read!(self, "counting what waits", view => stats::stats(&view, now))
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        // That a transaction may write is what the server is asked; nothing is written.
+        write!(self, "trying to write", transaction => transaction.batch("SELECT 1"))
+    }
+}
+
+impl PostgresStore {
+    async fn end_dead_letters(&self, query: &Query, back_at: Option<Timestamp>) -> Result<u64, StoreError> {
+        let mut ended = 0;
+        loop {
+            let some = write!(self, "settling dead letters", transaction => {
+                dead_letters::end_some(&transaction, query, back_at)
+            })?;
+            ended += some as u64;
+            if some < operator::BATCH {
+                return Ok(ended);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    fn wakeups(&self) -> Wakeups {
+        self.wakeups.clone()
+    }
+
+    async fn close(&self) {
+        self.end().await;
+    }
+}

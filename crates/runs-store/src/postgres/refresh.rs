@@ -1,0 +1,254 @@
+//! Refreshes are committed or given back: all that end together, in a few statements.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use tallyfy_model::RunId;
+
+use super::column::{Columns as _, micros};
+use super::failure::Failure;
+use super::outbox::{self, Covered, Published};
+use super::params::{params, text};
+use super::session::Transaction;
+use super::subjects::{run_key, want};
+use super::sweep;
+use crate::desks::{Lane, Lease, LeaseLost, PostponeCause, Postponement, RefreshEnd, Refreshed, Subject, Word as _};
+
+/// A subject that is leased by the caller.
+struct Held {
+    org: i64,
+    is_run: bool,
+    wanted: i64,
+    claimed: i64,
+    covered: i64,
+    events: i64,
+    fence: i64,
+}
+
+/// Ends attempts, and wakes nobody; of each, whether it still had its lease.
+pub(super) async fn end(
+    transaction: &Transaction,
+    ended: &[(Lease, RefreshEnd)],
+    now: Timestamp,
+) -> Result<Vec<Result<(), LeaseLost>>, Failure> {
+    let mut held = lock(transaction, ended).await?;
+    let mut outcomes = Vec::with_capacity(ended.len());
+    let (mut commits, mut postponed, mut resolved) = (Vec::new(), Vec::new(), Vec::new());
+    for (lease, end) in ended {
+        let is_ours = lease.handler.is_none() && held.get(&lease.key).is_some_and(|held| held.fence == lease.fence);
+        // A lease ends once.
+        let Some(held) = is_ours.then(|| held.remove(&lease.key)).flatten() else {
+            outcomes.push(Err(LeaseLost));
+            continue;
+        };
+        outcomes.push(Ok(()));
+        match end {
+            RefreshEnd::Commit(refreshed) => commits.push((lease.key, held, refreshed)),
+            RefreshEnd::Postpone(postponement) => postponed.push((lease.key, postponement)),
+            RefreshEnd::Resolve(run) => resolved.push((lease.key, held, run)),
+        }
+    }
+    commit(transaction, &commits, now).await?;
+    for (key, postponement) in postponed {
+        postpone(transaction, key, postponement).await?;
+    }
+    for (key, held, run) in resolved {
+        resolve_task(transaction, key, &held, run, now).await?;
+    }
+    Ok(outcomes)
+}
+
+async fn lock(transaction: &Transaction, ended: &[(Lease, RefreshEnd)]) -> Result<HashMap<i64, Held>, Failure> {
+    let keys: Vec<i64> = ended.iter().map(|(lease, _)| lease.key).collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = transaction
+        .rows(
+            "SELECT key, org, kind = 'run', wanted, claimed, covered, events, fence FROM subjects
+              WHERE key = ANY ($1) AND lease_until IS NOT NULL ORDER BY key FOR NO KEY UPDATE",
+            params![; keys],
+        )
+        .await?;
+    let held = found.iter().map(|row| {
+        let held = Held {
+            org: row.at(1)?,
+            is_run: row.at(2)?,
+            wanted: row.at(3)?,
+            claimed: row.at(4)?,
+            covered: row.at(5)?,
+            events: row.at(6)?,
+            fence: row.at(7)?,
+        };
+        Ok((row.at(0)?, held))
+    });
+    held.collect()
+}
+
+async fn commit(transaction: &Transaction, commits: &[(i64, Held, &Refreshed)], now: Timestamp) -> Result<(), Failure> {
+    if commits.is_empty() {
+        return Ok(());
+    }
+    let mut published = Vec::new();
+    for (subject, held, refreshed) in commits {
+        if !refreshed.events.is_empty() && !held.is_run {
+            return Err(Failure::Refused("a task that has no run has no events"));
+        }
+        let covered = Covered {
+            first: held.covered + 1,
+            last: held.claimed,
+        };
+        for (event, number) in refreshed.events.iter().zip(held.events + 1..) {
+            published.push(Published {
+                subject: *subject,
+                number,
+                covered,
+                event,
+            });
+        }
+    }
+    outbox::publish(transaction, &published, now).await?;
+    keep_snapshots(transaction, commits).await?;
+    let seen = commits.iter().filter(|(_, held, _)| held.is_run);
+    let seen: Vec<_> = seen
+        .map(|(subject, held, refreshed)| (held.org, *subject, refreshed.version.as_ref()))
+        .collect();
+    sweep::fetched(transaction, &seen).await?;
+    end_leases(transaction, commits, now).await
+}
+
+async fn keep_snapshots(transaction: &Transaction, commits: &[(i64, Held, &Refreshed)]) -> Result<(), Failure> {
+    let new = commits
+        .iter()
+        .filter_map(|(subject, _, refreshed)| Some((*subject, refreshed.snapshot.as_ref()?)));
+    let new: Vec<_> = new.collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let subjects: Vec<i64> = new.iter().map(|(subject, _)| *subject).collect();
+    let fetched_at: Vec<i64> = new.iter().map(|(_, snapshot)| micros(snapshot.fetched_at)).collect();
+    let bodies: Vec<&[u8]> = new.iter().map(|(_, snapshot)| snapshot.body.as_ref()).collect();
+    transaction
+        .execute(
+            "INSERT INTO snapshots (subject, fetched_at, body) SELECT * FROM unnest($1, $2, $3)
+             ON CONFLICT (subject) DO UPDATE SET fetched_at = excluded.fetched_at, body = excluded.body",
+            params![; subjects, fetched_at, bodies],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn end_leases(
+    transaction: &Transaction,
+    commits: &[(i64, Held, &Refreshed)],
+    now: Timestamp,
+) -> Result<(), Failure> {
+    // What was asked for since the claim goes before a look of our own.
+    let is_wanted = |held: &Held| held.wanted > held.claimed;
+    let due = commits.iter().map(|(_, held, refreshed)| match is_wanted(held) {
+        true => Some(now.max(refreshed.not_before)),
+        false => refreshed.look_again,
+    });
+    let due_at: Vec<Option<i64>> = due.map(|due| due.map(micros)).collect();
+    let looking: Vec<bool> = commits
+        .iter()
+        .zip(&due_at)
+        .map(|((_, held, _), due)| !is_wanted(held) && due.is_some())
+        .collect();
+    let keys: Vec<i64> = commits.iter().map(|(subject, ..)| *subject).collect();
+    let not_before: Vec<i64> = commits
+        .iter()
+        .map(|(.., refreshed)| micros(refreshed.not_before))
+        .collect();
+    let standing: Vec<&str> = commits
+        .iter()
+        .map(|(.., refreshed)| refreshed.standing.word())
+        .collect();
+    let made = |refreshed: &Refreshed| i64::try_from(refreshed.events.len()).unwrap_or(i64::MAX);
+    let events: Vec<i64> = commits
+        .iter()
+        .map(|(_, held, refreshed)| held.events + made(refreshed))
+        .collect();
+    let memory: Vec<Option<String>> = commits
+        .iter()
+        .map(|(.., refreshed)| refreshed.memory.as_deref().map(text))
+        .collect();
+    transaction
+        .execute(
+            "UPDATE subjects s
+                SET covered = s.claimed, lease_until = NULL, holder = NULL, due_at = c.due_at, looking = c.looking,
+                    not_before = c.not_before, standing = c.standing, events = c.events, memory = c.memory,
+                    lane = CASE WHEN c.looking THEN 1 ELSE coalesce(s.next_lane, 0) END, next_lane = NULL, failures = 0,
+                    reason = NULL
+               FROM unnest($1, $2, $3, $4, $5, $6, $7) AS c (key, due_at, looking, not_before, standing, events, memory)
+              WHERE s.key = c.key",
+            params![; keys, due_at, looking, not_before, standing, events, memory],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn postpone(transaction: &Transaction, subject: i64, postponement: &Postponement) -> Result<(), Failure> {
+    // A failure sends it among the retries, unless something better was asked for meanwhile.
+    transaction
+        .execute(
+            "UPDATE subjects
+                SET due_at = $1, lease_until = NULL, holder = NULL, claimed = covered,
+                    looking = $2 AND next_lane IS NULL, failures = failures + (CASE WHEN $3 THEN 1 ELSE 0 END),
+                    reason = $4, memory = coalesce($5, memory),
+                    lane = CASE WHEN $3 THEN least(1, coalesce(next_lane, 1)) ELSE least(lane, coalesce(next_lane, lane)) END,
+                    next_lane = NULL
+              WHERE key = $6",
+            params![
+                micros(postponement.until),
+                postponement.cause == PostponeCause::LookAgain,
+                postponement.cause == PostponeCause::Failed,
+                text(&postponement.reason),
+                postponement.memory.as_deref().map(text),
+                subject
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn resolve_task(
+    transaction: &Transaction,
+    task: i64,
+    held: &Held,
+    run: &RunId,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    if held.is_run {
+        return Err(Failure::Refused("a run has no run"));
+    }
+    let run = run_key(transaction, held.org, &Subject::Run(run.clone())).await?;
+    let pending = transaction
+        .rows(
+            "SELECT seq FROM notifications WHERE subject = $1 AND ticket > $2 ORDER BY ticket",
+            params![task, held.covered],
+        )
+        .await?;
+    let pending: Vec<i64> = pending.iter().map(|row| row.at(0)).collect::<Result<_, _>>()?;
+    // Once in any case: a duplicate may have made the task due without leaving a notification of its own.
+    let taken = i64::try_from(pending.len().max(1)).unwrap_or(i64::MAX);
+    let last = want(transaction, &BTreeMap::from([(run, taken)]), Lane::Live, now).await?;
+    let first = last.get(&run).copied().unwrap_or_default() - taken + 1;
+    transaction
+        .execute(
+            "UPDATE notifications n SET subject = $1, ticket = $2 + p.place - 1
+               FROM unnest($3) WITH ORDINALITY AS p (seq, place) WHERE n.seq = p.seq",
+            params![run, first; pending],
+        )
+        .await?;
+    transaction
+        .execute(
+            "UPDATE subjects
+                SET run = $1, claimed = wanted, covered = wanted, due_at = NULL, lease_until = NULL, holder = NULL,
+                    lane = 0, next_lane = NULL, failures = 0, memory = NULL, reason = NULL, standing = 'present'
+              WHERE key = $2",
+            params![run, task],
+        )
+        .await?;
+    Ok(())
+}

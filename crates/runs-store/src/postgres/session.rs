@@ -1,0 +1,181 @@
+//! Transactions. Whatever is needed of a session is said in each of them, so that it does not matter which of a pooler's
+//! connections it reaches, and none is open during anything but SQL.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool, PoolError};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::failure::Failure;
+use super::params::Typed;
+
+/// How long a statement may take, and a transaction may wait for its client.
+pub(super) const STATEMENT: Duration = Duration::from_secs(30);
+/// How long a statement may wait for a lock.
+const LOCK: Duration = Duration::from_secs(10);
+/// How long a verb may take, whatever the server or the network does.
+const VERB: Duration = Duration::from_secs(60);
+
+/// How often a verb is tried that other workers got in the way of.
+const TRIES: u32 = 10;
+
+/// How many connections that the server has closed are tried before it is given up to find one.
+const CONNECTIONS: u32 = 20;
+
+/// What a transaction may do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Read, from one moment's view.
+    Read,
+    /// Write.
+    Write,
+}
+
+/// A transaction. One that is dropped before its end takes its connection with it, and the server rolls it back.
+pub(super) struct Transaction {
+    connection: Option<Object>,
+    due: AtomicBool,
+    deliverable: AtomicBool,
+}
+
+/// Which stages a transaction may have given something to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Woken {
+    pub(super) due: bool,
+    pub(super) deliverable: bool,
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            drop(Object::take(connection));
+        }
+    }
+}
+
+impl Transaction {
+    /// Begins one in this schema.
+    pub(super) async fn begin(pool: &Pool, schema: &str, access: Access) -> Result<Self, Failure> {
+        let begin = opening(schema, access);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let connection = pool.get().await.map_err(no_connection)?;
+            let transaction = Self {
+                connection: Some(connection),
+                due: AtomicBool::new(false),
+                deliverable: AtomicBool::new(false),
+            };
+            match transaction.client()?.batch_execute(&begin).await {
+                Ok(()) => return Ok(transaction),
+                // The server was restarted meanwhile: the next connection may be a new one.
+                Err(error) if tries > CONNECTIONS || !transaction.client()?.is_closed() => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn client(&self) -> Result<&deadpool_postgres::ClientWrapper, Failure> {
+        self.connection.as_deref().ok_or(Failure::Closed)
+    }
+
+    /// Runs a statement; how many rows it changed.
+    pub(super) async fn execute(&self, sql: &str, params: &[Typed<'_>]) -> Result<u64, Failure> {
+        Ok(self.client()?.execute_typed(sql, params).await?)
+    }
+
+    /// All rows of a query.
+    pub(super) async fn rows(&self, sql: &str, params: &[Typed<'_>]) -> Result<Vec<Row>, Failure> {
+        Ok(self.client()?.query_typed(sql, params).await?)
+    }
+
+    /// The first row of a query, if there is one.
+    pub(super) async fn row(&self, sql: &str, params: &[Typed<'_>]) -> Result<Option<Row>, Failure> {
+        Ok(self.rows(sql, params).await?.into_iter().next())
+    }
+
+    /// Statements without values.
+    pub(super) async fn batch(&self, sql: &str) -> Result<(), Failure> {
+        Ok(self.client()?.batch_execute(sql).await?)
+    }
+
+    /// Notes that a subject may have become due.
+    pub(super) fn wake_due(&self) {
+        self.due.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a delivery may have become due.
+    pub(super) fn wake_deliverable(&self) {
+        self.deliverable.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends it. Whom it may have given something to do.
+    pub(super) async fn commit(mut self) -> Result<Woken, Failure> {
+        self.client()?.batch_execute("COMMIT").await?;
+        self.connection = None;
+        Ok(Woken {
+            due: self.due.load(Ordering::Relaxed),
+            deliverable: self.deliverable.load(Ordering::Relaxed),
+        })
+    }
+
+    /// Takes back what it did.
+    pub(super) async fn roll_back(mut self) {
+        if let Ok(client) = self.client()
+            && client.batch_execute("ROLLBACK").await.is_ok()
+        {
+            self.connection = None;
+        }
+    }
+}
+
+fn opening(schema: &str, access: Access) -> String {
+    let how = match access {
+        Access::Read => "ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        Access::Write => "ISOLATION LEVEL READ COMMITTED READ WRITE",
+    };
+    let (statement, lock) = (STATEMENT.as_millis(), LOCK.as_millis());
+    format!(
+        "BEGIN {how}; SET LOCAL search_path TO {}; SET LOCAL statement_timeout TO {statement}; \
+         SET LOCAL lock_timeout TO {lock}; SET LOCAL idle_in_transaction_session_timeout TO {statement}",
+        quoted(schema)
+    )
+}
+
+/// A name in SQL.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+pub(super) fn no_connection(error: PoolError) -> Failure {
+    match error {
+        PoolError::Backend(error) => Failure::Postgres(error),
+        PoolError::Closed => Failure::Closed,
+        error => Failure::NoConnection(error.into()),
+    }
+}
+
+/// A limit for a whole verb, for a server or a network that does not answer at all.
+pub(super) async fn in_time<T>(verb: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::time::timeout(VERB, verb).await.unwrap_or(Err(Failure::TooLong))
+}
+
+/// Counts the tries of a verb.
+#[derive(Default)]
+pub(super) struct Tries(u32);
+
+impl Tries {
+    /// Whether to try again what failed like this, after a short wait.
+    pub(super) async fn again(&mut self, failure: &Failure) -> bool {
+        self.0 += 1;
+        if !failure.is_passing() || self.0 >= TRIES {
+            return false;
+        }
+        // Two that wait equally long would meet again.
+        let jitter = u64::from(Uuid::now_v7().as_bytes()[15]) % 8;
+        tokio::time::sleep(Duration::from_millis(u64::from(self.0) * 3 + jitter)).await;
+        true
+    }
+}

@@ -1,0 +1,204 @@
+//! Attempts of deliveries end: all that end together, in a few statements.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::column::{Columns as _, micros};
+use super::failure::Failure;
+use super::outbox::{Place, columns, note_outcomes};
+use super::params::{params, text};
+use super::session::Transaction;
+use crate::desks::{Lease, LeaseLost, Settlement};
+
+/// A head of a line that is leased by the caller.
+#[derive(Clone, Copy)]
+struct Held {
+    place: Place,
+    attempts: i32,
+}
+
+/// Ends attempts. One whose lease is lost changes nothing, and does not hurt the others.
+pub(super) async fn settle(
+    transaction: &Transaction,
+    ended: &[(Lease, Settlement)],
+    now: Timestamp,
+) -> Result<Vec<Result<(), LeaseLost>>, Failure> {
+    let mut held = lock(transaction, ended).await?;
+    let mut outcomes = Vec::with_capacity(ended.len());
+    let mut ends = Ends::default();
+    for (lease, settlement) in ended {
+        // A lease ends once.
+        let Some(held) = held.remove(&(
+            lease.handler.as_ref().map_or("", |name| name.as_str()),
+            lease.key,
+            lease.fence,
+        )) else {
+            outcomes.push(Err(LeaseLost));
+            continue;
+        };
+        outcomes.push(Ok(()));
+        ends.note(held, settlement);
+    }
+    ends.write(transaction, now).await?;
+    Ok(outcomes)
+}
+
+/// Locks what the callers hold, by handler, subject and fencing number.
+async fn lock<'e>(
+    transaction: &Transaction,
+    ended: &'e [(Lease, Settlement)],
+) -> Result<HashMap<(&'e str, i64, i64), Held>, Failure> {
+    let of_handlers = ended
+        .iter()
+        .filter_map(|(lease, _)| Some((lease.handler.as_ref()?.as_str(), lease)));
+    let of_handlers: Vec<(&'e str, &Lease)> = of_handlers.collect();
+    if of_handlers.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let names: Vec<String> = of_handlers.iter().map(|(name, _)| text(name)).collect();
+    let subjects: Vec<i64> = of_handlers.iter().map(|(_, lease)| lease.key).collect();
+    let fences: Vec<i64> = of_handlers.iter().map(|(_, lease)| lease.fence).collect();
+    let found = transaction
+        .rows(
+            "SELECT l.place, c.handler, c.subject, c.number, c.attempts
+               FROM unnest($1, $2, $3) WITH ORDINALITY AS l (name, subject, fence, place)
+               JOIN handlers h ON h.name = l.name
+               JOIN cursors c ON c.handler = h.key AND c.subject = l.subject AND c.fence = l.fence
+              WHERE c.lease_until IS NOT NULL
+              ORDER BY c.handler, c.subject FOR NO KEY UPDATE OF c",
+            params![; names, subjects, fences],
+        )
+        .await?;
+    let mut held = HashMap::new();
+    for row in &found {
+        let Some((name, lease)) = of_handlers.get(row.small::<usize>(0)?.wrapping_sub(1)) else {
+            continue;
+        };
+        let head = Held {
+            place: (row.at(1)?, row.at(2)?, row.at(3)?),
+            attempts: row.at(4)?,
+        };
+        held.insert((*name, lease.key, lease.fence), head);
+    }
+    Ok(held)
+}
+
+/// What is to be written.
+#[derive(Default)]
+struct Ends<'e> {
+    delivered: Vec<Place>,
+    retried: Vec<(Place, Timestamp, &'e str)>,
+    dead: Vec<(Held, &'e str, Option<&'e str>)>,
+    released: Vec<Place>,
+}
+
+impl<'e> Ends<'e> {
+    fn note(&mut self, held: Held, settlement: &'e Settlement) {
+        match settlement {
+            Settlement::Delivered => self.delivered.push(held.place),
+            Settlement::Retry { at, reason } => self.retried.push((held.place, *at, reason)),
+            Settlement::DeadLetter { reason, answer } => self.dead.push((held, reason, answer.as_deref())),
+            Settlement::Released => self.released.push(held.place),
+        }
+    }
+
+    async fn write(self, transaction: &Transaction, now: Timestamp) -> Result<(), Failure> {
+        let mut over = self.delivered.clone();
+        over.extend(self.dead.iter().map(|(held, ..)| held.place));
+        let delivered = self.delivered.iter().map(|place| (*place, None)).collect();
+        note_outcomes(transaction, delivered, now).await?;
+        bury(transaction, &self.dead, now).await?;
+        advance(transaction, &over, now).await?;
+        retry(transaction, &self.retried, now).await?;
+        release(transaction, &self.released).await
+    }
+}
+
+async fn bury(transaction: &Transaction, dead: &[(Held, &str, Option<&str>)], now: Timestamp) -> Result<(), Failure> {
+    if dead.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<Place> = dead.iter().map(|(held, ..)| held.place).collect();
+    let (handlers, subjects, numbers) = columns(&places);
+    let attempts: Vec<i32> = dead.iter().map(|(held, ..)| held.attempts).collect();
+    let reasons: Vec<String> = dead.iter().map(|(_, reason, _)| text(reason)).collect();
+    let answers: Vec<Option<String>> = dead.iter().map(|(.., answer)| answer.map(text)).collect();
+    transaction
+        .execute(
+            "INSERT INTO dead_letters (handler, subject, number, attempts, reason, answer, at)
+             SELECT handler, subject, number, attempts, reason, answer, $1
+               FROM unnest($2, $3, $4, $5, $6, $7) AS d (handler, subject, number, attempts, reason, answer)
+             ON CONFLICT (subject, number, handler) DO UPDATE
+                SET attempts = excluded.attempts, reason = excluded.reason, answer = excluded.answer, at = excluded.at",
+            params![micros(now); handlers, subjects, numbers, attempts, reasons, answers],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Takes heads out of their lines; the next one of each, if there is one, is due at once.
+async fn advance(transaction: &Transaction, over: &[Place], now: Timestamp) -> Result<(), Failure> {
+    if over.is_empty() {
+        return Ok(());
+    }
+    let (handlers, subjects, numbers) = columns(over);
+    transaction
+        .execute(
+            "DELETE FROM deliveries d USING unnest($1, $2, $3) AS o (handler, subject, number)
+              WHERE d.subject = o.subject AND d.handler = o.handler AND d.number = o.number",
+            params![; handlers, subjects, numbers],
+        )
+        .await?;
+    transaction
+        .execute(
+            "UPDATE cursors c
+                SET number = coalesce(n.next, c.number), due_at = CASE WHEN n.next IS NOT NULL THEN $1 END,
+                    lease_until = NULL, holder = NULL, attempts = 0, reason = NULL, tried_since = NULL, failed_at = NULL
+               FROM (SELECT o.handler, o.subject,
+                            (SELECT min(d.number) FROM deliveries d
+                              WHERE d.subject = o.subject AND d.handler = o.handler) AS next
+                       FROM unnest($2, $3) AS o (handler, subject)) n
+              WHERE c.handler = n.handler AND c.subject = n.subject",
+            params![micros(now); handlers, subjects],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn retry(transaction: &Transaction, retried: &[(Place, Timestamp, &str)], now: Timestamp) -> Result<(), Failure> {
+    if retried.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<Place> = retried.iter().map(|(place, ..)| *place).collect();
+    let (handlers, subjects, _) = columns(&places);
+    let at: Vec<i64> = retried.iter().map(|(_, at, _)| micros(*at)).collect();
+    let reasons: Vec<String> = retried.iter().map(|(.., reason)| text(reason)).collect();
+    transaction
+        .execute(
+            "UPDATE cursors c SET due_at = r.at, lease_until = NULL, holder = NULL, reason = r.reason, failed_at = $1
+               FROM unnest($2, $3, $4, $5) AS r (handler, subject, at, reason)
+              WHERE c.handler = r.handler AND c.subject = r.subject",
+            params![micros(now); handlers, subjects, at, reasons],
+        )
+        .await?;
+    Ok(())
+}
+
+async fn release(transaction: &Transaction, released: &[Place]) -> Result<(), Failure> {
+    if released.is_empty() {
+        return Ok(());
+    }
+    let (handlers, subjects, _) = columns(released);
+    transaction
+        .execute(
+            "UPDATE cursors c
+                SET lease_until = NULL, holder = NULL, attempts = c.attempts - 1,
+                    tried_since = CASE WHEN c.attempts > 1 THEN c.tried_since END
+               FROM unnest($1, $2) AS r (handler, subject)
+              WHERE c.handler = r.handler AND c.subject = r.subject",
+            params![; handlers, subjects],
+        )
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! PostgreSQL keeps the contract, on a real server: the one that `RUNS_STORE_POSTGRES_URL` names.
+
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+mod server;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use runs_store::contract::StoreUnderTest;
+use runs_store::{PostgresStore, Store};
+
+use server::Schema;
+
+/// A store in a schema of its own.
+struct OnAServer {
+    store: PostgresStore,
+    schema: Schema,
+}
+
+impl OnAServer {
+    async fn open(schema: Schema, now: Timestamp) -> Self {
+        let store = PostgresStore::open(&schema.settings(), &schema.worker(), now)
+            .await
+            .unwrap();
+        Self { store, schema }
+    }
+}
+
+#[async_trait]
+impl StoreUnderTest for OnAServer {
+    fn is_there() -> bool {
+        server::is_there()
+    }
+
+    // Each is played in a schema of its own, which takes longer to make than a file.
+    fn stories() -> u32 {
+        12
+    }
+
+    async fn fresh(now: Timestamp) -> Self {
+        Self::open(Schema::new(), now).await
+    }
+
+    fn store(&self) -> &dyn Store {
+        &self.store
+    }
+
+    async fn beside(&self) -> Arc<dyn Store> {
+        Arc::new(PostgresStore::open_beside(&self.schema.settings()).await.unwrap())
+    }
+
+    async fn restart(self, now: Timestamp) -> Self {
+        let Self { store, schema } = self;
+        store.close().await;
+        Self::open(schema, now).await
+    }
+
+    async fn crash(self, now: Timestamp) -> Self {
+        let Self { store, schema } = self;
+        drop(store);
+        Self::open(schema, now).await
+    }
+}
+
+runs_store::store_contract!(OnAServer);

@@ -1,0 +1,77 @@
+//! A schema of its own for each test, dropped afterwards.
+
+use std::env;
+use std::thread;
+
+use runs_store::PostgresSettings;
+use runs_store::postgres::Worker;
+use uuid::Uuid;
+
+const VARIABLE: &str = "RUNS_STORE_POSTGRES_URL";
+
+/// Whether there is a server to test on. In CI there has to be one.
+#[expect(clippy::print_stderr, reason = "a person has to see that nothing was tested")]
+pub(crate) fn is_there() -> bool {
+    let is_there = env::var_os(VARIABLE).is_some();
+    if !is_there {
+        assert!(env::var_os("CI").is_none(), "{VARIABLE} has to name a server in CI");
+        eprintln!("SKIPPED: nothing was tested on PostgreSQL, because {VARIABLE} names no server");
+    }
+    is_there
+}
+
+fn url() -> String {
+    env::var(VARIABLE).unwrap()
+}
+
+/// A schema that is dropped in the end.
+pub(crate) struct Schema {
+    name: String,
+    worker: Uuid,
+}
+
+impl Schema {
+    /// One that is not there yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            name: format!("test_{}", Uuid::now_v7().simple()),
+            worker: Uuid::now_v7(),
+        }
+    }
+
+    /// How a store in it is opened.
+    pub(crate) fn settings(&self) -> PostgresSettings {
+        let url = url();
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let mut settings = PostgresSettings::new(format!("{url}{separator}options=-csearch_path%3D{}", self.name));
+        settings.connections = 4;
+        settings
+    }
+
+    /// Who opens it.
+    pub(crate) fn worker(&self) -> Worker {
+        Worker::new(self.worker, "test", "0.0.0")
+    }
+}
+
+impl Drop for Schema {
+    fn drop(&mut self) {
+        let name = self.name.clone();
+        // The test's own runtime is busy with dropping this.
+        let dropping = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let (client, connection) = tokio_postgres::connect(&url(), tokio_postgres::NoTls).await.unwrap();
+                tokio::spawn(connection);
+                client
+                    .batch_execute(&format!("DROP SCHEMA IF EXISTS {name} CASCADE"))
+                    .await
+                    .unwrap();
+            });
+        });
+        dropping.join().unwrap();
+    }
+}
