@@ -7,13 +7,13 @@
 //! use std::time::Duration;
 //!
 //! use jiff::Timestamp;
-//! use runs_store::{Claim, Lane, Lanes, RefreshDesk as _, SqliteStore, Store as _};
+//! use runs_store::{Claim, Lane, Lanes, RefreshDesk as _, SchedulingTime, SqliteStore, Store as _};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("runs.db");
-//! let now = Timestamp::now();
+//! let now = SchedulingTime::new(Timestamp::now());
 //! let store = SqliteStore::open(path, now)?;
 //! let org = "org".into();
 //! store.request_refresh(&org, &"run".into(), Lane::Live, now).await?;
@@ -37,6 +37,7 @@ mod location;
 pub mod postgres;
 pub mod sqlite;
 mod thread;
+mod time;
 #[doc(hidden)]
 pub mod torture;
 
@@ -55,3 +56,4 @@ pub use location::{Inspection, StoreLocation, Verification};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresSettings, PostgresStore};
 pub use sqlite::SqliteStore;
+pub use time::SchedulingTime;

@@ -6,11 +6,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use crate::desks::Store;
 use crate::error::StoreError;
 use crate::sqlite::{self, SqliteStore};
+use crate::time::SchedulingTime;
 
 /// Where a store is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +63,7 @@ pub struct Verification {
 
 impl StoreLocation {
     /// Opens the store as its worker, and makes it if it is not there.
-    pub async fn open(&self, now: Timestamp) -> Result<Arc<dyn Store>, StoreError> {
+    pub async fn open(&self, now: SchedulingTime) -> Result<Arc<dyn Store>, StoreError> {
         let Self::File(file) = self.clone();
         off_the_runtime(move || Ok(Arc::new(SqliteStore::open(file, now)?) as Arc<dyn Store>)).await
     }
@@ -89,7 +88,7 @@ impl StoreLocation {
     }
 
     /// Puts a copy in the place of a store that is not there. An incomplete copy is refused unless it is accepted.
-    pub async fn restore(&self, from: PathBuf, accept_incomplete: bool, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn restore(&self, from: PathBuf, accept_incomplete: bool, now: SchedulingTime) -> Result<(), StoreError> {
         let Self::File(file) = self.clone();
         off_the_runtime(move || sqlite::restore(from, file, accept_incomplete, now)).await
     }

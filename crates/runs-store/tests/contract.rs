@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use runs_store::SchedulingTime;
 use runs_store::contract::StoreUnderTest;
 use runs_store::{SqliteStore, Store, StoreLocation};
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ struct InAFile {
 }
 
 impl InAFile {
-    fn open(folder: TempDir, now: Timestamp) -> Self {
+    fn open(folder: TempDir, now: SchedulingTime) -> Self {
         let store = SqliteStore::open(folder.path().join("runs.db"), now).unwrap();
         Self { store, folder }
     }
@@ -26,7 +26,7 @@ impl InAFile {
 
 #[async_trait]
 impl StoreUnderTest for InAFile {
-    async fn fresh(now: Timestamp) -> Self {
+    async fn fresh(now: SchedulingTime) -> Self {
         Self::open(tempfile::tempdir().unwrap(), now)
     }
 
@@ -39,14 +39,14 @@ impl StoreUnderTest for InAFile {
         location.open_beside().await.unwrap()
     }
 
-    async fn restart(self, now: Timestamp) -> Self {
+    async fn restart(self, now: SchedulingTime) -> Self {
         let Self { store, folder } = self;
         store.close().await;
         Self::open(folder, now)
     }
 
     /// What is on the disk while the store is open is what a kill leaves there.
-    async fn crash(self, now: Timestamp) -> Self {
+    async fn crash(self, now: SchedulingTime) -> Self {
         let left = tempfile::tempdir().unwrap();
         copy(&self, left.path());
         Self::open(left, now)
@@ -68,14 +68,14 @@ mod in_a_file {
 struct InMemory(Arc<SqliteStore>);
 
 impl InMemory {
-    async fn successor(self, now: Timestamp) -> Self {
+    async fn successor(self, now: SchedulingTime) -> Self {
         Self(Arc::new(self.0.successor(now).await.unwrap()))
     }
 }
 
 #[async_trait]
 impl StoreUnderTest for InMemory {
-    async fn fresh(now: Timestamp) -> Self {
+    async fn fresh(now: SchedulingTime) -> Self {
         Self(Arc::new(SqliteStore::in_memory(now).unwrap()))
     }
 
@@ -87,11 +87,11 @@ impl StoreUnderTest for InMemory {
         Arc::clone(&self.0) as _
     }
 
-    async fn restart(self, now: Timestamp) -> Self {
+    async fn restart(self, now: SchedulingTime) -> Self {
         self.successor(now).await
     }
 
-    async fn crash(self, now: Timestamp) -> Self {
+    async fn crash(self, now: SchedulingTime) -> Self {
         self.successor(now).await
     }
 }

@@ -7,9 +7,8 @@ mod server;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use runs_store::contract::StoreUnderTest;
-use runs_store::{PostgresStore, Store};
+use runs_store::{PostgresStore, SchedulingTime, Store};
 
 use server::Schema;
 
@@ -20,7 +19,7 @@ struct OnAServer {
 }
 
 impl OnAServer {
-    async fn open(schema: Schema, now: Timestamp) -> Self {
+    async fn open(schema: Schema, now: SchedulingTime) -> Self {
         let store = PostgresStore::open(&schema.settings(), &schema.worker(), now)
             .await
             .unwrap();
@@ -39,7 +38,7 @@ impl StoreUnderTest for OnAServer {
         12
     }
 
-    async fn fresh(now: Timestamp) -> Self {
+    async fn fresh(now: SchedulingTime) -> Self {
         Self::open(Schema::new(), now).await
     }
 
@@ -51,13 +50,13 @@ impl StoreUnderTest for OnAServer {
         Arc::new(PostgresStore::open_beside(&self.schema.settings()).await.unwrap())
     }
 
-    async fn restart(self, now: Timestamp) -> Self {
+    async fn restart(self, now: SchedulingTime) -> Self {
         let Self { store, schema } = self;
         store.close().await;
         Self::open(schema, now).await
     }
 
-    async fn crash(self, now: Timestamp) -> Self {
+    async fn crash(self, now: SchedulingTime) -> Self {
         let Self { store, schema } = self;
         drop(store);
         Self::open(schema, now).await

@@ -5,9 +5,8 @@
 //! five minutes is due at once: a clock that has been set back in between is likelier than a reason to wait for longer, and
 //! to be wrong about that costs one early attempt.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
+use runs_store::SchedulingTime;
 use tokio::time::Instant;
 
 /// The two times that the worker needs.
@@ -17,7 +16,7 @@ use tokio::time::Instant;
 /// people, when a notification arrived or an event was made, is the [`wall`](Self::wall) clock's time.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    origin: Timestamp,
+    origin: SchedulingTime,
     started: Instant,
     wall: Wall,
 }
@@ -32,7 +31,7 @@ impl Clock {
     /// The system's clock.
     pub fn system() -> Self {
         Self {
-            origin: Timestamp::now(),
+            origin: SchedulingTime::by_wall_clock(),
             started: Instant::now(),
             wall: Wall::System,
         }
@@ -41,28 +40,23 @@ impl Clock {
     /// A clock that shows this time now, and goes on by tokio's clock, which a test can pause and move.
     pub fn starting_at(origin: Timestamp) -> Self {
         Self {
-            origin,
+            origin: SchedulingTime::new(origin),
             started: Instant::now(),
             wall: Wall::FollowsNow,
         }
     }
 
     /// The time for scheduling; never goes back.
-    pub fn now(&self) -> Timestamp {
-        later(self.origin, self.started.elapsed())
+    pub fn now(&self) -> SchedulingTime {
+        self.origin.after(self.started.elapsed())
     }
 
     /// The time for people, to the millisecond.
     pub fn wall(&self) -> Timestamp {
         let exact = match self.wall {
             Wall::System => Timestamp::now(),
-            Wall::FollowsNow => self.now(),
+            Wall::FollowsNow => self.now().shown(),
         };
         Timestamp::from_millisecond(exact.as_millisecond()).unwrap_or(exact)
     }
-}
-
-/// The time that is `by` after `at`, or the end of time.
-pub(crate) fn later(at: Timestamp, by: Duration) -> Timestamp {
-    at.checked_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use runs_store::{EventSummary, HandlerName, Query, SqliteStore, Store, StoreError};
+use runs_store::{EventSummary, HandlerName, Query, SchedulingTime, SqliteStore, Store, StoreError};
 use tallyfy_model::{OrgId, Run, RunId};
 use thiserror::Error;
 use uuid::Uuid;
@@ -121,7 +121,7 @@ impl TestBench {
     /// # Errors
     /// [`BenchError`].
     pub async fn filtered(filter: EventFilter, handler: impl Handler + 'static) -> Result<Self, BenchError> {
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory(Timestamp::now())?);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::in_memory(SchedulingTime::by_wall_clock())?);
         let api = Arc::new(Api::default());
         let handled = watched::Handled::default();
         let organization = Organization::new(ORG, "token", ["secret"]);
@@ -171,7 +171,7 @@ impl TestBench {
         }
         notification.dedupe_key = None;
         let id = notification.id;
-        self.store.append(notification, Timestamp::now()).await?;
+        self.store.append(notification, SchedulingTime::by_wall_clock()).await?;
         let handed_over = async {
             while !self.is_handed_over(id).await? {
                 tokio::time::sleep(LOOK_AGAIN).await;

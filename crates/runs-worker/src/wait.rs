@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use runs_store::SchedulingTime;
 
 /// The longest that a stage goes without a look at the store, whatever it was told: a person may have changed something
 /// there, beside the worker. A look that finds nothing writes nothing.
@@ -33,10 +33,10 @@ impl Wait {
     }
 
     /// After a claim that brought nothing: until something may be due.
-    pub(crate) async fn for_work(&mut self, next_due: Option<Timestamp>, stop: &CancellationToken) {
+    pub(crate) async fn for_work(&mut self, next_due: Option<SchedulingTime>, stop: &CancellationToken) {
         let until_due = next_due.map_or(LONGEST, |due| {
             // What has become due since the claim is negative here, and due at once.
-            let wait = Duration::try_from(due.duration_since(self.clock.now())).unwrap_or_default();
+            let wait = due.since(self.clock.now());
             wait.clamp(SHORTEST, LONGEST)
         });
         tokio::select! {
@@ -62,6 +62,8 @@ impl Wait {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -73,7 +75,7 @@ mod tests {
         let mut wait = Wait::new(wakeup, Clock::starting_at(start));
         tokio::time::advance(SECOND).await;
         let before = tokio::time::Instant::now();
-        let due = Timestamp::from_second(due_in).ok();
+        let due = Timestamp::from_second(due_in).ok().map(SchedulingTime::new);
         wait.for_work(due, &CancellationToken::new()).await;
         before.elapsed()
     }

@@ -15,12 +15,18 @@ use crate::desks::{
     Settlement, Snapshot, Standing, Stats, Subject,
 };
 use crate::error::StoreError;
+use crate::time::SchedulingTime;
 
 /// How long the tests lease.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 
 /// This many seconds after the start of every test.
-pub(super) fn at(seconds: i64) -> Timestamp {
+pub(super) fn at(seconds: i64) -> SchedulingTime {
+    SchedulingTime::new(wall(seconds))
+}
+
+/// The same by the wall clock.
+pub(super) fn wall(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()
 }
 
@@ -65,7 +71,7 @@ pub(super) fn unrecognized(body: &str) -> NewNotification {
             ..NotificationHead::default()
         },
         dedupe_key: None,
-        received_at: at(0),
+        received_at: wall(0),
         body: Bytes::copy_from_slice(body.as_bytes()),
     }
 }
@@ -99,7 +105,7 @@ pub(super) fn with_events(bodies: &[&str]) -> Refreshed {
     let event = |body: &&str| NewEvent {
         id: Uuid::now_v7(),
         event_type: "com.tallyfy.run.changed.v1".to_owned(),
-        created_at: at(0),
+        created_at: wall(0),
         body: Bytes::copy_from_slice(body.as_bytes()),
         recipients: Recipients::All,
     };
@@ -107,7 +113,7 @@ pub(super) fn with_events(bodies: &[&str]) -> Refreshed {
     Refreshed {
         snapshot: events.last().map(|event| Snapshot {
             body: event.body.clone(),
-            fetched_at: at(0),
+            fetched_at: wall(0),
         }),
         events,
         ..unchanged()

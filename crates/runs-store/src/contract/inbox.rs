@@ -1,7 +1,7 @@
 //! Notifications make runs due, and duplicates do not hide anything.
 
 use super::arrange::{
-    Desk, at, changed, claim, keyed, of_run, org, postponed, run, then_pause_until, unchanged, unrecognized,
+    Desk, at, changed, claim, keyed, of_run, org, postponed, run, then_pause_until, unchanged, unrecognized, wall,
 };
 use super::under_test::StoreUnderTest;
 use crate::desks::{Appended, Lane, Lanes, PostponeCause, Standing, Subject};
@@ -33,7 +33,7 @@ pub async fn a_notification_makes_its_run_due<S: StoreUnderTest>() {
         unreachable!("{:?}", due.notifications)
     };
     assert_eq!((pending.id, &pending.head), (notification.id, &notification.head));
-    assert_eq!((pending.received_at, pending.duplicates), (at(0), 0));
+    assert_eq!((pending.received_at, pending.duplicates), (wall(0), 0));
     assert_eq!((pending.body_len, pending.body.as_ref()), (9, Some(&notification.body)));
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::arrange::{Desk, again, at, changed, claim, handler, of_run, org, run, unrecognized};
+use super::arrange::{Desk, again, at, changed, claim, handler, of_run, org, run, unrecognized, wall};
 use super::outbox::by_filter;
 use super::under_test::StoreUnderTest;
 use crate::desks::{DeadLetter, Delivery, NewNotification, Query, Settlement, Store, Subject};
@@ -100,7 +100,7 @@ pub async fn what_became_of_an_event_for_each_handler_is_kept_with_it<S: StoreUn
     let kept_back = vec![(handler("other"), "changes".to_owned())];
     assert_eq!(became().await, (vec![handler("h")], vec![], vec![], kept_back.clone()));
     assert_eq!(delivered(&desk, 7).await, [1]);
-    let has_it = vec![(handler("h"), at(7))];
+    let has_it = vec![(handler("h"), wall(7))];
     assert_eq!(became().await, (vec![], has_it.clone(), vec![], kept_back));
     let mut query = Query::default();
     for name in ["h", "other"] {
@@ -141,8 +141,8 @@ fn queries_for_nothing() -> [Query; 7] {
         query(|query| query.handler = Some(handler("x"))),
         query(|query| query.types.push("com.tallyfy.run.change".to_owned())),
         query(|query| query.ids.push(Uuid::nil())),
-        query(|query| query.since = Some(at(2))),
-        query(|query| query.until = Some(at(0))),
+        query(|query| query.since = Some(wall(2))),
+        query(|query| query.until = Some(wall(0))),
     ]
 }
 
@@ -176,8 +176,8 @@ pub async fn events_are_listed_as_they_are_meant<S: StoreUnderTest>() {
             run: Some(run("a")),
             org: Some(org()),
             types: vec!["com.tallyfy.run.changed.v1".to_owned()],
-            since: Some(at(0)),
-            until: Some(at(1)),
+            since: Some(wall(0)),
+            until: Some(wall(1)),
             ..Query::default()
         };
         assert_eq!(listed(operator, &query).await, all);

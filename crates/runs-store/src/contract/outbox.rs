@@ -1,6 +1,8 @@
 //! Deliveries: for each handler and run in order, one at a time, until settled.
 
-use super::arrange::{Desk, LEASE, again, at, changed, claim, give_up, handler, of_run, org, run, text, unchanged};
+use super::arrange::{
+    Desk, LEASE, again, at, changed, claim, give_up, handler, of_run, org, run, text, unchanged, wall,
+};
 use super::under_test::StoreUnderTest;
 use crate::desks::{
     Claim, Failing, HandlerStats, Lane, LeaseLost, MAX_CLAIMED_EVENT_BYTES, Recipients, Settlement, Stats, Verdict,
@@ -137,7 +139,7 @@ pub async fn an_attempt_that_ends_with_its_lease_counts<S: StoreUnderTest>() {
     let first = desk.one_delivery("h", 0).await;
     assert_eq!(
         desk.claim_deliveries("h", claim(59)).await.next_due,
-        Some(at(0) + LEASE)
+        Some(at(0).after(LEASE))
     );
     let second = desk.one_delivery("h", 60).await;
     assert_eq!((second.event_id, second.attempt), (first.event_id, 2));
@@ -223,7 +225,7 @@ pub async fn what_settling_makes_due_is_claimed_with_it<S: StoreUnderTest>() {
     assert_eq!(claimed, ["2"]);
     assert_eq!(
         turn.claimed.next_due,
-        Some(at(1) + LEASE),
+        Some(at(1).after(LEASE)),
         "what is leased comes again at its end"
     );
 }
@@ -254,7 +256,7 @@ pub async fn a_failing_delivery_tells_how_it_stands<S: StoreUnderTest>() {
     let stats = desk.stats(22).await.handlers.remove(0);
     let failing = Failing {
         reason: "503".to_owned(),
-        at: at(21),
+        at: wall(21),
         attempts: 2,
         next_try: at(30),
     };

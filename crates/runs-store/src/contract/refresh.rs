@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::arrange::{
     Desk, LEASE, assert_lease_lost, at, changed, claim, of_run, org, postponed, run, text, then_pause_until, unchanged,
-    with_events,
+    wall, with_events,
 };
 use super::under_test::StoreUnderTest;
 use crate::desks::{
@@ -104,7 +104,7 @@ pub async fn the_limit_leaves_the_rest_due<S: StoreUnderTest>() {
     let claimed = desk.claim(Claim { limit: 2, ..claim(5) }).await;
     assert_eq!((claimed.work.len(), claimed.next_due), (2, Some(at(1))));
     let claimed = desk.claim(Claim { limit: 2, ..claim(6) }).await;
-    assert_eq!((claimed.work.len(), claimed.next_due), (1, Some(at(5) + LEASE)));
+    assert_eq!((claimed.work.len(), claimed.next_due), (1, Some(at(5).after(LEASE))));
 }
 
 pub async fn a_limit_of_nothing_hands_out_nothing<S: StoreUnderTest>() {
@@ -196,7 +196,7 @@ pub async fn a_snapshot_comes_with_the_next_claim<S: StoreUnderTest>() {
     desk.append(of_run("a"), 1).await;
     let due = desk.claim_one(1).await;
     let snapshot = due.snapshot.expect("a snapshot was committed");
-    assert_eq!((text(&snapshot.body).as_str(), snapshot.fetched_at), ("first", at(0)));
+    assert_eq!((text(&snapshot.body).as_str(), snapshot.fetched_at), ("first", wall(0)));
     assert_eq!(due.standing, Standing::Present);
 
     let gone = Refreshed {
@@ -446,7 +446,7 @@ pub async fn an_organization_is_watched_since_it_was_first_said<S: StoreUnderTes
     assert_eq!(due.watched_since, None);
     desk.postpone(&due.lease, postponed(1, FAILED), 0).await;
     for seconds in [1, 2] {
-        desk.0.store().watch(&org(), at(seconds)).await.unwrap();
+        desk.0.store().watch(&org(), wall(seconds)).await.unwrap();
     }
-    assert_eq!(desk.claim_one(3).await.watched_since, Some(at(1)));
+    assert_eq!(desk.claim_one(3).await.watched_since, Some(wall(1)));
 }

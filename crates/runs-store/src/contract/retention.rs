@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 
-use super::arrange::{Desk, at, give_up, of_run, unchanged, unrecognized};
+use super::arrange::{Desk, give_up, of_run, unchanged, unrecognized, wall};
 use super::under_test::StoreUnderTest;
 use crate::desks::{Appended, Prune, Pruned, Refreshed, Settlement, Snapshot};
 
 /// A pass over everything from before this second, a row at a time; what it removed in all.
 async fn pass<S: StoreUnderTest>(desk: &Desk<S>, before: i64) -> (u64, u64, u64) {
     let mut next = Prune {
-        events_before: Some(at(before)),
-        notifications_before: Some(at(before)),
-        snapshots_before: Some(at(before)),
+        events_before: Some(wall(before)),
+        notifications_before: Some(wall(before)),
+        snapshots_before: Some(wall(before)),
         limit: 1,
         ..Prune::default()
     };
@@ -83,7 +83,7 @@ pub async fn snapshots_of_runs_that_are_due_stay<S: StoreUnderTest>() {
         }
         let snapshot = Snapshot {
             body: Bytes::from_static(b"{}"),
-            fetched_at: at(0),
+            fetched_at: wall(0),
         };
         let refreshed = Refreshed {
             snapshot: Some(snapshot),

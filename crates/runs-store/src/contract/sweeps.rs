@@ -1,6 +1,6 @@
 //! Sweeps find what nobody told of.
 
-use super::arrange::{Desk, assert_lease_lost, at, claim, of_run, org, run, unchanged, version};
+use super::arrange::{Desk, assert_lease_lost, at, claim, of_run, org, run, unchanged, version, wall};
 use super::under_test::StoreUnderTest;
 use crate::desks::{
     Finding, Listed, ListedPage, Sweep, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Version,
@@ -43,7 +43,7 @@ fn page(sweep: &Sweep, runs: Vec<Listed>) -> ListedPage {
 impl<S: StoreUnderTest> Desk<S> {
     pub(super) async fn start(&self, order: SweepOrder, seconds: i64) -> Sweep {
         let store = self.0.store();
-        store.start_sweep(&org(), order, at(seconds)).await.unwrap()
+        store.start_sweep(&org(), order, wall(seconds)).await.unwrap()
     }
 
     pub(super) async fn record(&self, sweep: &Sweep, runs: Vec<Listed>, seconds: i64) -> Sweep {
@@ -62,7 +62,7 @@ impl<S: StoreUnderTest> Desk<S> {
             let closed = self.0.store().close_sweep(&org(), closing.number, 2, at(seconds)).await;
             (closing, more) = closed.unwrap();
         }
-        self.go_to(&closing, SweepPhase::Finished(at(seconds))).await.found
+        self.go_to(&closing, SweepPhase::Finished(wall(seconds))).await.found
     }
 
     /// A whole sweep that sees these runs.

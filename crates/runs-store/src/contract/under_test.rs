@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::time::SchedulingTime;
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use crate::desks::Store;
 
@@ -23,7 +23,7 @@ pub trait StoreUnderTest: Send + Sync + Sized {
     }
 
     /// Sets up an empty one.
-    async fn fresh(now: Timestamp) -> Self;
+    async fn fresh(now: SchedulingTime) -> Self;
 
     /// The store.
     fn store(&self) -> &dyn Store;
@@ -32,8 +32,8 @@ pub trait StoreUnderTest: Send + Sync + Sized {
     async fn beside(&self) -> Arc<dyn Store>;
 
     /// Ends its worker in an orderly way, and starts another one.
-    async fn restart(self, now: Timestamp) -> Self;
+    async fn restart(self, now: SchedulingTime) -> Self;
 
     /// Ends its worker as `kill -9` does, and starts another one.
-    async fn crash(self, now: Timestamp) -> Self;
+    async fn crash(self, now: SchedulingTime) -> Self;
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::intake_log::{LogId, Position};
+use crate::time::SchedulingTime;
 
 /// Where notifications come in.
 #[async_trait]
@@ -24,7 +25,7 @@ pub trait InboxDesk: Send + Sync {
     /// stored. It changes nothing and is reported as its own duplicate.
     ///
     /// A notification without a subject is kept for a person to look at.
-    async fn append(&self, notification: NewNotification, now: Timestamp) -> Result<Appended, StoreError>;
+    async fn append(&self, notification: NewNotification, now: SchedulingTime) -> Result<Appended, StoreError>;
 
     /// Brings notifications from an intake log into the inbox, in their order, and notes how far that log was imported, all in
     /// one transaction: a crash imports nothing twice. `through` is the position of the last record that was read, past
@@ -38,7 +39,7 @@ pub trait InboxDesk: Send + Sync {
         after: Position,
         batch: Vec<NewNotification>,
         through: Position,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<Vec<Appended>, StoreError>;
 
     /// How far an intake log was imported. What is told here survives a power cut, so the log may let go of it.

@@ -5,16 +5,16 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use thiserror::Error;
 
 use super::handler_name::HandlerName;
+use crate::time::SchedulingTime;
 
 /// How work is to be claimed.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim {
     /// The scheduling time.
-    pub now: Timestamp,
+    pub now: SchedulingTime,
     /// How long the work is the claimer's.
     pub lease: Duration,
     /// The most pieces of work to hand out.
@@ -28,7 +28,7 @@ pub struct Claimed<T> {
     pub work: Vec<T>,
     /// When something will be due, if nothing changes until then; `None` if nothing waits. In the past if the limit
     /// left work behind. Leases that may expire count.
-    pub next_due: Option<Timestamp>,
+    pub next_due: Option<SchedulingTime>,
 }
 
 /// The time-limited right to work on one thing.
@@ -57,8 +57,3 @@ impl Lease {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the lease is lost: the work was settled, or handed out again")]
 pub struct LeaseLost;
-
-/// The time that is `by` after `at`, or the end of time.
-pub(crate) fn later(at: Timestamp, by: Duration) -> Timestamp {
-    at.checked_add(by).unwrap_or(Timestamp::MAX)
-}

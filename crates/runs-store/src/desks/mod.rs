@@ -18,7 +18,6 @@ use tokio::sync::watch;
 pub use handler_name::HandlerName;
 pub use inbox::{Appended, InboxDesk, NewNotification, NotificationHead, Subject};
 pub(crate) use known::{ABSENT, Known};
-pub(crate) use lease::later;
 pub use lease::{Claim, Claimed, Lease, LeaseLost};
 pub use operator::{
     DeadLetter, EventPage, EventSummary, Failing, HandlerStats, IdsOf, NotificationSummary, OperatorDesk, Prune,

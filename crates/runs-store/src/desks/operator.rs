@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::handler_name::HandlerName;
 use super::inbox::NewNotification;
 use crate::error::StoreError;
+use crate::time::SchedulingTime;
 
 /// What the worker and a person do to keep the store in order.
 ///
@@ -32,7 +33,7 @@ pub trait OperatorDesk: Send + Sync {
 
     /// Hands events out again to a handler, in their order and with their ids, and says how many. What waits for it comes
     /// after those of its run. [`StoreError::Refused`] if no handler was ever configured under this name.
-    async fn replay(&self, events: &[Uuid], handler: &HandlerName, now: Timestamp) -> Result<u64, StoreError>;
+    async fn replay(&self, events: &[Uuid], handler: &HandlerName, now: SchedulingTime) -> Result<u64, StoreError>;
 
     /// The ids between these two, both included, at most so many.
     async fn ids_between(&self, of: IdsOf, first: Uuid, last: Uuid, limit: usize) -> Result<Vec<Uuid>, StoreError>;
@@ -41,7 +42,7 @@ pub trait OperatorDesk: Send + Sync {
     async fn deliveries(&self, query: &Query, limit: usize) -> Result<Vec<WaitingDelivery>, StoreError>;
 
     /// Makes deliveries due that wait for their next try, and says how many. Their attempts go on being counted.
-    async fn retry_deliveries(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError>;
+    async fn retry_deliveries(&self, query: &Query, now: SchedulingTime) -> Result<u64, StoreError>;
 
     /// Notifications, the newest first, at most so many.
     async fn notifications(&self, query: &Query, limit: usize) -> Result<Vec<NotificationSummary>, StoreError>;
@@ -51,14 +52,14 @@ pub trait OperatorDesk: Send + Sync {
 
     /// Files an unrecognized notification that can be read now: `read` is what was made of its body. Its subject is due
     /// then. Whether it was there and unrecognized.
-    async fn recognize(&self, read: NewNotification, now: Timestamp) -> Result<bool, StoreError>;
+    async fn recognize(&self, read: NewNotification, now: SchedulingTime) -> Result<bool, StoreError>;
 
     /// Deliveries that were given up, the latest first, at most so many.
     async fn dead_letters(&self, query: &Query, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
 
     /// Puts deliveries that were given up back into their lines, and says how many. Each is the next of its run for its
     /// handler, before what waits there: what is delivered after it was made later.
-    async fn retry_dead_letters(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError>;
+    async fn retry_dead_letters(&self, query: &Query, now: SchedulingTime) -> Result<u64, StoreError>;
 
     /// Deletes dead letters, and says how many. Their events stay.
     async fn drop_dead_letters(&self, query: &Query) -> Result<u64, StoreError>;
@@ -73,7 +74,7 @@ pub trait OperatorDesk: Send + Sync {
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError>;
 
     /// Counts what is waiting.
-    async fn stats(&self, now: Timestamp) -> Result<Stats, StoreError>;
+    async fn stats(&self, now: SchedulingTime) -> Result<Stats, StoreError>;
 
     /// Shows that the store can be written, by writing.
     async fn probe(&self) -> Result<(), StoreError>;
@@ -85,7 +86,7 @@ pub struct Stats {
     /// Subjects that wait for a refresh or are being refreshed.
     pub due: u64,
     /// Since when the longest waiting one could have been claimed.
-    pub oldest_due: Option<Timestamp>,
+    pub oldest_due: Option<SchedulingTime>,
     /// Bodies that nobody could read.
     pub unrecognized: u64,
     /// The handlers that are active or have something left, by name.
@@ -106,7 +107,7 @@ pub struct HandlerStats {
     /// Events that it has not been given yet.
     pub waiting: u64,
     /// Since when it should have had the oldest of them, failing or not.
-    pub oldest: Option<Timestamp>,
+    pub oldest: Option<SchedulingTime>,
     /// What failed last and is tried again.
     pub failing: Option<Failing>,
     /// Deliveries that were given up.
@@ -123,7 +124,7 @@ pub struct Failing {
     /// How often it was tried.
     pub attempts: u32,
     /// When it is tried again.
-    pub next_try: Timestamp,
+    pub next_try: SchedulingTime,
 }
 
 /// What is to be removed: what is older than these times and needed by nobody, from these places on.
@@ -234,7 +235,7 @@ pub struct WaitingDelivery {
     /// The event.
     pub event: EventSummary,
     /// When it is due; `None` while it waits for the event of its run before it.
-    pub due_at: Option<Timestamp>,
+    pub due_at: Option<SchedulingTime>,
     /// Whether it is being delivered now.
     pub is_out: bool,
     /// How often it was tried.

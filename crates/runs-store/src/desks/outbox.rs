@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::handler_name::HandlerName;
 use super::lease::{Claim, Claimed, Lease, LeaseLost};
 use crate::error::StoreError;
+use crate::time::SchedulingTime;
 
 /// Events go out to handlers, one at a time for each handler and run.
 #[async_trait]
@@ -18,7 +19,7 @@ pub trait OutboxDesk: Send + Sync {
     /// A handler that is new starts with the next event. One that is no longer named keeps what it has not been
     /// given yet, and gets it when it is named again; until then nothing of it can be claimed. Events that are
     /// committed while it is not named are not for it.
-    async fn set_handlers(&self, handlers: &[HandlerName], now: Timestamp) -> Result<(), StoreError>;
+    async fn set_handlers(&self, handlers: &[HandlerName], now: SchedulingTime) -> Result<(), StoreError>;
 
     /// Pauses a handler, or lets it go on. While it is paused nothing of it is claimed; its events wait. Says whether the
     /// store knows a handler of this name.
@@ -34,7 +35,7 @@ pub trait OutboxDesk: Send + Sync {
     async fn settle(
         &self,
         ended: Vec<(Lease, Settlement)>,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError>;
 
     /// Ends attempts, and then claims, in one transaction. Wakes nobody: what it made due is in its own answer.
@@ -136,7 +137,7 @@ pub struct Delivery {
     /// Which try this is, from 1. A try that ended with its lease counts.
     pub attempt: u32,
     /// When the first try began, by the scheduling time.
-    pub tried_since: Timestamp,
+    pub tried_since: SchedulingTime,
     /// When the event was made.
     pub created_at: Timestamp,
     /// The whole event.
@@ -151,7 +152,7 @@ pub enum Settlement {
     /// It failed and is tried again.
     Retry {
         /// When.
-        at: Timestamp,
+        at: SchedulingTime,
         /// What happened, for a person; holds no secret.
         reason: String,
     },

@@ -17,12 +17,13 @@ use super::lease::{Claim, Claimed, Lease, LeaseLost};
 use super::outbox::NewEvent;
 use super::version::Version;
 use crate::error::StoreError;
+use crate::time::SchedulingTime;
 
 /// Runs that are due are claimed, and come back fetched or postponed.
 #[async_trait]
 pub trait RefreshDesk: Send + Sync {
     /// Notes since when an organization is watched: since the first time that this was said.
-    async fn watch(&self, org: &OrgId, now: Timestamp) -> Result<(), StoreError>;
+    async fn watch(&self, org: &OrgId, since: Timestamp) -> Result<(), StoreError>;
 
     /// What of an organization's request budget is used, as it was written down last.
     async fn budget(&self, org: &OrgId) -> Result<Option<String>, StoreError>;
@@ -34,7 +35,13 @@ pub trait RefreshDesk: Send + Sync {
     ///
     /// In the [live](Lane::Live) lane, which is for a person's wish, the run does not wait for the end of a
     /// postponement.
-    async fn request_refresh(&self, org: &OrgId, run: &RunId, lane: Lane, now: Timestamp) -> Result<(), StoreError>;
+    async fn request_refresh(
+        &self,
+        org: &OrgId,
+        run: &RunId,
+        lane: Lane,
+        now: SchedulingTime,
+    ) -> Result<(), StoreError>;
 
     /// Leases subjects of one organization that are due; while nothing is, this only reads. Live ones go before
     /// retries before sweeps, the longest due first; or from other lanes, if asked for. What is due next is told of these lanes.
@@ -46,13 +53,13 @@ pub trait RefreshDesk: Send + Sync {
     async fn claim_due(&self, org: &OrgId, lanes: Lanes, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError>;
 
     /// When something of these lanes is due next. This only reads.
-    async fn next_due(&self, org: &OrgId, lanes: Lanes) -> Result<Option<Timestamp>, StoreError>;
+    async fn next_due(&self, org: &OrgId, lanes: Lanes) -> Result<Option<SchedulingTime>, StoreError>;
 
     /// Ends attempts, all in one transaction; says of each, in their order, whether it still had its lease.
     async fn end_refreshes(
         &self,
         ended: Vec<(Lease, RefreshEnd)>,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError>;
 
     /// Ends attempts, and then claims, in one transaction.
@@ -212,14 +219,14 @@ pub struct Refreshed {
     /// What the worker wants to know at the next claim: what it has told, and what is owed. The store only keeps it.
     pub memory: Option<String>,
     /// When to fetch it again although nothing asks for it. What is asked for does not wait for that.
-    pub look_again: Option<Timestamp>,
+    pub look_again: Option<SchedulingTime>,
     /// The next fetch of this run starts no earlier: notifications that arrive until then share it.
-    pub not_before: Timestamp,
+    pub not_before: SchedulingTime,
 }
 
 impl Refreshed {
     /// What the API said, with nothing to tell and nothing to keep.
-    pub fn new(standing: Standing, not_before: Timestamp) -> Self {
+    pub fn new(standing: Standing, not_before: SchedulingTime) -> Self {
         Self {
             standing,
             snapshot: None,
@@ -236,7 +243,7 @@ impl Refreshed {
 #[derive(Clone, Debug)]
 pub struct Postponement {
     /// When it is due again.
-    pub until: Timestamp,
+    pub until: SchedulingTime,
     /// What the postponement counts as.
     pub cause: PostponeCause,
     /// What the worker wants to know at the next claim; `None` leaves what it knew.

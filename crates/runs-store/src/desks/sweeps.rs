@@ -7,6 +7,7 @@ use tallyfy_model::{OrgId, RunId};
 use super::refreshes::Recorded;
 use super::version::Version;
 use crate::error::StoreError;
+use crate::time::SchedulingTime;
 
 /// The run list is compared with what is known.
 #[async_trait]
@@ -18,12 +19,12 @@ pub trait SweepDesk: Send + Sync {
     async fn ask_for_sweep(&self, org: &OrgId, order: SweepOrder) -> Result<u64, StoreError>;
 
     /// Begins a sweep, or gives the one that is under way. What a person asked for is thereby begun.
-    async fn start_sweep(&self, org: &OrgId, order: SweepOrder, now: Timestamp) -> Result<Sweep, StoreError>;
+    async fn start_sweep(&self, org: &OrgId, order: SweepOrder, at: Timestamp) -> Result<Sweep, StoreError>;
 
     /// Compares a page of the run list with what is known. Runs that differ become due in the [sweep](crate::Lane::Sweep)
     /// lane, unless it is an audit. [`StoreError::LeaseLost`] if the sweep does not expect this page next: somebody else
     /// went on with it.
-    async fn record_page(&self, org: &OrgId, page: ListedPage, now: Timestamp) -> Result<Sweep, StoreError>;
+    async fn record_page(&self, org: &OrgId, page: ListedPage, now: SchedulingTime) -> Result<Sweep, StoreError>;
 
     /// Brings a sweep from the phase that it is in to another one.
     async fn move_sweep(&self, org: &OrgId, sweep: &Sweep, phase: SweepPhase) -> Result<Sweep, StoreError>;
@@ -35,7 +36,7 @@ pub trait SweepDesk: Send + Sync {
         org: &OrgId,
         sweep: u64,
         limit: usize,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<(Sweep, bool), StoreError>;
 
     /// What the latest sweep found, at most so many, by run.

@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::filing;
 use crate::desks::{Appended, NewNotification};
 use crate::error::StoreError;
+use crate::time::SchedulingTime;
 
 /// How many notifications are stored in one transaction.
 const GROUP: usize = 256;
@@ -22,7 +23,7 @@ const DOING: &str = "storing a notification";
 /// A notification that is to be stored.
 struct Append {
     notification: NewNotification,
-    now: Timestamp,
+    now: SchedulingTime,
     caller: oneshot::Sender<Result<Appended, StoreError>>,
 }
 
@@ -36,7 +37,11 @@ impl Appender {
         (Self(sender), serve(core, receiver))
     }
 
-    pub(super) async fn append(&self, notification: NewNotification, now: Timestamp) -> Result<Appended, StoreError> {
+    pub(super) async fn append(
+        &self,
+        notification: NewNotification,
+        now: SchedulingTime,
+    ) -> Result<Appended, StoreError> {
         let (caller, answer) = oneshot::channel();
         let append = Append {
             notification,
@@ -61,7 +66,7 @@ async fn store(core: &Core, group: Vec<Append>) {
         .iter()
         .map(|append| append.now)
         .max()
-        .unwrap_or(Timestamp::UNIX_EPOCH);
+        .unwrap_or(SchedulingTime::new(Timestamp::UNIX_EPOCH));
     let (mut callers, mut notifications) = (Vec::new(), Vec::new());
     for append in group {
         callers.push(append.caller);
@@ -84,7 +89,11 @@ async fn store(core: &Core, group: Vec<Append>) {
     }
 }
 
-async fn together(core: &Core, notifications: &[NewNotification], now: Timestamp) -> Result<Vec<Appended>, Failure> {
+async fn together(
+    core: &Core,
+    notifications: &[NewNotification],
+    now: SchedulingTime,
+) -> Result<Vec<Appended>, Failure> {
     in_transaction!(core, transaction => filing::file(&transaction, notifications, now))
 }
 

@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use tallyfy_model::{OrgId, RunId, TaskId};
 use tokio_postgres::Row;
 
@@ -17,8 +16,9 @@ use super::session::Transaction;
 use super::subjects::known_org;
 use crate::desks::{
     ABSENT, Claim, Claimed, DueRefresh, InTurn, Lane, Lanes, Lease, MAX_CLAIMED_BODY_BYTES, NotificationHead,
-    PendingNotification, Recorded, Snapshot, Subject, Waiting, in_turn, lanes, later, lines,
+    PendingNotification, Recorded, Snapshot, Subject, Waiting, in_turn, lanes, lines,
 };
+use crate::time::SchedulingTime;
 
 pub(super) async fn claim_due(
     transaction: &Transaction,
@@ -40,14 +40,14 @@ pub(super) async fn claim_due(
 }
 
 /// When something is due next. Reads only.
-pub(super) async fn look(view: &Transaction, org: &OrgId, from: Lanes) -> Result<Option<Timestamp>, Failure> {
+pub(super) async fn look(view: &Transaction, org: &OrgId, from: Lanes) -> Result<Option<SchedulingTime>, Failure> {
     match known_org(view, org).await? {
         Some(key) => next_due(view, key, lanes(from)).await,
         None => Ok(None),
     }
 }
 
-pub(super) fn nothing(next_due: Option<Timestamp>) -> Claimed<DueRefresh> {
+pub(super) fn nothing(next_due: Option<SchedulingTime>) -> Claimed<DueRefresh> {
     Claimed {
         work: Vec::new(),
         next_due,
@@ -114,7 +114,7 @@ async fn lease(
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let until = micros(later(claim.now, claim.lease));
+    let until = micros(claim.now.after(claim.lease));
     let keys = keys.to_vec();
     let leased = transaction
         .rows(
@@ -272,7 +272,7 @@ fn read_pending(row: &Row) -> Result<PendingNotification, Failure> {
 
 /// When something of these lines is due next: the first that waits, or the first lease that ends. What is leased was due
 /// before what still waits, so that there is no more to look at than is being worked on.
-async fn next_due(view: &Transaction, org: i64, lanes: &[Lane]) -> Result<Option<Timestamp>, Failure> {
+async fn next_due(view: &Transaction, org: i64, lanes: &[Lane]) -> Result<Option<SchedulingTime>, Failure> {
     let (of_lane, known) = columns(lanes);
     let next = view
         .row(
@@ -292,5 +292,5 @@ async fn next_due(view: &Transaction, org: i64, lanes: &[Lane]) -> Result<Option
             params![org; of_lane, known],
         )
         .await?;
-    Ok(next.map(|row| row.time_if_any(0)).transpose()?.flatten())
+    Ok(next.map(|row| row.due_if_any(0)).transpose()?.flatten())
 }

@@ -6,10 +6,11 @@ use tokio_postgres::types::FromSql;
 
 use super::failure::Failure;
 use crate::desks::{Lane, Word};
+use crate::time::SchedulingTime;
 
 /// A time, in a column.
-pub(super) fn micros(at: Timestamp) -> i64 {
-    at.as_microsecond()
+pub(super) fn micros(at: impl Into<Timestamp>) -> i64 {
+    at.into().as_microsecond()
 }
 
 /// A number of rows as the database counts them.
@@ -44,6 +45,16 @@ pub(super) trait Columns {
     /// A time that may be missing.
     fn time_if_any(&self, column: usize) -> Result<Option<Timestamp>, Failure> {
         self.at::<Option<i64>>(column)?.map(as_time).transpose()
+    }
+
+    /// A scheduling time.
+    fn due(&self, column: usize) -> Result<SchedulingTime, Failure> {
+        self.time(column).map(SchedulingTime::new)
+    }
+
+    /// A scheduling time that may be missing.
+    fn due_if_any(&self, column: usize) -> Result<Option<SchedulingTime>, Failure> {
+        Ok(self.time_if_any(column)?.map(SchedulingTime::new))
     }
 
     /// A count.

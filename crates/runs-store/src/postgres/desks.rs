@@ -20,6 +20,7 @@ use crate::desks::{
 };
 use crate::error::StoreError;
 use crate::intake_log::{LogId, Position};
+use crate::time::SchedulingTime;
 
 /// Runs a verb that writes; its error says what was being done.
 macro_rules! write {
@@ -39,7 +40,7 @@ macro_rules! read {
 
 #[async_trait]
 impl InboxDesk for PostgresStore {
-    async fn append(&self, notification: NewNotification, now: Timestamp) -> Result<Appended, StoreError> {
+    async fn append(&self, notification: NewNotification, now: SchedulingTime) -> Result<Appended, StoreError> {
         let appender = self.appender.lock().unwrap_or_else(PoisonError::into_inner).clone();
         appender.ok_or(StoreError::Closed)?.append(notification, now).await
     }
@@ -50,7 +51,7 @@ impl InboxDesk for PostgresStore {
         after: Position,
         batch: Vec<NewNotification>,
         through: Position,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<Vec<Appended>, StoreError> {
         let span = Span { log, after, through };
         let core = self.core.as_ref();
@@ -71,8 +72,8 @@ impl InboxDesk for PostgresStore {
 
 #[async_trait]
 impl RefreshDesk for PostgresStore {
-    async fn watch(&self, org: &OrgId, now: Timestamp) -> Result<(), StoreError> {
-        write!(self, "watching an organization", transaction => inbox::watch(&transaction, org, now))
+    async fn watch(&self, org: &OrgId, since: Timestamp) -> Result<(), StoreError> {
+        write!(self, "watching an organization", transaction => inbox::watch(&transaction, org, since))
     }
 
     async fn budget(&self, org: &OrgId) -> Result<Option<String>, StoreError> {
@@ -83,7 +84,13 @@ impl RefreshDesk for PostgresStore {
         write!(self, "keeping the budget", transaction => inbox::keep_budget(&transaction, org, &budget))
     }
 
-    async fn request_refresh(&self, org: &OrgId, run: &RunId, lane: Lane, now: Timestamp) -> Result<(), StoreError> {
+    async fn request_refresh(
+        &self,
+        org: &OrgId,
+        run: &RunId,
+        lane: Lane,
+        now: SchedulingTime,
+    ) -> Result<(), StoreError> {
         write!(self, "requesting a refresh", transaction => inbox::request_refresh(&transaction, org, run, lane, now))
     }
 
@@ -98,14 +105,14 @@ impl RefreshDesk for PostgresStore {
         })
     }
 
-    async fn next_due(&self, org: &OrgId, lanes: Lanes) -> Result<Option<Timestamp>, StoreError> {
+    async fn next_due(&self, org: &OrgId, lanes: Lanes) -> Result<Option<SchedulingTime>, StoreError> {
         read!(self, "looking for runs that are due", view => claim::look(&view, org, lanes))
     }
 
     async fn end_refreshes(
         &self,
         ended: Vec<(Lease, RefreshEnd)>,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         write!(self, "committing refreshes", transaction => async {
             let ended = refresh::end(&transaction, &ended, now).await?;
@@ -134,7 +141,7 @@ impl RefreshDesk for PostgresStore {
 
 #[async_trait]
 impl OutboxDesk for PostgresStore {
-    async fn set_handlers(&self, handlers: &[HandlerName], now: Timestamp) -> Result<(), StoreError> {
+    async fn set_handlers(&self, handlers: &[HandlerName], now: SchedulingTime) -> Result<(), StoreError> {
         write!(self, "setting the handlers", transaction => outbox::set_handlers(&transaction, handlers, now))
     }
 
@@ -156,7 +163,7 @@ impl OutboxDesk for PostgresStore {
     async fn settle(
         &self,
         ended: Vec<(Lease, Settlement)>,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         write!(self, "settling deliveries", transaction => async {
             let settled = settle::settle(&transaction, &ended, now).await?;
@@ -192,11 +199,11 @@ impl SweepDesk for PostgresStore {
         write!(self, "asking for a sweep", transaction => sweep::ask(&transaction, org, order))
     }
 
-    async fn start_sweep(&self, org: &OrgId, order: SweepOrder, now: Timestamp) -> Result<Sweep, StoreError> {
-        write!(self, "starting a sweep", transaction => sweep::start(&transaction, org, order, now))
+    async fn start_sweep(&self, org: &OrgId, order: SweepOrder, at: Timestamp) -> Result<Sweep, StoreError> {
+        write!(self, "starting a sweep", transaction => sweep::start(&transaction, org, order, at))
     }
 
-    async fn record_page(&self, org: &OrgId, page: ListedPage, now: Timestamp) -> Result<Sweep, StoreError> {
+    async fn record_page(&self, org: &OrgId, page: ListedPage, now: SchedulingTime) -> Result<Sweep, StoreError> {
         write!(self, "recording a page of the run list", transaction => {
             sweep::record_page(&transaction, org, &page, now)
         })
@@ -211,7 +218,7 @@ impl SweepDesk for PostgresStore {
         org: &OrgId,
         sweep: u64,
         limit: usize,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<(Sweep, bool), StoreError> {
         write!(self, "closing a sweep", transaction => sweep::close(&transaction, org, sweep, limit, now))
     }
@@ -235,7 +242,7 @@ impl OperatorDesk for PostgresStore {
         read!(self, "reading events", view => events::page(&view, query, after, limit))
     }
 
-    async fn replay(&self, events: &[Uuid], handler: &HandlerName, now: Timestamp) -> Result<u64, StoreError> {
+    async fn replay(&self, events: &[Uuid], handler: &HandlerName, now: SchedulingTime) -> Result<u64, StoreError> {
         let mut replayed = 0;
         for batch in events.chunks(operator::BATCH) {
             replayed += write!(self, "replaying events", transaction => {
@@ -253,7 +260,7 @@ impl OperatorDesk for PostgresStore {
         read!(self, "listing deliveries", view => deliveries::in_order(&view, query, limit))
     }
 
-    async fn retry_deliveries(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError> {
+    async fn retry_deliveries(&self, query: &Query, now: SchedulingTime) -> Result<u64, StoreError> {
         let mut made_due = 0;
         loop {
             let some = write!(self, "retrying deliveries", transaction => {
@@ -274,7 +281,7 @@ impl OperatorDesk for PostgresStore {
         read!(self, "reading a notification", view => notifications::whole(&view, id))
     }
 
-    async fn recognize(&self, read: NewNotification, now: Timestamp) -> Result<bool, StoreError> {
+    async fn recognize(&self, read: NewNotification, now: SchedulingTime) -> Result<bool, StoreError> {
         write!(self, "recognizing a notification", transaction => inbox::recognize(&transaction, &read, now))
     }
 
@@ -282,7 +289,7 @@ impl OperatorDesk for PostgresStore {
         read!(self, "listing dead letters", view => dead_letters::latest(&view, query, limit))
     }
 
-    async fn retry_dead_letters(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError> {
+    async fn retry_dead_letters(&self, query: &Query, now: SchedulingTime) -> Result<u64, StoreError> {
         self.end_dead_letters(query, Some(now)).await
     }
 
@@ -298,7 +305,7 @@ impl OperatorDesk for PostgresStore {
         write!(self, "removing what is old", transaction => retention::prune(&transaction, &prune))
     }
 
-    async fn stats(&self, now: Timestamp) -> Result<Stats, StoreError> {
+    async fn stats(&self, now: SchedulingTime) -> Result<Stats, StoreError> {
         read!(self, "counting what waits", view => stats::stats(&view, now))
     }
 
@@ -309,7 +316,7 @@ impl OperatorDesk for PostgresStore {
 }
 
 impl PostgresStore {
-    async fn end_dead_letters(&self, query: &Query, back_at: Option<Timestamp>) -> Result<u64, StoreError> {
+    async fn end_dead_letters(&self, query: &Query, back_at: Option<SchedulingTime>) -> Result<u64, StoreError> {
         let mut ended = 0;
         loop {
             let some = write!(self, "settling dead letters", transaction => {

@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use jiff::Timestamp;
 use tallyfy_model::{OrgId, RunId, TaskId};
 use uuid::Uuid;
 
@@ -15,6 +14,7 @@ use super::params::{params, text};
 use super::session::Transaction;
 use super::subjects::{self, Locked, NO_SUBJECT, Name};
 use crate::desks::{Appended, Lane, NewNotification};
+use crate::time::SchedulingTime;
 
 /// A notification that has the dedupe key of another one.
 #[derive(Clone, Copy)]
@@ -64,7 +64,7 @@ struct Filing {
 pub(super) async fn file(
     transaction: &Transaction,
     batch: &[NewNotification],
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<Vec<Appended>, Failure> {
     let stored = stored_ids(transaction, batch).await?;
     let mut filing = Filing::default();
@@ -277,7 +277,12 @@ impl Filing {
         Ok(locked.wanted + *taken)
     }
 
-    async fn write(self, transaction: &Transaction, batch: &[NewNotification], now: Timestamp) -> Result<(), Failure> {
+    async fn write(
+        self,
+        transaction: &Transaction,
+        batch: &[NewNotification],
+        now: SchedulingTime,
+    ) -> Result<(), Failure> {
         subjects::want(transaction, &self.tickets, Lane::Live, now).await?;
         if !self.released.is_empty() {
             let release = "UPDATE notifications SET dedupe_key = NULL WHERE seq = ANY ($1)";

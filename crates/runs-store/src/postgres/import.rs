@@ -1,6 +1,5 @@
 //! From an intake log into the inbox, hundreds of notifications in one transaction.
 
-use jiff::Timestamp;
 use tracing::error;
 
 use super::column::{Columns as _, number};
@@ -10,6 +9,7 @@ use super::params::params;
 use super::session::Transaction;
 use crate::desks::{Appended, NewNotification};
 use crate::intake_log::{LogId, Position};
+use crate::time::SchedulingTime;
 
 /// Which part of which log a batch is.
 #[derive(Clone, Copy)]
@@ -33,7 +33,7 @@ pub(super) async fn together(
     transaction: &Transaction,
     batch: &[NewNotification],
     span: Span,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<Vec<Appended>, Failure> {
     advance(transaction, span).await?;
     filing::file(transaction, batch, now).await
@@ -45,7 +45,7 @@ pub(super) async fn one_by_one(
     transaction: &Transaction,
     batch: &[NewNotification],
     span: Span,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<Vec<Appended>, Failure> {
     advance(transaction, span).await?;
     let mut appended = Vec::with_capacity(batch.len());
@@ -66,7 +66,11 @@ pub(super) async fn one_by_one(
 }
 
 /// Files one, which is undone by itself if it fails.
-async fn one(transaction: &Transaction, notification: &NewNotification, now: Timestamp) -> Result<Appended, Failure> {
+async fn one(
+    transaction: &Transaction,
+    notification: &NewNotification,
+    now: SchedulingTime,
+) -> Result<Appended, Failure> {
     transaction.batch("SAVEPOINT notification").await?;
     let filed = filing::file(transaction, std::slice::from_ref(notification), now).await;
     if filed.is_err() {

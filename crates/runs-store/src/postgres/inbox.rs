@@ -9,14 +9,15 @@ use super::filing::announced;
 use super::params::{params, text};
 use super::session::Transaction;
 use super::subjects::{known_org, org_key, run_key, want_one};
-use crate::desks::{LONGEST_PAUSE, Lane, NewNotification, Subject, later};
+use crate::desks::{LONGEST_PAUSE, Lane, NewNotification, Subject};
+use crate::time::SchedulingTime;
 
 pub(super) async fn request_refresh(
     transaction: &Transaction,
     org: &OrgId,
     run: &RunId,
     lane: Lane,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     let org = org_key(transaction, org).await?;
     let subject = run_key(transaction, org, &Subject::Run(run.clone())).await?;
@@ -27,7 +28,7 @@ pub(super) async fn request_refresh(
                 "UPDATE subjects
                     SET due_at = least(due_at, greatest($1, CASE WHEN not_before > $2 THEN 0 ELSE not_before END))
                   WHERE key = $3 AND lease_until IS NULL",
-                params![micros(now), micros(later(now, LONGEST_PAUSE)), subject],
+                params![micros(now), micros(now.after(LONGEST_PAUSE)), subject],
             )
             .await?;
     }
@@ -38,7 +39,7 @@ pub(super) async fn request_refresh(
 pub(super) async fn recognize(
     transaction: &Transaction,
     read: &NewNotification,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<bool, Failure> {
     let Some(subject) = &read.subject else { return Ok(false) };
     let org = org_key(transaction, &read.org).await?;
@@ -83,10 +84,10 @@ pub(super) async fn recognize(
 }
 
 /// Notes since when an organization is watched.
-pub(super) async fn watch(transaction: &Transaction, org: &OrgId, now: Timestamp) -> Result<(), Failure> {
+pub(super) async fn watch(transaction: &Transaction, org: &OrgId, since: Timestamp) -> Result<(), Failure> {
     let org = org_key(transaction, org).await?;
     let watch = "UPDATE orgs SET watched_since = $1 WHERE key = $2 AND watched_since IS NULL";
-    transaction.execute(watch, params![micros(now), org]).await?;
+    transaction.execute(watch, params![micros(since), org]).await?;
     Ok(())
 }
 

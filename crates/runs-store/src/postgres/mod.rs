@@ -37,7 +37,6 @@ mod workers;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::Timestamp;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::info;
 
@@ -49,6 +48,7 @@ use self::settings::Target;
 use self::wake::{Listener, Wake};
 use crate::desks::Wakeups;
 use crate::error::StoreError;
+use crate::time::SchedulingTime;
 
 /// The store on a PostgreSQL server, for several workers.
 ///
@@ -80,7 +80,7 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Misconfigured`], [`StoreError::NotAStore`] and [`StoreError::NewerSchema`] for what a person has to
     /// mend; nothing was changed then. [`StoreError::Unavailable`] if the server is away.
-    pub async fn open(settings: &PostgresSettings, worker: &Worker, now: Timestamp) -> Result<Self, StoreError> {
+    pub async fn open(settings: &PostgresSettings, worker: &Worker, now: SchedulingTime) -> Result<Self, StoreError> {
         let target = Target::read(settings)?;
         let tls = connect::tls(&target)?;
         let pool = connect::pool(&target, tls.clone())?;

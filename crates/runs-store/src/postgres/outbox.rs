@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use tallyfy_model::{OrgId, RunId};
 
 use super::column::{Columns as _, limit, micros};
 use super::failure::Failure;
 use super::params::{params, text};
 use super::session::Transaction;
-use crate::desks::{Claim, Claimed, Delivery, HandlerName, Lease, MAX_CLAIMED_EVENT_BYTES, NewEvent, later};
+use crate::desks::{Claim, Claimed, Delivery, HandlerName, Lease, MAX_CLAIMED_EVENT_BYTES, NewEvent};
+use crate::time::SchedulingTime;
 
 /// The tickets that the fetch behind an event covered.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ pub(super) struct Published<'e> {
 pub(super) async fn publish(
     transaction: &Transaction,
     events: &[Published<'_>],
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     if events.is_empty() {
         return Ok(());
@@ -99,7 +99,7 @@ pub(super) fn columns(places: &[Place]) -> (Vec<i64>, Vec<i64>, Vec<i64>) {
 pub(super) async fn note_outcomes(
     transaction: &Transaction,
     ended: Vec<(Place, Option<String>)>,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     if ended.is_empty() {
         return Ok(());
@@ -118,7 +118,7 @@ pub(super) async fn note_outcomes(
     Ok(())
 }
 
-async fn put_in_line(transaction: &Transaction, waiting: &[Place], now: Timestamp) -> Result<(), Failure> {
+async fn put_in_line(transaction: &Transaction, waiting: &[Place], now: SchedulingTime) -> Result<(), Failure> {
     if waiting.is_empty() {
         return Ok(());
     }
@@ -156,7 +156,7 @@ async fn put_in_line(transaction: &Transaction, waiting: &[Place], now: Timestam
 pub(super) async fn set_handlers(
     transaction: &Transaction,
     handlers: &[HandlerName],
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     let names: Vec<String> = handlers.iter().map(|handler| text(handler.as_str())).collect();
     transaction
@@ -205,14 +205,14 @@ pub(super) async fn claim_deliveries(
 }
 
 /// When something of a handler is due, from the past on; `None` if nothing waits. Only reads.
-pub(super) async fn look(view: &Transaction, handler: &HandlerName) -> Result<Option<Timestamp>, Failure> {
+pub(super) async fn look(view: &Transaction, handler: &HandlerName) -> Result<Option<SchedulingTime>, Failure> {
     match active(view, handler).await? {
         Some(key) => next_due(view, key).await,
         None => Ok(None),
     }
 }
 
-pub(super) fn nothing(next_due: Option<Timestamp>) -> Claimed<Delivery> {
+pub(super) fn nothing(next_due: Option<SchedulingTime>) -> Claimed<Delivery> {
     Claimed {
         work: Vec::new(),
         next_due,
@@ -263,7 +263,7 @@ async fn lease(
     if heads.is_empty() {
         return Ok(Vec::new());
     }
-    let until = micros(later(claim.now, claim.lease));
+    let until = micros(claim.now.after(claim.lease));
     let leased = transaction
         .rows(
             "WITH leased AS (
@@ -290,7 +290,7 @@ async fn lease(
             },
             handler: handler.clone(),
             attempt: row.attempts(2)?,
-            tried_since: row.time(3)?,
+            tried_since: row.due(3)?,
             event_id: row.at(4)?,
             event_type: row.at(5)?,
             org: OrgId::new(row.at::<String>(6)?),
@@ -305,7 +305,7 @@ async fn lease(
 }
 
 /// As for subjects: what is leased was due before what still waits.
-async fn next_due(view: &Transaction, handler: i64) -> Result<Option<Timestamp>, Failure> {
+async fn next_due(view: &Transaction, handler: i64) -> Result<Option<SchedulingTime>, Failure> {
     let next = view
         .row(
             "WITH first AS (
@@ -320,5 +320,5 @@ async fn next_due(view: &Transaction, handler: i64) -> Result<Option<Timestamp>,
             params![handler],
         )
         .await?;
-    Ok(next.map(|row| row.time_if_any(0)).transpose()?.flatten())
+    Ok(next.map(|row| row.due_if_any(0)).transpose()?.flatten())
 }

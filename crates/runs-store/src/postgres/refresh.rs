@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use jiff::Timestamp;
 use tallyfy_model::RunId;
 
 use super::column::{Columns as _, micros};
@@ -13,6 +12,7 @@ use super::session::Transaction;
 use super::subjects::{run_key, want};
 use super::sweep;
 use crate::desks::{Lane, Lease, LeaseLost, PostponeCause, Postponement, RefreshEnd, Refreshed, Subject, Word as _};
+use crate::time::SchedulingTime;
 
 /// A subject that is leased by the caller.
 struct Held {
@@ -29,7 +29,7 @@ struct Held {
 pub(super) async fn end(
     transaction: &Transaction,
     ended: &[(Lease, RefreshEnd)],
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<Vec<Result<(), LeaseLost>>, Failure> {
     let mut held = lock(transaction, ended).await?;
     let mut outcomes = Vec::with_capacity(ended.len());
@@ -85,7 +85,11 @@ async fn lock(transaction: &Transaction, ended: &[(Lease, RefreshEnd)]) -> Resul
     held.collect()
 }
 
-async fn commit(transaction: &Transaction, commits: &[(i64, Held, &Refreshed)], now: Timestamp) -> Result<(), Failure> {
+async fn commit(
+    transaction: &Transaction,
+    commits: &[(i64, Held, &Refreshed)],
+    now: SchedulingTime,
+) -> Result<(), Failure> {
     if commits.is_empty() {
         return Ok(());
     }
@@ -141,7 +145,7 @@ async fn keep_snapshots(transaction: &Transaction, commits: &[(i64, Held, &Refre
 async fn end_leases(
     transaction: &Transaction,
     commits: &[(i64, Held, &Refreshed)],
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     // What was asked for since the claim goes before a look of our own.
     let is_wanted = |held: &Held| held.wanted > held.claimed;
@@ -217,7 +221,7 @@ async fn resolve_task(
     task: i64,
     held: &Held,
     run: &RunId,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     if held.is_run {
         return Err(Failure::Refused("a run has no run"));

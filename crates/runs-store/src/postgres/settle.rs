@@ -2,14 +2,13 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
-
 use super::column::{Columns as _, micros};
 use super::failure::Failure;
 use super::outbox::{Place, columns, note_outcomes};
 use super::params::{params, text};
 use super::session::Transaction;
 use crate::desks::{Lease, LeaseLost, Settlement};
+use crate::time::SchedulingTime;
 
 /// A head of a line that is leased by the caller.
 #[derive(Clone, Copy)]
@@ -22,7 +21,7 @@ struct Held {
 pub(super) async fn settle(
     transaction: &Transaction,
     ended: &[(Lease, Settlement)],
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<Vec<Result<(), LeaseLost>>, Failure> {
     let mut held = lock(transaction, ended).await?;
     let mut outcomes = Vec::with_capacity(ended.len());
@@ -88,7 +87,7 @@ async fn lock<'e>(
 #[derive(Default)]
 struct Ends<'e> {
     delivered: Vec<Place>,
-    retried: Vec<(Place, Timestamp, &'e str)>,
+    retried: Vec<(Place, SchedulingTime, &'e str)>,
     dead: Vec<(Held, &'e str, Option<&'e str>)>,
     released: Vec<Place>,
 }
@@ -103,7 +102,7 @@ impl<'e> Ends<'e> {
         }
     }
 
-    async fn write(self, transaction: &Transaction, now: Timestamp) -> Result<(), Failure> {
+    async fn write(self, transaction: &Transaction, now: SchedulingTime) -> Result<(), Failure> {
         let mut over = self.delivered.clone();
         over.extend(self.dead.iter().map(|(held, ..)| held.place));
         let delivered = self.delivered.iter().map(|place| (*place, None)).collect();
@@ -115,7 +114,11 @@ impl<'e> Ends<'e> {
     }
 }
 
-async fn bury(transaction: &Transaction, dead: &[(Held, &str, Option<&str>)], now: Timestamp) -> Result<(), Failure> {
+async fn bury(
+    transaction: &Transaction,
+    dead: &[(Held, &str, Option<&str>)],
+    now: SchedulingTime,
+) -> Result<(), Failure> {
     if dead.is_empty() {
         return Ok(());
     }
@@ -138,7 +141,7 @@ async fn bury(transaction: &Transaction, dead: &[(Held, &str, Option<&str>)], no
 }
 
 /// Takes heads out of their lines; the next one of each, if there is one, is due at once.
-async fn advance(transaction: &Transaction, over: &[Place], now: Timestamp) -> Result<(), Failure> {
+async fn advance(transaction: &Transaction, over: &[Place], now: SchedulingTime) -> Result<(), Failure> {
     if over.is_empty() {
         return Ok(());
     }
@@ -166,7 +169,11 @@ async fn advance(transaction: &Transaction, over: &[Place], now: Timestamp) -> R
     Ok(())
 }
 
-async fn retry(transaction: &Transaction, retried: &[(Place, Timestamp, &str)], now: Timestamp) -> Result<(), Failure> {
+async fn retry(
+    transaction: &Transaction,
+    retried: &[(Place, SchedulingTime, &str)],
+    now: SchedulingTime,
+) -> Result<(), Failure> {
     if retried.is_empty() {
         return Ok(());
     }

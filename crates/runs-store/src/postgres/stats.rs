@@ -3,15 +3,14 @@
 //! What waits is counted in its index when somebody asks. A count that is kept would be a row that every transaction of
 //! every worker updates.
 
-use jiff::Timestamp;
-
 use super::column::{Columns as _, micros};
 use super::failure::Failure;
 use super::params::params;
 use super::session::Transaction;
 use crate::desks::{Failing, HandlerName, HandlerStats, Stats};
+use crate::time::SchedulingTime;
 
-pub(super) async fn stats(view: &Transaction, now: Timestamp) -> Result<Stats, Failure> {
+pub(super) async fn stats(view: &Transaction, now: SchedulingTime) -> Result<Stats, Failure> {
     let counts = view
         .row(
             "SELECT (SELECT count(*) FROM subjects WHERE due_at IS NOT NULL),
@@ -24,7 +23,7 @@ pub(super) async fn stats(view: &Transaction, now: Timestamp) -> Result<Stats, F
         .ok_or(Failure::Conflict)?;
     Ok(Stats {
         due: counts.count(0)?,
-        oldest_due: counts.time_if_any(1)?,
+        oldest_due: counts.due_if_any(1)?,
         unrecognized: counts.count(2)?,
         handlers: handlers(view).await?,
         log_bytes: 0,
@@ -48,7 +47,7 @@ async fn handlers(view: &Transaction) -> Result<Vec<HandlerStats>, Failure> {
         )
         .await?;
     let stats = rows.iter().map(|row| {
-        let failing = match (row.at::<Option<String>>(6)?, row.time_if_any(7)?, row.time_if_any(9)?) {
+        let failing = match (row.at::<Option<String>>(6)?, row.time_if_any(7)?, row.due_if_any(9)?) {
             (Some(reason), Some(at), Some(next_try)) => Some(Failing {
                 reason,
                 at,
@@ -62,7 +61,7 @@ async fn handlers(view: &Transaction) -> Result<Vec<HandlerStats>, Failure> {
             active: row.at(1)?,
             paused: row.at(2)?,
             waiting: row.count(3)?,
-            oldest: row.time_if_any(4)?,
+            oldest: row.due_if_any(4)?,
             failing,
             dead_letters: row.count(5)?,
         })

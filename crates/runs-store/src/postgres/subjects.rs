@@ -5,14 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
 use tallyfy_model::OrgId;
 
 use super::column::{self, Columns as _, micros};
 use super::failure::Failure;
 use super::params::{params, text};
 use super::session::Transaction;
-use crate::desks::{LONGEST_PAUSE, Lane, Subject, later};
+use crate::desks::{LONGEST_PAUSE, Lane, Subject};
+use crate::time::SchedulingTime;
 
 /// A subject by its name: organization, kind and id.
 pub(super) type Name = (i64, &'static str, String);
@@ -167,7 +167,7 @@ pub(super) async fn want(
     transaction: &Transaction,
     tickets: &BTreeMap<i64, i64>,
     lane: Lane,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<BTreeMap<i64, i64>, Failure> {
     if tickets.is_empty() {
         return Ok(BTreeMap::new());
@@ -190,7 +190,7 @@ pub(super) async fn want(
                FROM unnest($4, $5) AS w (key, tickets)
               WHERE s.key = w.key
           RETURNING s.key, s.wanted",
-            params![micros(now), micros(later(now, LONGEST_PAUSE)), column::lane(lane); keys, counts],
+            params![micros(now), micros(now.after(LONGEST_PAUSE)), column::lane(lane); keys, counts],
         )
         .await?;
     let last: BTreeMap<i64, i64> = rows
@@ -208,7 +208,7 @@ pub(super) async fn want_one(
     transaction: &Transaction,
     subject: i64,
     lane: Lane,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<i64, Failure> {
     let last = want(transaction, &BTreeMap::from([(subject, 1)]), lane, now).await?;
     last.get(&subject).copied().ok_or(NO_SUBJECT)

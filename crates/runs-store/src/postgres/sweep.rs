@@ -15,6 +15,7 @@ use crate::desks::{
     ABSENT, Finding, Known, Lane, Listed, ListedPage, Subject, Sweep, SweepFound, SweepKind, SweepOrder, SweepPhase,
     SweepScope, Sweeps, Version, Word,
 };
+use crate::time::SchedulingTime;
 
 pub(super) async fn sweeps(view: &Transaction, org: &OrgId) -> Result<Sweeps, Failure> {
     match known_org(view, org).await? {
@@ -95,7 +96,7 @@ pub(super) async fn start(
     transaction: &Transaction,
     org: &OrgId,
     order: SweepOrder,
-    now: Timestamp,
+    at: Timestamp,
 ) -> Result<Sweep, Failure> {
     let org = org_key(transaction, org).await?;
     let enter = "INSERT INTO sweeps (org) VALUES ($1) ON CONFLICT (org) DO NOTHING";
@@ -118,7 +119,7 @@ pub(super) async fn start(
                                  WHERE views.org = sweeps.org AND views.listed <> '' AND (active OR $2 = 'all')),
                     asked_kind = NULL, asked_scope = NULL, asked_backfill = false
               WHERE org = $5",
-            params![order.kind.word(), order.scope.word(), order.backfill, micros(now), org],
+            params![order.kind.word(), order.scope.word(), order.backfill, micros(at), org],
         )
         .await?;
     let latest = of(transaction, org, "").await?.latest;
@@ -142,7 +143,7 @@ pub(super) async fn record_page(
     transaction: &Transaction,
     org: &OrgId,
     page: &ListedPage,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<Sweep, Failure> {
     let phase = SweepPhase::Listing {
         pass: page.pass,
@@ -179,7 +180,7 @@ async fn record(
     sweep: &Sweep,
     runs: &[Listed],
     found: &mut SweepFound,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     let is_audit = sweep.order.kind == SweepKind::Audit;
     let keys = run_keys(transaction, org, runs, is_audit).await?;
@@ -246,7 +247,7 @@ async fn take_down(
     org: i64,
     sweep: &Sweep,
     compared: &[Compared<'_>],
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     let found = compared
         .iter()
@@ -411,7 +412,7 @@ pub(super) async fn close(
     org: &OrgId,
     sweep_number: u64,
     most: usize,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(Sweep, bool), Failure> {
     let (org, mut sweep) = under_way(transaction, org, sweep_number, SweepPhase::Closing).await?;
     let unseen = transaction

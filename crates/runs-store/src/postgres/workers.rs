@@ -1,12 +1,11 @@
 //! The workers of a store, by the database's clock.
 
-use jiff::Timestamp;
-
 use super::column::{Columns as _, micros};
 use super::failure::Failure;
 use super::params::{params, text};
 use super::session::Transaction;
 use super::settings::Worker;
+use crate::time::SchedulingTime;
 
 /// What the database's clock shows, in microseconds. Not the time at which the transaction began.
 pub(super) const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
@@ -33,7 +32,7 @@ pub(super) async fn leave(transaction: &Transaction, worker: i64) -> Result<(), 
 
 /// Voids what a worker had leased when it ended before, which it cannot be working on any more. An attempt that ended like
 /// this counts as failed: what brings the worker down each time would otherwise look as if it had never been tried.
-pub(super) async fn void_leases(transaction: &Transaction, worker: i64, now: Timestamp) -> Result<u64, Failure> {
+pub(super) async fn void_leases(transaction: &Transaction, worker: i64, now: SchedulingTime) -> Result<u64, Failure> {
     let refreshes = transaction
         .execute(
             "UPDATE subjects

@@ -14,6 +14,7 @@ use super::inspect::{connect, has_log};
 use super::open_mark::{INCOMPLETE, is_open, mark_closed};
 use super::{file, lock};
 use crate::error::StoreError;
+use crate::time::SchedulingTime;
 
 /// Writes a copy of a store to a file that is not there yet, all of one moment. A worker may have it open, and goes on.
 ///
@@ -59,7 +60,7 @@ pub fn restore(
     from: impl AsRef<Path>,
     to: impl AsRef<Path>,
     accept_incomplete: bool,
-    now: jiff::Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), StoreError> {
     let to = file::resolve(to.as_ref())?;
     let _lock = lock::Lock::take(&to, now)?;

@@ -13,8 +13,9 @@ use super::sweep;
 use super::writer::Transaction;
 use crate::desks::{
     Claim, Claimed, DueRefresh, InTurn, Lane, Lanes, Lease, MAX_CLAIMED_BODY_BYTES, NotificationHead,
-    PendingNotification, Snapshot, Standing, Subject, Waiting, in_turn, lanes, later, lines,
+    PendingNotification, Snapshot, Standing, Subject, Waiting, in_turn, lanes, lines,
 };
+use crate::time::SchedulingTime;
 
 pub(super) fn claim_due(
     transaction: &Transaction<'_>,
@@ -37,14 +38,14 @@ pub(super) fn claim_due(
 }
 
 /// When something is due next. Reads only.
-pub(super) fn look(view: &Transaction<'_>, org: &OrgId, from: Lanes) -> Result<Option<Timestamp>, Failure> {
+pub(super) fn look(view: &Transaction<'_>, org: &OrgId, from: Lanes) -> Result<Option<SchedulingTime>, Failure> {
     match known_org(view, org)? {
         Some(key) => next_due(view, key, lanes(from)),
         None => Ok(None),
     }
 }
 
-pub(super) fn nothing(next_due: Option<Timestamp>) -> Claimed<DueRefresh> {
+pub(super) fn nothing(next_due: Option<SchedulingTime>) -> Claimed<DueRefresh> {
     Claimed {
         work: Vec::new(),
         next_due,
@@ -112,7 +113,7 @@ fn lease(transaction: &Transaction<'_>, org: &OrgId, key: i64, claim: Claim) -> 
                 lane = iif(lease_until IS NULL, lane, min(1, coalesce(next_lane, 1)))
           WHERE key = ?2
       RETURNING fence, kind, id, lane, failures, memory, standing, events, covered",
-        params![Column(later(claim.now, claim.lease)), key],
+        params![Column(claim.now.after(claim.lease)), key],
         |row| {
             let id: String = row.get(2)?;
             let due = DueRefresh {
@@ -210,11 +211,11 @@ fn pending(transaction: &Transaction<'_>, subject: i64, covered: i64) -> Result<
     Ok(pending.into_iter().map(|(_, notification)| notification).collect())
 }
 
-fn next_due(transaction: &Transaction<'_>, org: i64, lanes: &[Lane]) -> Result<Option<Timestamp>, Failure> {
+fn next_due(transaction: &Transaction<'_>, org: i64, lanes: &[Lane]) -> Result<Option<SchedulingTime>, Failure> {
     let mut times = vec![transaction.row(
         "SELECT min(lease_until) FROM subjects INDEXED BY subjects_leased WHERE org = ? AND lease_until IS NOT NULL",
         [org],
-        |row| row.get::<_, Option<Column<Timestamp>>>(0),
+        |row| row.get::<_, Option<Column<SchedulingTime>>>(0),
     )?];
     for (lane, is_known) in lines(lanes) {
         times.push(transaction.row(

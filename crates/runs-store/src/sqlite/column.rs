@@ -7,6 +7,7 @@ use tallyfy_model::Announced;
 use uuid::Uuid;
 
 use crate::desks::{Lane, Word};
+use crate::time::SchedulingTime;
 
 /// A value of ours, as a column holds it.
 pub(super) struct Column<T>(pub(super) T);
@@ -23,6 +24,18 @@ impl FromSql for Column<Timestamp> {
         Timestamp::from_microsecond(micros)
             .map(Self)
             .map_err(|_| FromSqlError::OutOfRange(micros))
+    }
+}
+
+impl ToSql for Column<SchedulingTime> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.shown().as_microsecond().into())
+    }
+}
+
+impl FromSql for Column<SchedulingTime> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Column::<Timestamp>::column_result(value).map(|Column(shown)| Self(SchedulingTime::new(shown)))
     }
 }
 

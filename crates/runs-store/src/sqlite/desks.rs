@@ -19,10 +19,11 @@ use crate::desks::{
 };
 use crate::error::StoreError;
 use crate::intake_log::{LogId, Position};
+use crate::time::SchedulingTime;
 
 #[async_trait]
 impl InboxDesk for SqliteStore {
-    async fn append(&self, notification: NewNotification, now: Timestamp) -> Result<Appended, StoreError> {
+    async fn append(&self, notification: NewNotification, now: SchedulingTime) -> Result<Appended, StoreError> {
         self.write("storing a notification", move |transaction| {
             inbox::append(transaction, &notification, now)
         })
@@ -35,7 +36,7 @@ impl InboxDesk for SqliteStore {
         after: Position,
         batch: Vec<NewNotification>,
         through: Position,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<Vec<Appended>, StoreError> {
         let span = Span { log, after, through };
         let batch = Arc::new(batch);
@@ -65,10 +66,10 @@ impl InboxDesk for SqliteStore {
 
 #[async_trait]
 impl RefreshDesk for SqliteStore {
-    async fn watch(&self, org: &OrgId, now: Timestamp) -> Result<(), StoreError> {
+    async fn watch(&self, org: &OrgId, since: Timestamp) -> Result<(), StoreError> {
         let org = org.clone();
         self.write("watching an organization", move |transaction| {
-            inbox::watch(transaction, &org, now)
+            inbox::watch(transaction, &org, since)
         })
         .await
     }
@@ -87,7 +88,13 @@ impl RefreshDesk for SqliteStore {
         .await
     }
 
-    async fn request_refresh(&self, org: &OrgId, run: &RunId, lane: Lane, now: Timestamp) -> Result<(), StoreError> {
+    async fn request_refresh(
+        &self,
+        org: &OrgId,
+        run: &RunId,
+        lane: Lane,
+        now: SchedulingTime,
+    ) -> Result<(), StoreError> {
         let (org, run) = (org.clone(), Subject::Run(run.clone()));
         self.write("requesting a refresh", move |transaction| {
             inbox::request_refresh(transaction, &org, &run, lane, now)
@@ -107,7 +114,7 @@ impl RefreshDesk for SqliteStore {
         .await
     }
 
-    async fn next_due(&self, org: &OrgId, lanes: Lanes) -> Result<Option<Timestamp>, StoreError> {
+    async fn next_due(&self, org: &OrgId, lanes: Lanes) -> Result<Option<SchedulingTime>, StoreError> {
         let org = org.clone();
         self.read("looking for runs that are due", move |view| {
             claim::look(view, &org, lanes)
@@ -118,7 +125,7 @@ impl RefreshDesk for SqliteStore {
     async fn end_refreshes(
         &self,
         ended: Vec<(Lease, RefreshEnd)>,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         self.write("committing refreshes", move |transaction| {
             let ended = refresh::end(transaction, &ended, now)?;
@@ -149,7 +156,7 @@ impl RefreshDesk for SqliteStore {
 
 #[async_trait]
 impl OutboxDesk for SqliteStore {
-    async fn set_handlers(&self, handlers: &[HandlerName], now: Timestamp) -> Result<(), StoreError> {
+    async fn set_handlers(&self, handlers: &[HandlerName], now: SchedulingTime) -> Result<(), StoreError> {
         let handlers = handlers.to_vec();
         self.write("setting the handlers", move |transaction| {
             outbox::set_handlers(transaction, &handlers, now)
@@ -186,7 +193,7 @@ impl OutboxDesk for SqliteStore {
     async fn settle(
         &self,
         ended: Vec<(Lease, Settlement)>,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         self.write("settling deliveries", move |transaction| {
             let settled = outbox::settle(transaction, &ended, now)?;
@@ -230,15 +237,15 @@ impl SweepDesk for SqliteStore {
         .await
     }
 
-    async fn start_sweep(&self, org: &OrgId, order: SweepOrder, now: Timestamp) -> Result<Sweep, StoreError> {
+    async fn start_sweep(&self, org: &OrgId, order: SweepOrder, at: Timestamp) -> Result<Sweep, StoreError> {
         let org = org.clone();
         self.write("starting a sweep", move |transaction| {
-            sweep::start(transaction, &org, order, now)
+            sweep::start(transaction, &org, order, at)
         })
         .await
     }
 
-    async fn record_page(&self, org: &OrgId, page: ListedPage, now: Timestamp) -> Result<Sweep, StoreError> {
+    async fn record_page(&self, org: &OrgId, page: ListedPage, now: SchedulingTime) -> Result<Sweep, StoreError> {
         let org = org.clone();
         self.write("recording a page of the run list", move |transaction| {
             sweep::record_page(transaction, &org, &page, now)
@@ -259,7 +266,7 @@ impl SweepDesk for SqliteStore {
         org: &OrgId,
         sweep: u64,
         limit: usize,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<(Sweep, bool), StoreError> {
         let org = org.clone();
         self.write("closing a sweep", move |transaction| {
@@ -295,7 +302,7 @@ impl OperatorDesk for SqliteStore {
             .await
     }
 
-    async fn replay(&self, events: &[Uuid], handler: &HandlerName, now: Timestamp) -> Result<u64, StoreError> {
+    async fn replay(&self, events: &[Uuid], handler: &HandlerName, now: SchedulingTime) -> Result<u64, StoreError> {
         let mut replayed = 0;
         for batch in events.chunks(operator::BATCH) {
             let (batch, handler) = (batch.to_vec(), handler.clone());
@@ -323,7 +330,7 @@ impl OperatorDesk for SqliteStore {
         .await
     }
 
-    async fn retry_deliveries(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError> {
+    async fn retry_deliveries(&self, query: &Query, now: SchedulingTime) -> Result<u64, StoreError> {
         let mut made_due = 0;
         loop {
             let query = query.clone();
@@ -352,7 +359,7 @@ impl OperatorDesk for SqliteStore {
             .await
     }
 
-    async fn recognize(&self, read: NewNotification, now: Timestamp) -> Result<bool, StoreError> {
+    async fn recognize(&self, read: NewNotification, now: SchedulingTime) -> Result<bool, StoreError> {
         self.write("recognizing a notification", move |transaction| {
             inbox::recognize(transaction, &read, now)
         })
@@ -367,7 +374,7 @@ impl OperatorDesk for SqliteStore {
         .await
     }
 
-    async fn retry_dead_letters(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError> {
+    async fn retry_dead_letters(&self, query: &Query, now: SchedulingTime) -> Result<u64, StoreError> {
         self.end_dead_letters(query, Some(now)).await
     }
 
@@ -390,7 +397,7 @@ impl OperatorDesk for SqliteStore {
         .await
     }
 
-    async fn stats(&self, now: Timestamp) -> Result<Stats, StoreError> {
+    async fn stats(&self, now: SchedulingTime) -> Result<Stats, StoreError> {
         let log_bytes = std::fs::metadata(file::beside(&self.path, "-wal")).map_or(0, |log| log.len());
         self.read("counting what waits", move |view| stats::stats(view, now, log_bytes))
             .await
@@ -410,7 +417,7 @@ impl OperatorDesk for SqliteStore {
 }
 
 impl SqliteStore {
-    async fn end_dead_letters(&self, query: &Query, back_at: Option<Timestamp>) -> Result<u64, StoreError> {
+    async fn end_dead_letters(&self, query: &Query, back_at: Option<SchedulingTime>) -> Result<u64, StoreError> {
         let mut ended = 0;
         loop {
             let query = query.clone();

@@ -3,7 +3,6 @@
 //! A batch is imported without savepoints, each of which copies some six pages, and again one by one only if something in
 //! it fails. What the inbox does not take by itself is kept as unrecognized, so that it does not keep those behind it out.
 
-use jiff::Timestamp;
 use rusqlite::{ErrorCode, params};
 
 use super::column::Column;
@@ -13,6 +12,7 @@ use super::writer::Transaction;
 use crate::desks::{Appended, NewNotification};
 use crate::error::StoreError;
 use crate::intake_log::{LogId, Position};
+use crate::time::SchedulingTime;
 use crate::torture;
 
 /// Which part of which log a batch is.
@@ -38,7 +38,7 @@ pub(super) fn together(
     transaction: &Transaction<'_>,
     batch: &[NewNotification],
     span: Span,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<Vec<Appended>, Failure> {
     advance(transaction, span)?;
     let mut filing = Filing::new(transaction, now);
@@ -57,7 +57,7 @@ pub(super) fn one_by_one(
     transaction: &Transaction<'_>,
     batch: &[NewNotification],
     span: Span,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<Vec<Appended>, Failure> {
     advance(transaction, span)?;
     let one = |notification: &NewNotification| {

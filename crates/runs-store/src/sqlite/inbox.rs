@@ -14,14 +14,15 @@ use uuid::Uuid;
 use super::column::Column;
 use super::failure::Failure;
 use super::writer::Transaction;
-use crate::desks::{Appended, LONGEST_PAUSE, Lane, NewNotification, Subject, later};
+use crate::desks::{Appended, LONGEST_PAUSE, Lane, NewNotification, Subject};
+use crate::time::SchedulingTime;
 use crate::torture;
 
 /// Stores one notification.
 pub(super) fn append(
     transaction: &Transaction<'_>,
     notification: &NewNotification,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<Appended, Failure> {
     let id = notification.id;
     let known = transaction.row("SELECT 1 FROM notifications WHERE id = ?", [Column(id)], |_| Ok(()))?;
@@ -38,7 +39,7 @@ pub(super) fn append(
 /// Files notifications under their subjects, and makes each subject due once, however many there are.
 pub(super) struct Filing<'t> {
     transaction: &'t Transaction<'t>,
-    now: Timestamp,
+    now: SchedulingTime,
     orgs: HashMap<OrgId, i64>,
     subjects: HashMap<(i64, Subject), i64>,
     /// By subject: the newest ticket before this filing, and how many were taken since.
@@ -46,7 +47,7 @@ pub(super) struct Filing<'t> {
 }
 
 impl<'t> Filing<'t> {
-    pub(super) fn new(transaction: &'t Transaction<'t>, now: Timestamp) -> Self {
+    pub(super) fn new(transaction: &'t Transaction<'t>, now: SchedulingTime) -> Self {
         Self {
             transaction,
             now,
@@ -60,7 +61,7 @@ impl<'t> Filing<'t> {
     pub(super) fn one(
         transaction: &'t Transaction<'t>,
         notification: &NewNotification,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<Appended, Failure> {
         let mut filing = Self::new(transaction, now);
         let appended = filing.add(notification)?;
@@ -188,7 +189,7 @@ fn insert(
 pub(super) fn recognize(
     transaction: &Transaction<'_>,
     read: &NewNotification,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<bool, Failure> {
     let Some(subject) = &read.subject else { return Ok(false) };
     let seq = transaction.row(
@@ -265,7 +266,7 @@ pub(super) fn request_refresh(
     org: &OrgId,
     subject: &Subject,
     lane: Lane,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     let org = org_key(transaction, org)?;
     let subject = subject_key(transaction, org, subject)?;
@@ -274,7 +275,7 @@ pub(super) fn request_refresh(
         transaction.execute(
             "UPDATE subjects SET due_at = min(due_at, max(?1, iif(not_before > ?2, 0, not_before)))
               WHERE key = ?3 AND lease_until IS NULL",
-            params![Column(now), Column(later(now, LONGEST_PAUSE)), subject],
+            params![Column(now), Column(now.after(LONGEST_PAUSE)), subject],
         )?;
     }
     Ok(())
@@ -290,7 +291,7 @@ pub(super) fn want(
     subject: i64,
     lane: Lane,
     tickets: i64,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<i64, Failure> {
     transaction.wake_due();
     // A `not_before` that is absurdly far away was set by a clock that has been set back since.
@@ -305,7 +306,7 @@ pub(super) fn want(
       RETURNING wanted",
         params![
             Column(now),
-            Column(later(now, LONGEST_PAUSE)),
+            Column(now.after(LONGEST_PAUSE)),
             Column(lane),
             subject,
             tickets
@@ -316,11 +317,11 @@ pub(super) fn want(
 }
 
 /// Notes since when an organization is watched.
-pub(super) fn watch(transaction: &Transaction<'_>, org: &OrgId, now: Timestamp) -> Result<(), Failure> {
+pub(super) fn watch(transaction: &Transaction<'_>, org: &OrgId, since: Timestamp) -> Result<(), Failure> {
     let org = org_key(transaction, org)?;
     transaction.execute(
         "UPDATE orgs SET watched_since = ? WHERE key = ? AND watched_since IS NULL",
-        params![Column(now), org],
+        params![Column(since), org],
     )?;
     Ok(())
 }

@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use crate::error::StoreError;
 use crate::guard;
+use crate::time::SchedulingTime;
 
 /// A look at the lock by [`holder`] holds it for an instant, which must not make a worker's start fail.
 const TRIES: u32 = 5;
@@ -26,7 +25,7 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Takes it, and says in the file who has it.
-    pub(super) fn take(store: &Path, now: Timestamp) -> Result<Self, StoreError> {
+    pub(super) fn take(store: &Path, now: SchedulingTime) -> Result<Self, StoreError> {
         let path = beside(store);
         let unavailable = |error: io::Error| StoreError::Unavailable {
             context: format!("locking {}", path.display()),
@@ -54,7 +53,7 @@ impl Lock {
         Ok(lock)
     }
 
-    fn sign(&self, now: Timestamp) -> io::Result<()> {
+    fn sign(&self, now: SchedulingTime) -> io::Result<()> {
         super::file::make_private(&self.file)?;
         self.file.set_len(0)?;
         let mut file = &self.file;

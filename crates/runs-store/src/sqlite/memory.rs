@@ -6,7 +6,6 @@
 
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use rusqlite::Connection;
 
 use super::failure::store_error;
@@ -14,6 +13,7 @@ use super::writer::{Left, Place};
 use super::{SqliteStore, connect, takeover};
 use crate::desks::Store as _;
 use crate::error::StoreError;
+use crate::time::SchedulingTime;
 
 /// What stands in messages where a file's path would.
 const NAME: &str = "memory";
@@ -23,7 +23,7 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`StoreError`], if there is not enough memory.
-    pub fn in_memory(now: Timestamp) -> Result<Self, StoreError> {
+    pub fn in_memory(now: SchedulingTime) -> Result<Self, StoreError> {
         Self::on(connect::in_memory().map_err(opening)?, now)
     }
 
@@ -32,12 +32,12 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`StoreError::Closed`] if it has a successor already, or is in a file, which is opened again by its path.
-    pub async fn successor(&self, now: Timestamp) -> Result<Self, StoreError> {
+    pub async fn successor(&self, now: SchedulingTime) -> Result<Self, StoreError> {
         self.close().await;
         Self::on(self.left.take().ok_or(StoreError::Closed)?, now)
     }
 
-    fn on(mut connection: Connection, now: Timestamp) -> Result<Self, StoreError> {
+    fn on(mut connection: Connection, now: SchedulingTime) -> Result<Self, StoreError> {
         takeover::take_over(&mut connection, now).map_err(opening)?;
         Self::start(PathBuf::from(NAME), connection, None, Place::Memory(Left::default()))
     }

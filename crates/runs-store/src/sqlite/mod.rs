@@ -42,7 +42,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 
 pub use self::backup::{copy, restore};
@@ -56,6 +55,7 @@ use self::writer::{Left, Owned, Place, Request, Transaction, Writer};
 use crate::desks::Wakeups;
 use crate::error::StoreError;
 use crate::thread::ConnectionThread;
+use crate::time::SchedulingTime;
 use crate::torture;
 
 /// A question to the reading thread.
@@ -93,7 +93,7 @@ impl SqliteStore {
     ///
     /// Leases of an earlier owner are void, and what it worked on is due at `now`, as after an attempt that failed.
     /// Blocks while a small file is checked for damage.
-    pub fn open(path: impl AsRef<Path>, now: Timestamp) -> Result<Self, StoreError> {
+    pub fn open(path: impl AsRef<Path>, now: SchedulingTime) -> Result<Self, StoreError> {
         let path = file::resolve(path.as_ref())?;
         file::look(&path)?;
         let lock = Arc::new(Lock::take(&path, now)?);

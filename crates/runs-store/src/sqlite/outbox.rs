@@ -10,8 +10,9 @@ use super::column::{Column, limit};
 use super::failure::Failure;
 use super::writer::Transaction;
 use crate::desks::{
-    Claim, Claimed, Delivery, HandlerName, Lease, LeaseLost, MAX_CLAIMED_EVENT_BYTES, NewEvent, Settlement, later,
+    Claim, Claimed, Delivery, HandlerName, Lease, LeaseLost, MAX_CLAIMED_EVENT_BYTES, NewEvent, Settlement,
 };
+use crate::time::SchedulingTime;
 use crate::torture;
 
 /// The tickets that the fetch behind an event covered.
@@ -28,7 +29,7 @@ pub(super) fn publish(
     number: i64,
     event: &NewEvent,
     covered: Covered,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     transaction.execute(
         "INSERT INTO events (id, subject, number, type, created_at, first_ticket, last_ticket, body)
@@ -66,7 +67,7 @@ fn note_outcome(
     transaction: &Transaction<'_>,
     (handler, subject, number): (i64, i64, i64),
     kept_back_by: Option<&str>,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     transaction.execute(
         "INSERT INTO outcomes (handler, subject, number, at, kept_back_by) VALUES (?, ?, ?, ?, ?)
@@ -81,7 +82,7 @@ fn put_in_line(
     handler: i64,
     subject: i64,
     number: i64,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     transaction.execute(
         "INSERT INTO deliveries (handler, subject, number, since) VALUES (?, ?, ?, ?)",
@@ -100,7 +101,7 @@ fn put_in_line(
 pub(super) fn set_handlers(
     transaction: &Transaction<'_>,
     handlers: &[HandlerName],
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     let known = transaction.rows("SELECT key, name, active FROM handlers", [], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?))
@@ -160,7 +161,7 @@ pub(super) fn claim_deliveries(
 }
 
 /// When something of a handler is due, from the past on; `None` if nothing waits. Only reads.
-pub(super) fn look(transaction: &Transaction<'_>, handler: &HandlerName) -> Result<Option<Timestamp>, Failure> {
+pub(super) fn look(transaction: &Transaction<'_>, handler: &HandlerName) -> Result<Option<SchedulingTime>, Failure> {
     match active(transaction, handler)? {
         Some(key) => next_due(transaction, key),
         None => Ok(None),
@@ -211,13 +212,13 @@ fn lease(
           WHERE handler = ?2 AND subject = ?3
       RETURNING fence, attempts, number, tried_since",
         params![
-            Column(later(claim.now, claim.lease)),
+            Column(claim.now.after(claim.lease)),
             handler_key,
             subject,
             Column(claim.now)
         ],
         |row| {
-            let Column(tried_since) = row.get::<_, Column<Timestamp>>(3)?;
+            let Column(tried_since) = row.get::<_, Column<SchedulingTime>>(3)?;
             Ok((row.get(0)?, row.get(1)?, row.get::<_, i64>(2)?, tried_since))
         },
     )?;
@@ -251,18 +252,18 @@ fn lease(
     )
 }
 
-fn next_due(transaction: &Transaction<'_>, handler: i64) -> Result<Option<Timestamp>, Failure> {
+fn next_due(transaction: &Transaction<'_>, handler: i64) -> Result<Option<SchedulingTime>, Failure> {
     let waiting = transaction.row(
         "SELECT min(due_at) FROM cursors INDEXED BY cursors_waiting
           WHERE handler = ? AND due_at IS NOT NULL AND lease_until IS NULL",
         [handler],
-        |row| row.get::<_, Option<Column<Timestamp>>>(0),
+        |row| row.get::<_, Option<Column<SchedulingTime>>>(0),
     )?;
     let leased = transaction.row(
         "SELECT min(lease_until) FROM cursors INDEXED BY cursors_leased
           WHERE handler = ? AND lease_until IS NOT NULL",
         [handler],
-        |row| row.get::<_, Option<Column<Timestamp>>>(0),
+        |row| row.get::<_, Option<Column<SchedulingTime>>>(0),
     )?;
     let times = [waiting.flatten(), leased.flatten()];
     Ok(times.into_iter().flatten().map(|Column(time)| time).min())
@@ -300,7 +301,7 @@ fn held(transaction: &Transaction<'_>, lease: &Lease) -> Result<Option<Held>, Fa
 pub(super) fn settle(
     transaction: &Transaction<'_>,
     ended: &[(Lease, Settlement)],
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<Vec<Result<(), LeaseLost>>, Failure> {
     let mut outcomes = Vec::with_capacity(ended.len());
     for (lease, settlement) in ended {
@@ -317,7 +318,7 @@ fn settle_one(
     transaction: &Transaction<'_>,
     held: &Held,
     settlement: &Settlement,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     match settlement {
         Settlement::Delivered => {
@@ -363,7 +364,7 @@ fn settle_one(
 }
 
 /// Takes the head out of the line; the next one, if there is one, is due at once.
-fn advance(transaction: &Transaction<'_>, held: &Held, now: Timestamp) -> Result<(), Failure> {
+fn advance(transaction: &Transaction<'_>, held: &Held, now: SchedulingTime) -> Result<(), Failure> {
     transaction.execute(
         "DELETE FROM deliveries WHERE handler = ? AND subject = ? AND number = ?",
         [held.handler, held.subject, held.number],

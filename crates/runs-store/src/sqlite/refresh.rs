@@ -1,6 +1,5 @@
 //! Refreshes are committed or given back.
 
-use jiff::Timestamp;
 use rusqlite::{Row, params};
 use tallyfy_model::RunId;
 
@@ -11,6 +10,7 @@ use super::outbox::{self, Covered};
 use super::sweep;
 use super::writer::Transaction;
 use crate::desks::{Lane, Lease, LeaseLost, PostponeCause, Postponement, RefreshEnd, Refreshed, Subject};
+use crate::time::SchedulingTime;
 use crate::torture;
 
 /// A subject that is leased by the caller.
@@ -55,7 +55,7 @@ fn held(transaction: &Transaction<'_>, lease: &Lease) -> Result<Held, Failure> {
 pub(super) fn end(
     transaction: &Transaction<'_>,
     ended: &[(Lease, RefreshEnd)],
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<Vec<Result<(), LeaseLost>>, Failure> {
     let mut outcomes = Vec::with_capacity(ended.len());
     for (lease, end) in ended {
@@ -73,7 +73,12 @@ pub(super) fn end(
     Ok(outcomes)
 }
 
-fn commit(transaction: &Transaction<'_>, lease: &Lease, refreshed: &Refreshed, now: Timestamp) -> Result<(), Failure> {
+fn commit(
+    transaction: &Transaction<'_>,
+    lease: &Lease,
+    refreshed: &Refreshed,
+    now: SchedulingTime,
+) -> Result<(), Failure> {
     let held = held(transaction, lease)?;
     if !refreshed.events.is_empty() && !held.is_run {
         return Err(Failure::Refused("a task that has no run has no events"));
@@ -146,7 +151,7 @@ fn postpone(transaction: &Transaction<'_>, lease: &Lease, postponement: &Postpon
     Ok(())
 }
 
-fn resolve_task(transaction: &Transaction<'_>, lease: &Lease, run: &RunId, now: Timestamp) -> Result<(), Failure> {
+fn resolve_task(transaction: &Transaction<'_>, lease: &Lease, run: &RunId, now: SchedulingTime) -> Result<(), Failure> {
     let held = held(transaction, lease)?;
     if held.is_run {
         return Err(Failure::Refused("a run has no run"));

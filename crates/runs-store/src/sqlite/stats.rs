@@ -10,9 +10,10 @@ use super::column::Column;
 use super::failure::Failure;
 use super::writer::Transaction;
 use crate::desks::{Failing, HandlerName, HandlerStats, Lanes, Stats, lanes, lines};
+use crate::time::SchedulingTime;
 
 /// Counts, all of one moment: within a transaction.
-pub(super) fn stats(view: &Transaction<'_>, now: Timestamp, log_bytes: u64) -> Result<Stats, Failure> {
+pub(super) fn stats(view: &Transaction<'_>, now: SchedulingTime, log_bytes: u64) -> Result<Stats, Failure> {
     let connection = view.connection();
     let count = |name: &str| {
         connection
@@ -28,7 +29,7 @@ pub(super) fn stats(view: &Transaction<'_>, now: Timestamp, log_bytes: u64) -> R
     })
 }
 
-fn oldest_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Option<Timestamp>> {
+fn oldest_due(connection: &Connection, now: SchedulingTime) -> rusqlite::Result<Option<SchedulingTime>> {
     let mut orgs = connection.prepare_cached("SELECT key FROM orgs")?;
     let mut waiting = connection.prepare_cached(
         "SELECT min(due_at) FROM subjects INDEXED BY subjects_waiting
@@ -46,7 +47,7 @@ fn oldest_due(connection: &Connection, now: Timestamp) -> rusqlite::Result<Optio
         }
         note(expired.query_row(params![org, Column(now)], |row| row.get(0))?);
     }
-    Ok(oldest.and_then(|micros| Timestamp::from_microsecond(micros).ok()))
+    Ok(oldest.and_then(|micros| Timestamp::from_microsecond(micros).ok().map(SchedulingTime::new)))
 }
 
 fn handlers(connection: &Connection) -> rusqlite::Result<Vec<HandlerStats>> {
@@ -63,7 +64,9 @@ fn handlers(connection: &Connection) -> rusqlite::Result<Vec<HandlerStats>> {
             active: row.get(2)?,
             paused: row.get(3)?,
             waiting: row.get(4)?,
-            oldest: row.get::<_, Option<Column<Timestamp>>>(6)?.map(|Column(time)| time),
+            oldest: row
+                .get::<_, Option<Column<SchedulingTime>>>(6)?
+                .map(|Column(time)| time),
             failing: failing(connection, row.get(0)?)?,
             dead_letters: row.get(5)?,
         })
@@ -83,7 +86,7 @@ fn failing(connection: &Connection, handler: i64) -> rusqlite::Result<Option<Fai
             reason: row.get::<_, Option<String>>(0)?.unwrap_or_default(),
             at: row.get::<_, Column<Timestamp>>(1)?.0,
             attempts: row.get(2)?,
-            next_try: row.get::<_, Column<Timestamp>>(3)?.0,
+            next_try: row.get::<_, Column<SchedulingTime>>(3)?.0,
         })
     };
     failing.query_row([handler], read).optional()

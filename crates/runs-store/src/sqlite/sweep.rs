@@ -13,6 +13,7 @@ use crate::desks::{
     Sweeps, Version,
 };
 use crate::desks::{Lane, Recorded, Standing, Subject};
+use crate::time::SchedulingTime;
 
 const SWEEP: &str = "
     SELECT number, kind, scope, backfill, baseline, started_at, finished_at, pass, page, total,
@@ -94,7 +95,7 @@ pub(super) fn start(
     transaction: &Transaction<'_>,
     org: &OrgId,
     order: SweepOrder,
-    now: Timestamp,
+    at: Timestamp,
 ) -> Result<Sweep, Failure> {
     let org = org_key(transaction, org)?;
     if let Some(latest) = of(transaction, org)?.latest.filter(|latest| !latest.is_finished()) {
@@ -118,7 +119,7 @@ pub(super) fn start(
             Column(order.kind),
             Column(order.scope),
             order.backfill,
-            Column(now),
+            Column(at),
             org
         ],
     )?;
@@ -144,7 +145,7 @@ pub(super) fn record_page(
     transaction: &Transaction<'_>,
     org: &OrgId,
     page: &ListedPage,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<Sweep, Failure> {
     let phase = SweepPhase::Listing {
         pass: page.pass,
@@ -175,7 +176,7 @@ fn record(
     sweep: &Sweep,
     listed: &Listed,
     found: &mut SweepFound,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     let is_audit = sweep.order.kind == SweepKind::Audit;
     let subject = if is_audit {
@@ -342,7 +343,7 @@ pub(super) fn close(
     org: &OrgId,
     number: u64,
     most: usize,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(Sweep, bool), Failure> {
     let (org, mut sweep) = under_way(transaction, org, number, SweepPhase::Closing)?;
     let unseen = transaction.rows(

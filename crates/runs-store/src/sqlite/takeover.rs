@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::column::Column;
-use crate::desks::{LONGEST_PAUSE, Lanes, lanes, later, lines};
+use crate::desks::{LONGEST_PAUSE, Lanes, lanes, lines};
+use crate::time::SchedulingTime;
 use crate::torture;
 
 /// What is postponed further than this may have been so by a clock that has been set back since, and is due at once. To be
@@ -17,7 +17,7 @@ const FURTHEST: Duration = Duration::from_secs(5 * 60);
 ///
 /// An attempt that ended like this counts as failed. Something that brings the worker down each time would otherwise
 /// look as if it had never been tried.
-pub(super) fn take_over(connection: &mut Connection, now: Timestamp) -> rusqlite::Result<()> {
+pub(super) fn take_over(connection: &mut Connection, now: SchedulingTime) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let refreshes = transaction.execute(
         "UPDATE subjects
@@ -33,7 +33,7 @@ pub(super) fn take_over(connection: &mut Connection, now: Timestamp) -> rusqlite
           WHERE lease_until IS NOT NULL",
         params![Column(now)],
     )?;
-    let sensible = later(now, FURTHEST);
+    let sensible = now.after(FURTHEST);
     let mut postponed = 0;
     // By organization and line, and by handler, because so are the indexes.
     for org in keys(&transaction, "SELECT key FROM orgs")? {
@@ -48,7 +48,7 @@ pub(super) fn take_over(connection: &mut Connection, now: Timestamp) -> rusqlite
                     Column(lane),
                     is_known,
                     Column(sensible),
-                    Column(later(now, LONGEST_PAUSE))
+                    Column(now.after(LONGEST_PAUSE))
                 ],
             )?;
         }

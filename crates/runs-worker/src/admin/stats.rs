@@ -3,6 +3,7 @@
 use metrics::gauge;
 
 use super::Admin;
+use runs_store::SchedulingTime;
 
 impl Admin {
     /// Brings what the store counts into the metrics.
@@ -17,9 +18,7 @@ impl Admin {
         }
         let Ok(store) = self.store.get() else { return };
         let Ok(stats) = store.stats(now).await else { return };
-        let age = |since: Option<jiff::Timestamp>| {
-            since.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0))
-        };
+        let age = |since: Option<SchedulingTime>| since.map_or(0.0, |since| now.since(since).as_secs_f64());
         gauge!("runs_worker_due").set(count(stats.due));
         gauge!("runs_worker_oldest_due_seconds").set(age(stats.oldest_due));
         gauge!("runs_worker_unrecognized").set(count(stats.unrecognized));

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use jiff::Timestamp;
 use runs_store::intake_log::{self, IntakeLogError, LogInspection};
-use runs_store::{NewNotification, Position, Store, StoreError, StoreLocation};
+use runs_store::{NewNotification, Position, SchedulingTime, Store, StoreError, StoreLocation};
 use thiserror::Error;
 
 use super::{FAILED, MISUSED, Settings, fail, print};
@@ -129,7 +128,9 @@ async fn back_up(folder: &Path, log_folders: &[PathBuf], to: &Path) -> Result<us
 async fn copy(location: &StoreLocation, log: Option<LogInspection>, to: &Path) -> Result<usize, BackupError> {
     location.copy_to(to.to_owned()).await?;
     let Some(log) = log else { return Ok(0) };
-    let copy = StoreLocation::File(to.to_owned()).open(Timestamp::now()).await?;
+    let copy = StoreLocation::File(to.to_owned())
+        .open(SchedulingTime::by_wall_clock())
+        .await?;
     let waiting = import(copy.as_ref(), &log).await;
     copy.close().await;
     File::open(to)
@@ -154,7 +155,8 @@ async fn import(copy: &dyn Store, log: &LogInspection) -> Result<usize, StoreErr
             batch.push(notification);
         }
         imported += batch.len();
-        copy.import(log.id, after, batch, through, Timestamp::now()).await?;
+        copy.import(log.id, after, batch, through, SchedulingTime::by_wall_clock())
+            .await?;
         after = through;
     }
     Ok(imported)
@@ -174,7 +176,9 @@ async fn restore(folder: &Path, from: PathBuf, accept_incomplete: bool) -> Resul
         return Err(StoreError::Refused(message).into());
     }
     data_folder::make_private(folder).map_err(BackupError::at(folder))?;
-    Ok(location.restore(from, accept_incomplete, Timestamp::now()).await?)
+    Ok(location
+        .restore(from, accept_incomplete, SchedulingTime::by_wall_clock())
+        .await?)
 }
 
 fn beside(file: &Path, suffix: &str) -> PathBuf {

@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
-use runs_store::{DeadLetter, IdsOf, Query, Store};
+use runs_store::{DeadLetter, IdsOf, Query, SchedulingTime, Store};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -60,7 +59,7 @@ impl DeadLetters {
             Self::Show { id } => show(store, id.find(store, IdsOf::Events).await?).await,
             Self::Retry(meant) => {
                 let put_back = store
-                    .retry_dead_letters(&meant.query(store).await?, Timestamp::now())
+                    .retry_dead_letters(&meant.query(store).await?, SchedulingTime::by_wall_clock())
                     .await?;
                 print::counted(put_back, "event", "put back")
             }

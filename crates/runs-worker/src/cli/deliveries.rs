@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
-use runs_store::{IdsOf, Query, Store, WaitingDelivery};
+use runs_store::{IdsOf, Query, SchedulingTime, Store, WaitingDelivery};
 use serde_json::json;
 
 use super::table::Table;
@@ -54,7 +53,7 @@ impl Deliveries {
                     ));
                 }
                 let query = meant.query(store).await?;
-                let retried = store.retry_deliveries(&query, Timestamp::now()).await?;
+                let retried = store.retry_deliveries(&query, SchedulingTime::by_wall_clock()).await?;
                 print::counted(retried, "delivery", "due now")
             }
         })

@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use jiff::Timestamp;
-use runs_store::{HandlerName, Store};
+use runs_store::{HandlerName, SchedulingTime, Store};
 use serde_json::json;
 
 use super::table::Table;
@@ -77,7 +76,7 @@ async fn list(store: &dyn Store, as_json: bool) -> Outcome {
         "next try",
         "last error",
     ]);
-    for handler in store.stats(Timestamp::now()).await?.handlers {
+    for handler in store.stats(SchedulingTime::by_wall_clock()).await?.handlers {
         table.row([
             json!(handler.handler.as_str()),
             json!(handler.active),

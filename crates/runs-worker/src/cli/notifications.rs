@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use jiff::Timestamp;
-use runs_store::{IdsOf, NewNotification, NotificationSummary, Query, Store};
+use runs_store::{IdsOf, NewNotification, NotificationSummary, Query, SchedulingTime, Store};
 use serde_json::json;
 use tallyfy_model::without_guest_links;
 use uuid::Uuid;
@@ -172,7 +171,7 @@ async fn read_again(store: &dyn Store, mut query: Query) -> Outcome {
             id: found.id,
             ..read_notification(&found.org, body, found.received_at)
         };
-        if again.subject.is_some() && store.recognize(again, Timestamp::now()).await? {
+        if again.subject.is_some() && store.recognize(again, SchedulingTime::by_wall_clock()).await? {
             read += 1;
         } else {
             left += 1;

@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use jiff::Timestamp;
-use runs_store::Lane;
+use runs_store::{Lane, SchedulingTime};
 use tallyfy_model::{OrgId, RunId};
 
 use super::run_ref::run_ref;
@@ -36,7 +35,9 @@ impl Refresh {
         with_store(settings, async |store| {
             let org = org.map_err(misused)?;
             for run in &self.runs {
-                store.request_refresh(&org, run, Lane::Live, Timestamp::now()).await?;
+                store
+                    .request_refresh(&org, run, Lane::Live, SchedulingTime::by_wall_clock())
+                    .await?;
             }
             print::say(&format!(
                 "{} asked for; the worker fetches as soon as it may",

@@ -5,8 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Args;
-use jiff::Timestamp;
-use runs_store::{HandlerName, IdsOf, Query, Store};
+use runs_store::{HandlerName, IdsOf, Query, SchedulingTime, Store};
 use uuid::Uuid;
 
 use super::which::Which;
@@ -78,7 +77,9 @@ impl Replay {
             return print::say("nothing was replayed");
         }
         let handler = HandlerName::new(self.handler.clone());
-        let replayed = store.replay(&chosen.ids, &handler, Timestamp::now()).await?;
+        let replayed = store
+            .replay(&chosen.ids, &handler, SchedulingTime::by_wall_clock())
+            .await?;
         match (replayed, chosen.kept_back) {
             (0, 0) => Ok(End::Nothing),
             (_, 0) => print::counted(replayed, "event", "put in line again"),

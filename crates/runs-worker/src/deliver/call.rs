@@ -1,7 +1,6 @@
 //! The steps from the call of the handler to what it amounts to.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use runs_store::{HandlerName, torture};
 
@@ -44,7 +43,7 @@ impl Calling {
         let mut results = self.results(&events).await.into_iter();
         torture::point("deliver.called");
         let ended = self.clock.now();
-        let took = Duration::try_from(ended.duration_since(began)).unwrap_or_default();
+        let took = ended.since(began);
         let called = events.iter().map(|event| Called {
             event: event.clone(),
             result: results

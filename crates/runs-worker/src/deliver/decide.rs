@@ -5,11 +5,9 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use runs_store::Settlement;
+use runs_store::{SchedulingTime, Settlement};
 use tallyfy_transport::Backoff;
 
-use crate::clock::later;
 use crate::config::DeliverConfig;
 use crate::handler::{Event, HandlerError};
 use crate::shared::visible::{visible_line, visible_text};
@@ -21,7 +19,7 @@ pub(super) struct Called {
     /// How long the call took.
     pub(super) took: Duration,
     /// When it ended, by the scheduling time.
-    pub(super) ended: Timestamp,
+    pub(super) ended: SchedulingTime,
 }
 
 /// An attempt of which is known how it is to be settled.
@@ -66,25 +64,27 @@ fn last_try(called: &Called, config: &DeliverConfig, give_up_after: Option<Durat
     if config.max_attempts > 0 && attempt >= config.max_attempts {
         return Some(format!("after {attempt} tries"));
     }
-    let tried_for = Duration::try_from(called.ended.duration_since(delivery.tried_since)).unwrap_or_default();
+    let tried_for = called.ended.since(delivery.tried_since);
     let longest = config.longest().into_iter().chain(give_up_after).min()?;
     (tried_for >= longest).then(|| format!("after {longest:?}, at try {attempt}"))
 }
 
 /// When it is tried again: after a wait that doubles, or as long as the other side asks.
-fn again_at(called: &Called, config: &DeliverConfig, after: Option<Duration>, random: f64) -> Timestamp {
+fn again_at(called: &Called, config: &DeliverConfig, after: Option<Duration>, random: f64) -> SchedulingTime {
     let backoff = Backoff {
         initial: config.retry_initial,
         max: config.retry_max,
     };
     let attempt = called.event.delivery().attempt;
     let wait = backoff.wait(attempt, random).max(after.unwrap_or_default());
-    later(called.ended, wait)
+    called.ended.after(wait)
 }
 
 #[cfg(test)]
 mod tests {
     use tallyfy_model::OrgId;
+
+    use jiff::Timestamp;
 
     use super::*;
     use crate::handler::Event;
@@ -98,8 +98,11 @@ mod tests {
         give_up_after: Option<Duration>,
         config: &DeliverConfig,
     ) -> Settlement {
-        let began = Timestamp::UNIX_EPOCH;
-        let mut delivery = Event::sample(&OrgId::new("acme"), began).unwrap().delivery().clone();
+        let began = SchedulingTime::new(Timestamp::UNIX_EPOCH);
+        let mut delivery = Event::sample(&OrgId::new("acme"), began.shown())
+            .unwrap()
+            .delivery()
+            .clone();
         delivery.attempt = attempt;
         let called = Called {
             event: Event::new(delivery),
@@ -110,7 +113,7 @@ mod tests {
                 answer: Some("no\u{9b}".to_owned()),
             }),
             took: Duration::ZERO,
-            ended: later(began, tried_for),
+            ended: began.after(tried_for),
         };
         decide(called, config, 1.0).settlement
     }
@@ -126,7 +129,7 @@ mod tests {
     fn giving_up_goes_by_time() {
         let mut config = DeliverConfig::default();
         let outage = settled(1000, HOUR * 71, None, &config);
-        let at = later(Timestamp::UNIX_EPOCH, HOUR * 71 + Duration::from_secs(600));
+        let at = SchedulingTime::new(Timestamp::UNIX_EPOCH).after(HOUR * 71 + Duration::from_secs(600));
         assert_eq!(
             outage,
             Settlement::Retry {

@@ -26,8 +26,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use runs_store::{Claim, Claimed, Delivery, HandlerName, OutboxDesk, StoreError, torture};
+use runs_store::{Claim, Claimed, Delivery, HandlerName, OutboxDesk, SchedulingTime, StoreError, torture};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -207,7 +206,7 @@ impl Stage {
     }
 
     /// Until a call has ended, or something may be due and may be claimed.
-    async fn rest(&mut self, next_due: Option<Timestamp>, stop: &CancellationToken) {
+    async fn rest(&mut self, next_due: Option<SchedulingTime>, stop: &CancellationToken) {
         let (room, pause) = (self.room(), self.health.pause());
         let claimable = async {
             match (room, pause) {

@@ -16,9 +16,9 @@ pub(crate) fn guarded(outbox: Arc<dyn OutboxDesk>) -> Arc<dyn OutboxDesk> {
 #[cfg(feature = "torture")]
 mod defect {
     use async_trait::async_trait;
-    use jiff::Timestamp;
     use runs_store::{
-        Claim, Claimed, Delivery, HandlerName, Lease, LeaseLost, OutboxDesk, Settlement, StoreError, Turn,
+        Claim, Claimed, Delivery, HandlerName, Lease, LeaseLost, OutboxDesk, SchedulingTime, Settlement, StoreError,
+        Turn,
     };
 
     use super::Arc;
@@ -27,7 +27,11 @@ mod defect {
     pub(super) struct SettlesBeforeCall(pub(super) Arc<dyn OutboxDesk>);
 
     impl SettlesBeforeCall {
-        async fn settled(&self, claimed: Claimed<Delivery>, now: Timestamp) -> Result<Claimed<Delivery>, StoreError> {
+        async fn settled(
+            &self,
+            claimed: Claimed<Delivery>,
+            now: SchedulingTime,
+        ) -> Result<Claimed<Delivery>, StoreError> {
             let delivered = |delivery: &Delivery| (delivery.lease.clone(), Settlement::Delivered);
             self.0.settle(claimed.work.iter().map(delivered).collect(), now).await?;
             Ok(claimed)
@@ -36,7 +40,7 @@ mod defect {
 
     #[async_trait]
     impl OutboxDesk for SettlesBeforeCall {
-        async fn set_handlers(&self, handlers: &[HandlerName], now: Timestamp) -> Result<(), StoreError> {
+        async fn set_handlers(&self, handlers: &[HandlerName], now: SchedulingTime) -> Result<(), StoreError> {
             self.0.set_handlers(handlers, now).await
         }
 
@@ -52,7 +56,7 @@ mod defect {
         async fn settle(
             &self,
             ended: Vec<(Lease, Settlement)>,
-            now: Timestamp,
+            now: SchedulingTime,
         ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
             self.0.settle(ended, now).await
         }

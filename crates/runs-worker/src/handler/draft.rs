@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use runs_store::{Delivery, EventSummary, HandlerName, Lease, PendingNotification, Recipients, Whole};
+use runs_store::{Delivery, EventSummary, HandlerName, Lease, PendingNotification, Recipients, SchedulingTime, Whole};
 use tallyfy_model::{OrgId, Run, RunId};
 use tallyfy_runs::{Change, changes};
 
@@ -146,7 +146,7 @@ impl EventDraft {
             run: self.run_id,
             number: self.number,
             attempt: self.attempt,
-            tried_since: self.at,
+            tried_since: SchedulingTime::new(self.at),
             created_at: self.at,
             body: event.body,
         }))
@@ -166,7 +166,7 @@ impl Event {
             run: summary.run.clone(),
             number: summary.number,
             attempt: 1,
-            tried_since: summary.created_at,
+            tried_since: SchedulingTime::new(summary.created_at),
             created_at: summary.created_at,
             body: whole.body.clone(),
         })

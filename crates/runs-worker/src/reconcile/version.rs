@@ -1,15 +1,11 @@
 //! What tells one state of a run from the next, as far as the run list shows it.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use runs_store::Version;
 use tallyfy_model::{ApiTime, Run, RunStatus};
 
-use crate::clock::later;
-
 /// A time that is written to the second is that of any change within it, and our clock is not quite the server's.
-const ONE_SECOND_AND_SOME: Duration = Duration::from_secs(2);
+const ONE_SECOND_AND_SOME: SignedDuration = SignedDuration::from_secs(2);
 
 /// The state of a run, fetched at this time by the wall clock, or listed.
 ///
@@ -32,7 +28,7 @@ pub(crate) fn version(run: &Run, fetched_at: Option<Timestamp>) -> Version {
         ),
         settled: match (moment, fetched_at) {
             (Some(moment), Some(fetched_at)) => {
-                moment.subsec_nanosecond() != 0 || fetched_at >= later(moment, ONE_SECOND_AND_SOME)
+                moment.subsec_nanosecond() != 0 || fetched_at.duration_since(moment) >= ONE_SECOND_AND_SOME
             }
             _ => true,
         },

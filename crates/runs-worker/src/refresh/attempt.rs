@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use metrics::histogram;
-use runs_store::{DueRefresh, PostponeCause, Standing, Subject, torture};
+use runs_store::{DueRefresh, PostponeCause, SchedulingTime, Standing, Subject, torture};
 use tallyfy_model::{RunId, TaskId};
 use tallyfy_runs::{Error, GetTaskOptions};
 use tokio::time::Instant;
@@ -39,7 +39,7 @@ impl Refresher {
             Subject::Run(run) => self.attempt_run(&due, run, started).await,
             Subject::Task(task) => self.attempt_task(&due, task, started).await,
         };
-        let seconds = self.clock.now().duration_since(started).as_secs_f64();
+        let seconds = self.clock.now().since(started).as_secs_f64();
         histogram!("runs_worker_refresh_seconds", "org" => due.org.to_string()).record(seconds);
         match verdict {
             TokenVerdict::Accepted => self.gate.accepted(),
@@ -49,7 +49,7 @@ impl Refresher {
         Attempted { due, decision, until }
     }
 
-    async fn attempt_run(&self, due: &DueRefresh, run: &RunId, started: Timestamp) -> (Decision, TokenVerdict) {
+    async fn attempt_run(&self, due: &DueRefresh, run: &RunId, started: SchedulingTime) -> (Decision, TokenVerdict) {
         let fetched_at = self.clock.wall();
         let options = self.config.get_run_options();
         let fetch = self.client.get_run(run, &options);
@@ -64,7 +64,7 @@ impl Refresher {
     }
 
     /// Asks which run a task belongs to. The run becomes due with the task's notifications.
-    async fn attempt_task(&self, due: &DueRefresh, task: &TaskId, started: Timestamp) -> (Decision, TokenVerdict) {
+    async fn attempt_task(&self, due: &DueRefresh, task: &TaskId, started: SchedulingTime) -> (Decision, TokenVerdict) {
         let fetched_at = self.clock.wall();
         let options = GetTaskOptions::default();
         let fetch = self.client.get_task(task, &options);
@@ -106,7 +106,7 @@ impl Refresher {
         (given_up.unwrap_or_else(|| decider.failed(error)), verdict(error))
     }
 
-    fn decider<'a>(&'a self, due: &'a DueRefresh, started: Timestamp, fetched_at: Timestamp) -> Decider<'a> {
+    fn decider<'a>(&'a self, due: &'a DueRefresh, started: SchedulingTime, fetched_at: Timestamp) -> Decider<'a> {
         Decider {
             config: &self.config,
             due,

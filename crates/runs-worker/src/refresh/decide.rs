@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use runs_store::{
-    DueRefresh, HandlerName, Lane, NewEvent, PostponeCause, Postponement, RefreshEnd, Refreshed, Snapshot, Standing,
+    DueRefresh, HandlerName, Lane, NewEvent, PostponeCause, Postponement, RefreshEnd, Refreshed, SchedulingTime,
+    Snapshot, Standing,
 };
 use tallyfy_model::{Run, RunId};
 use tallyfy_runs::{Change, Owed, carry_forward, changes, compare, older_than};
 use tallyfy_transport::Backoff;
 use tracing::{error, warn};
 
-use crate::clock::later;
 use crate::config::{EventsConfig, RefreshConfig};
 use crate::event::{EventType, Occurrence};
 use crate::filter::{self, EventFilter, Facts};
@@ -51,8 +51,8 @@ pub(super) struct Decider<'a> {
     /// Who wants which events.
     pub(super) handlers: &'a [(HandlerName, EventFilter)],
     /// When the attempt began, and what time it is now, for scheduling.
-    pub(super) started: Timestamp,
-    pub(super) now: Timestamp,
+    pub(super) started: SchedulingTime,
+    pub(super) now: SchedulingTime,
     /// When the fetch began, by the wall clock.
     pub(super) fetched_at: Timestamp,
     /// Between 0 and 1.
@@ -106,7 +106,7 @@ impl Decider<'_> {
             return None;
         }
         let since = memory.older.as_ref().map_or(self.started, |older| older.since);
-        let elapsed = self.now.duration_since(since).unsigned_abs();
+        let elapsed = self.now.apart(since);
         let wait = elapsed.clamp(STALE_WAIT.max(self.config.window), OLDER_WAIT.max(self.config.window));
         Some(self.postpone(
             "older",
@@ -173,8 +173,8 @@ impl Decider<'_> {
         Some(behind.to_string())
     }
 
-    fn has_stood(&self, since: Timestamp, long: Duration) -> bool {
-        self.now.duration_since(since).unsigned_abs() >= long
+    fn has_stood(&self, since: SchedulingTime, long: Duration) -> bool {
+        self.now.apart(since) >= long
     }
 
     fn lags_behind_list(&self, run: &Run) -> Option<String> {
@@ -206,8 +206,8 @@ impl Decider<'_> {
         compared: &Compared,
         is_behind: bool,
         memory: &mut Memory,
-    ) -> Option<Timestamp> {
-        let second_look = later(self.started, self.config.second_look);
+    ) -> Option<SchedulingTime> {
+        let second_look = self.started.after(self.config.second_look);
         // A time further away than a look can be is of a clock that has been set back since.
         let owed = memory
             .look_after
@@ -259,7 +259,7 @@ impl Decider<'_> {
         compared: &Compared,
         told: &[(EventType, Vec<Change>)],
         is_stale: bool,
-        look_again: Option<Timestamp>,
+        look_again: Option<SchedulingTime>,
         memory: &Memory,
     ) -> Decision {
         let run = &compared.run;
@@ -365,7 +365,7 @@ impl Decider<'_> {
     }
 
     pub(super) fn refreshed(&self, standing: Standing) -> Refreshed {
-        Refreshed::new(standing, later(self.started, self.config.window))
+        Refreshed::new(standing, self.started.after(self.config.window))
     }
 
     pub(super) fn postpone(
@@ -381,7 +381,7 @@ impl Decider<'_> {
             event_types: Vec::new(),
             changes: 0,
             end: RefreshEnd::Postpone(Postponement {
-                until: later(self.now, wait),
+                until: self.now.after(wait),
                 cause,
                 memory: memory.and_then(Memory::write),
                 reason,

@@ -8,7 +8,6 @@ use tallyfy_runs::Error;
 use tallyfy_transport::ErrorKind;
 use tracing::{error, warn};
 
-use crate::clock::later;
 use crate::event::{EventType, Occurrence};
 use crate::telemetry;
 
@@ -164,7 +163,7 @@ impl Decider<'_> {
     ) -> Decision {
         // A replica that lags behind for longer than usual shows it later.
         let look_again = !memory.told.seen && !self.due.notifications.is_empty();
-        let look_again = look_again.then(|| later(self.now, LOOK_AGAIN.min(self.config.retry_max)));
+        let look_again = look_again.then(|| self.now.after(LOOK_AGAIN.min(self.config.retry_max)));
         let is_told = self.due.standing != standing || !self.due.notifications.is_empty();
         let occurrence = Occurrence {
             reason: Some(reason),

@@ -6,11 +6,10 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use runs_store::PendingNotification;
+use runs_store::{PendingNotification, SchedulingTime};
 use tallyfy_model::{Announced, ApiTime, Run};
 use tallyfy_runs::Include;
 
-use crate::clock::later;
 use crate::config::RefreshConfig;
 
 /// How far the time of a change and the arrival of its webhook may be apart, by clocks that are right.
@@ -23,10 +22,10 @@ const BETWEEN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_se
 
 /// When to look again for what has been owed for so long: each wait is as long as all of the time before it, up to some
 /// minutes.
-pub(super) fn next_look(owed_since: Timestamp, now: Timestamp) -> Timestamp {
-    let elapsed = now.duration_since(owed_since).unsigned_abs();
+pub(super) fn next_look(owed_since: SchedulingTime, now: SchedulingTime) -> SchedulingTime {
+    let elapsed = now.apart(owed_since);
     let (shortest, longest) = BETWEEN;
-    later(now, elapsed.clamp(shortest, longest))
+    now.after(elapsed.clamp(shortest, longest))
 }
 
 /// What a fetch showed of the notifications that led to it.
@@ -38,7 +37,7 @@ pub(super) struct Looks<'a> {
     /// Whether a look, or anything else, was owed before.
     pub(super) owed_before: bool,
     /// When the fetch began, by the scheduling time and by the wall clock.
-    pub(super) started: Timestamp,
+    pub(super) started: SchedulingTime,
     pub(super) fetched_at: Timestamp,
 }
 
@@ -53,18 +52,18 @@ enum Proof<'a> {
 
 impl Looks<'_> {
     /// The time after which another fetch is to begin, if one is owed.
-    pub(super) fn owed(&self) -> Option<Timestamp> {
+    pub(super) fn owed(&self) -> Option<SchedulingTime> {
         let unproven = self.notifications.iter().filter(|one| !self.is_shown(one));
         unproven.filter_map(|one| self.look_after(one)).max()
     }
 
     /// `None` if this fetch began late enough.
-    fn look_after(&self, notification: &PendingNotification) -> Option<Timestamp> {
+    fn look_after(&self, notification: &PendingNotification) -> Option<SchedulingTime> {
         // Both by the same clock, right or wrong.
         let age = self.fetched_at.duration_since(notification.received_at);
         let age = Duration::try_from(age).unwrap_or_default();
         let rest = self.config.second_look.checked_sub(age)?;
-        (!rest.is_zero()).then(|| later(self.started, rest))
+        (!rest.is_zero()).then(|| self.started.after(rest))
     }
 
     fn is_shown(&self, notification: &PendingNotification) -> bool {

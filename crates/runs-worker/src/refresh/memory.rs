@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use runs_store::Standing;
+use runs_store::{SchedulingTime, Standing};
 use serde::{Deserialize, Serialize};
 use tallyfy_model::{ApiTime, Run};
 use tallyfy_runs::Owed;
@@ -29,10 +28,10 @@ pub(super) struct Memory {
     pub(super) owed: Owed,
     /// Since when that is owed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) owed_since: Option<Timestamp>,
+    pub(super) owed_since: Option<SchedulingTime>,
     /// A fetch is owed that begins no earlier, because nothing shows whether the answers so far were new enough.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) look_after: Option<Timestamp>,
+    pub(super) look_after: Option<SchedulingTime>,
     /// An answer that is older than the last state, and since when it stands.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) older: Option<Stands>,
@@ -62,7 +61,7 @@ pub(super) struct Told {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stands {
     pub(super) what: String,
-    pub(super) since: Timestamp,
+    pub(super) since: SchedulingTime,
 }
 
 impl Memory {
@@ -94,9 +93,9 @@ impl Memory {
 
 impl Stands {
     /// Notes what was answered, in a fetch that began at this time. Whether it has stood for so long.
-    pub(super) fn note(stands: &mut Option<Self>, what: String, at: Timestamp, long: Duration) -> bool {
+    pub(super) fn note(stands: &mut Option<Self>, what: String, at: SchedulingTime, long: Duration) -> bool {
         match stands {
-            Some(known) if known.what == what => at.duration_since(known.since).unsigned_abs() >= long,
+            Some(known) if known.what == what => at.apart(known.since) >= long,
             _ => {
                 *stands = Some(Self { what, since: at });
                 false

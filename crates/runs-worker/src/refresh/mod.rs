@@ -19,7 +19,7 @@ mod model;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use runs_store::SchedulingTime;
 use runs_store::{Claim, Claimed, DueRefresh, HandlerName, Lane, Lanes, Store, StoreError, torture};
 use tallyfy_runs::Client;
 use tallyfy_transport::{CircuitBreaker, CircuitState, RateLimiter};
@@ -267,7 +267,7 @@ impl Stage {
     }
 
     /// Until a fetch has ended, or something may be due and may be claimed.
-    async fn rest(&mut self, room: &Room, next_due: Option<Timestamp>, stop: &CancellationToken) {
+    async fn rest(&mut self, room: &Room, next_due: Option<SchedulingTime>, stop: &CancellationToken) {
         let Refresher {
             limiter, gate, config, ..
         } = &self.refresher;

@@ -9,7 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use runs_store::{
     Claim, HandlerName, InboxDesk as _, Lanes, NewNotification, NotificationHead, RefreshDesk as _, RefreshEnd,
-    SqliteStore, Subject,
+    SchedulingTime, SqliteStore, Subject,
 };
 use tallyfy_model::{OrgId, Run, RunId, Webhook};
 
@@ -121,7 +121,7 @@ struct World {
 impl World {
     async fn new(story: Story) -> Self {
         let start: Timestamp = "2026-01-31T09:00:00Z".parse().unwrap();
-        let store = SqliteStore::in_memory(start).unwrap();
+        let store = SqliteStore::in_memory(SchedulingTime::new(start)).unwrap();
         store.watch(&org(), start).await.unwrap();
         let launched = State {
             // Never a whole second, which would be read as one that is written to the second.
@@ -148,15 +148,16 @@ impl World {
             // Two changes of one millisecond are one, as far as anybody can tell by their times.
             let after = act.after.max(u16::from(self.story.millis));
             let then = now + tenths(after);
-            self.fetch_until(then).await;
+            self.fetch_until(SchedulingTime::new(then)).await;
             now = then;
             if act.restart {
-                self.store = self.store.successor(now).await.unwrap();
+                self.store = self.store.successor(SchedulingTime::new(now)).await.unwrap();
             }
             self.act(act.what, now);
             self.announce(act.announced, now).await;
         }
-        self.fetch_until(now + SignedDuration::from_hours(48)).await;
+        self.fetch_until(SchedulingTime::new(now + SignedDuration::from_hours(48)))
+            .await;
     }
 
     fn act(&mut self, what: What, now: Timestamp) {
@@ -200,11 +201,11 @@ impl World {
                 received_at: now,
                 body: Bytes::from(body),
             };
-            self.store.append(notification, now).await.unwrap();
+            self.store.append(notification, SchedulingTime::new(now)).await.unwrap();
         }
     }
 
-    async fn fetch_until(&mut self, until: Timestamp) {
+    async fn fetch_until(&mut self, until: SchedulingTime) {
         while let Some(due) = self.store.next_due(&org(), Lanes::All).await.unwrap()
             && due <= until
         {
@@ -218,7 +219,7 @@ impl World {
                 self.calls += 1;
                 assert!(self.calls < 1000, "it never ends");
                 let lag = self.story.lags[self.calls % self.story.lags.len()];
-                let seen = due - tenths(lag);
+                let seen = due.shown() - tenths(lag);
                 // A replica answers with an old state, but never with that the run is not there.
                 let shown = self
                     .states
@@ -234,7 +235,7 @@ impl World {
                     handlers: &handlers,
                     started: due,
                     now: due,
-                    fetched_at: due,
+                    fetched_at: due.shown(),
                     random: 0.5,
                 };
                 let end = decider.fetched(answer).end;

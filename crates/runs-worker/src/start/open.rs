@@ -7,9 +7,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use runs_store::intake_log::{IntakeLog, IntakeLogError};
-use runs_store::{HandlerName, SqliteStore, Store, StoreError, torture};
+use runs_store::{HandlerName, SchedulingTime, SqliteStore, Store, StoreError, torture};
 use tallyfy_transport::Backoff;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -212,7 +211,7 @@ fn is_passing(error: &StartError) -> bool {
 }
 
 /// What waits for a handler that is not configured any more would otherwise wait unseen.
-async fn warn_of_leftovers(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+async fn warn_of_leftovers(store: &dyn Store, now: SchedulingTime) -> Result<(), StoreError> {
     for left in store.stats(now).await?.handlers {
         if !left.active && left.waiting > 0 {
             warn!(

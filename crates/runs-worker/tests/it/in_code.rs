@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get as on_get;
-use jiff::Timestamp;
-use runs_store::SqliteStore;
+use runs_store::{SchedulingTime, SqliteStore};
 use runs_worker::config::{Config, Flags, Loaded, Organization, TokenSetting, load};
 use runs_worker::{EventType, Worker};
 use tokio::net::TcpListener;
@@ -34,7 +33,9 @@ async fn served(routes: Router) -> SocketAddr {
 async fn the_routes_of_a_worker_in_memory_are_mounted_in_another_server() {
     let (relay, mut events) = Relay::new(|_| Ok(()));
     let worker = Worker::builder(loaded())
-        .store(Arc::new(SqliteStore::in_memory(Timestamp::now()).unwrap()))
+        .store(Arc::new(
+            SqliteStore::in_memory(SchedulingTime::by_wall_clock()).unwrap(),
+        ))
         .transport(Api::new(|_, _| (200, run("r1", r#""status":"active""#))))
         .handler("relay", relay)
         .without_receive_listener()

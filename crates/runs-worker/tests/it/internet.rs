@@ -539,7 +539,11 @@ async fn metrics_are_not_for_strangers() {
 
 /// A worker whose store stumbles over some webhooks.
 async fn start_with_odd_store(folder: &tempfile::TempDir, environment: &[(&str, &str)]) -> Worker {
-    let store = SqliteStore::open(folder.path().join("store.db"), jiff::Timestamp::now()).unwrap();
+    let store = SqliteStore::open(
+        folder.path().join("store.db"),
+        runs_store::SchedulingTime::by_wall_clock(),
+    )
+    .unwrap();
     let api = Api::new(|_, _| (503, String::new()));
     let builder = builder(folder, environment).transport(api);
     builder

@@ -162,7 +162,13 @@ async fn what_was_published_before_and_comes_again_is_kept_once() {
     let operator = runs_store::StoreLocation::File(store).open_beside().await.unwrap();
     let bus = runs_store::HandlerName::new("bus");
     let ids = [id.parse().unwrap()];
-    assert_eq!(operator.replay(&ids, &bus, jiff::Timestamp::now()).await.unwrap(), 1);
+    assert_eq!(
+        operator
+            .replay(&ids, &bus, runs_store::SchedulingTime::by_wall_clock())
+            .await
+            .unwrap(),
+        1
+    );
     operator.close().await;
     let second = worker(&folder, server.port).await;
     tell(&second, "t2").await;

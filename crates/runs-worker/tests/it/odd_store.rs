@@ -9,8 +9,8 @@ use runs_store::intake_log::{LogId, Position};
 use runs_store::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
     InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
-    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, Settlement, Stats, Store, StoreError,
-    Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
+    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, SchedulingTime, Settlement, Stats, Store,
+    StoreError, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
 };
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
@@ -53,7 +53,7 @@ impl OddStore {
 
 #[async_trait]
 impl InboxDesk for OddStore {
-    async fn append(&self, notification: NewNotification, now: Timestamp) -> Result<Appended, StoreError> {
+    async fn append(&self, notification: NewNotification, now: SchedulingTime) -> Result<Appended, StoreError> {
         match notification.head.run.as_ref().map(RunId::as_str) {
             Some("panic") => std::panic::resume_unwind(Box::new("s3cret-of-the-panic")),
             Some("wait") => std::future::pending().await,
@@ -67,7 +67,7 @@ impl InboxDesk for OddStore {
         after: Position,
         batch: Vec<NewNotification>,
         through: Position,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<Vec<Appended>, StoreError> {
         self.store.import(log, after, batch, through, now).await
     }
@@ -79,7 +79,13 @@ impl InboxDesk for OddStore {
 
 #[async_trait]
 impl RefreshDesk for OddStore {
-    async fn request_refresh(&self, org: &OrgId, run: &RunId, lane: Lane, now: Timestamp) -> Result<(), StoreError> {
+    async fn request_refresh(
+        &self,
+        org: &OrgId,
+        run: &RunId,
+        lane: Lane,
+        now: SchedulingTime,
+    ) -> Result<(), StoreError> {
         self.store.request_refresh(org, run, lane, now).await
     }
 
@@ -99,14 +105,14 @@ impl RefreshDesk for OddStore {
         self.store.watch(org, now).await
     }
 
-    async fn next_due(&self, org: &OrgId, lanes: Lanes) -> Result<Option<Timestamp>, StoreError> {
+    async fn next_due(&self, org: &OrgId, lanes: Lanes) -> Result<Option<SchedulingTime>, StoreError> {
         self.store.next_due(org, lanes).await
     }
 
     async fn end_refreshes(
         &self,
         ended: Vec<(Lease, RefreshEnd)>,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         self.room_for(&ended)?;
         self.store.end_refreshes(ended, now).await
@@ -126,7 +132,7 @@ impl RefreshDesk for OddStore {
 
 #[async_trait]
 impl OutboxDesk for OddStore {
-    async fn set_handlers(&self, handlers: &[HandlerName], now: Timestamp) -> Result<(), StoreError> {
+    async fn set_handlers(&self, handlers: &[HandlerName], now: SchedulingTime) -> Result<(), StoreError> {
         self.store.set_handlers(handlers, now).await
     }
 
@@ -141,7 +147,7 @@ impl OutboxDesk for OddStore {
     async fn settle(
         &self,
         ended: Vec<(Lease, Settlement)>,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         self.room("settle")?;
         self.store.settle(ended, now).await
@@ -172,7 +178,7 @@ impl SweepDesk for OddStore {
         self.store.start_sweep(org, order, now).await
     }
 
-    async fn record_page(&self, org: &OrgId, page: ListedPage, now: Timestamp) -> Result<Sweep, StoreError> {
+    async fn record_page(&self, org: &OrgId, page: ListedPage, now: SchedulingTime) -> Result<Sweep, StoreError> {
         self.store.record_page(org, page, now).await
     }
 
@@ -185,7 +191,7 @@ impl SweepDesk for OddStore {
         org: &OrgId,
         sweep: u64,
         limit: usize,
-        now: Timestamp,
+        now: SchedulingTime,
     ) -> Result<(Sweep, bool), StoreError> {
         self.store.close_sweep(org, sweep, limit, now).await
     }
@@ -209,7 +215,7 @@ impl OperatorDesk for OddStore {
         self.store.events_after(query, after, limit).await
     }
 
-    async fn replay(&self, events: &[Uuid], handler: &HandlerName, now: Timestamp) -> Result<u64, StoreError> {
+    async fn replay(&self, events: &[Uuid], handler: &HandlerName, now: SchedulingTime) -> Result<u64, StoreError> {
         self.store.replay(events, handler, now).await
     }
 
@@ -221,7 +227,7 @@ impl OperatorDesk for OddStore {
         self.store.deliveries(query, limit).await
     }
 
-    async fn retry_deliveries(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError> {
+    async fn retry_deliveries(&self, query: &Query, now: SchedulingTime) -> Result<u64, StoreError> {
         self.store.retry_deliveries(query, now).await
     }
 
@@ -233,7 +239,7 @@ impl OperatorDesk for OddStore {
         self.store.notification(id).await
     }
 
-    async fn recognize(&self, read: NewNotification, now: Timestamp) -> Result<bool, StoreError> {
+    async fn recognize(&self, read: NewNotification, now: SchedulingTime) -> Result<bool, StoreError> {
         self.store.recognize(read, now).await
     }
 
@@ -241,7 +247,7 @@ impl OperatorDesk for OddStore {
         self.store.dead_letters(query, limit).await
     }
 
-    async fn retry_dead_letters(&self, query: &Query, now: Timestamp) -> Result<u64, StoreError> {
+    async fn retry_dead_letters(&self, query: &Query, now: SchedulingTime) -> Result<u64, StoreError> {
         self.store.retry_dead_letters(query, now).await
     }
 
@@ -257,7 +263,7 @@ impl OperatorDesk for OddStore {
         self.store.prune(prune).await
     }
 
-    async fn stats(&self, now: Timestamp) -> Result<Stats, StoreError> {
+    async fn stats(&self, now: SchedulingTime) -> Result<Stats, StoreError> {
         self.store.stats(now).await
     }
 

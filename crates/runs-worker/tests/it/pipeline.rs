@@ -667,7 +667,13 @@ async fn health_says_what_is_wrong() {
 async fn a_run_whose_last_state_is_gone_is_changed_and_not_seen_again() {
     let folder = tempfile::tempdir().unwrap();
     let (relay, mut events) = Relay::new(|_| Ok(()));
-    let store = Arc::new(runs_store::SqliteStore::open(folder.path().join("runs.db"), jiff::Timestamp::now()).unwrap());
+    let store = Arc::new(
+        runs_store::SqliteStore::open(
+            folder.path().join("runs.db"),
+            runs_store::SchedulingTime::by_wall_clock(),
+        )
+        .unwrap(),
+    );
     let worker = builder(&folder, &[])
         .transport(Api::new(|_, before| {
             let members = format!(r#""name":"{before}","last_updated":"2099-01-31T09:00:00Z""#);
@@ -766,7 +772,11 @@ async fn what_was_announced_without_a_time_and_does_not_show_is_looked_at_once_m
 #[tokio::test]
 async fn what_was_done_while_the_store_was_full_is_not_done_again() {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(folder.path().join("store.db"), jiff::Timestamp::now()).unwrap();
+    let store = SqliteStore::open(
+        folder.path().join("store.db"),
+        runs_store::SchedulingTime::by_wall_clock(),
+    )
+    .unwrap();
     let store = OddStore::new(Arc::new(store), &["resolve", "postpone", "commit", "settle"]);
     let api = Api::new(|path, before| match before {
         _ if path.contains("/tasks/") => (200, r#"{"data":{"id":"t9","run_id":"r1"}}"#.to_owned()),

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-use runs_store::SqliteStore;
+use runs_store::{SchedulingTime, SqliteStore};
 use runs_worker::config::{Config, Flags, Loaded, Organization, load};
 use runs_worker::{BenchError, Event, EventDraft, EventFilter, EventType, Handler, HandlerError, TestBench, Worker};
 use tallyfy_model::{Run, WebhookBody};
@@ -50,7 +49,7 @@ fn configured() -> Result<Loaded, runs_worker::config::ConfigError> {
 
 async fn in_a_server_of_my_own() -> Outcome {
     let worker = Worker::builder(configured()?)
-        .store(Arc::new(SqliteStore::in_memory(Timestamp::now())?))
+        .store(Arc::new(SqliteStore::in_memory(SchedulingTime::by_wall_clock())?))
         .filtered_handler("mine", EventFilter::default(), Mine)
         .without_receive_listener()
         .without_admin_listener()

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use benches::{Limit, Table};
 use bytes::Bytes;
-use jiff::Timestamp;
-use runs_store::{InboxDesk as _, NewNotification, NotificationHead, SqliteStore, Store as _, Subject};
+use runs_store::{InboxDesk as _, NewNotification, NotificationHead, SchedulingTime, SqliteStore, Store as _, Subject};
 use system_tests::WorkerProcess;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -22,13 +21,16 @@ const SIDE_BY_SIDE: usize = 1000;
 /// A store in which so much waits, ten notifications for each run.
 async fn fill(data_dir: &Path) -> anyhow::Result<()> {
     std::fs::create_dir_all(data_dir)?;
-    let store = Arc::new(SqliteStore::open(data_dir.join("runs.db"), Timestamp::now())?);
+    let store = Arc::new(SqliteStore::open(
+        data_dir.join("runs.db"),
+        SchedulingTime::by_wall_clock(),
+    )?);
     let mut fillers = JoinSet::new();
     for filler in 0..SIDE_BY_SIDE {
         let store = Arc::clone(&store);
         fillers.spawn(async move {
             for number in 0..BACKLOG / SIDE_BY_SIDE {
-                let now = Timestamp::now();
+                let now = SchedulingTime::by_wall_clock();
                 let run = format!("backlog{}", (filler * BACKLOG / SIDE_BY_SIDE + number) / 10);
                 let notification = NewNotification {
                     id: Uuid::now_v7(),
@@ -39,7 +41,7 @@ async fn fill(data_dir: &Path) -> anyhow::Result<()> {
                         ..NotificationHead::default()
                     },
                     dedupe_key: Some(format!("backlog {filler} {number}")),
-                    received_at: now,
+                    received_at: now.shown(),
                     body: Bytes::from(vec![b'x'; 500]),
                 };
                 store.append(notification, now).await?;

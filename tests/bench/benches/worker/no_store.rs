@@ -8,8 +8,8 @@ use runs_store::intake_log::{LogId, Position};
 use runs_store::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
     InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
-    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, Settlement, Stats, Store, StoreError,
-    Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
+    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, SchedulingTime, Settlement, Stats, Store,
+    StoreError, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
 };
 use runs_worker::config::{self, Flags};
 use runs_worker::{Worker, telemetry};
@@ -44,7 +44,7 @@ fn nothing<T>() -> Result<Claimed<T>, StoreError> {
 
 #[async_trait]
 impl InboxDesk for NoStore {
-    async fn append(&self, _: NewNotification, _: Timestamp) -> Result<Appended, StoreError> {
+    async fn append(&self, _: NewNotification, _: SchedulingTime) -> Result<Appended, StoreError> {
         Ok(Appended::Stored)
     }
 
@@ -54,7 +54,7 @@ impl InboxDesk for NoStore {
         _: Position,
         _: Vec<NewNotification>,
         _: Position,
-        _: Timestamp,
+        _: SchedulingTime,
     ) -> Result<Vec<Appended>, StoreError> {
         Err(StoreError::Closed)
     }
@@ -66,7 +66,7 @@ impl InboxDesk for NoStore {
 
 #[async_trait]
 impl RefreshDesk for NoStore {
-    async fn request_refresh(&self, _: &OrgId, _: &RunId, _: Lane, _: Timestamp) -> Result<(), StoreError> {
+    async fn request_refresh(&self, _: &OrgId, _: &RunId, _: Lane, _: SchedulingTime) -> Result<(), StoreError> {
         NONE
     }
 
@@ -86,14 +86,14 @@ impl RefreshDesk for NoStore {
         Ok(())
     }
 
-    async fn next_due(&self, _: &OrgId, _: Lanes) -> Result<Option<Timestamp>, StoreError> {
+    async fn next_due(&self, _: &OrgId, _: Lanes) -> Result<Option<SchedulingTime>, StoreError> {
         Ok(None)
     }
 
     async fn end_refreshes(
         &self,
         _: Vec<(Lease, RefreshEnd)>,
-        _: Timestamp,
+        _: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         Err(StoreError::Closed)
     }
@@ -111,7 +111,7 @@ impl RefreshDesk for NoStore {
 
 #[async_trait]
 impl OutboxDesk for NoStore {
-    async fn set_handlers(&self, _: &[HandlerName], _: Timestamp) -> Result<(), StoreError> {
+    async fn set_handlers(&self, _: &[HandlerName], _: SchedulingTime) -> Result<(), StoreError> {
         NONE
     }
 
@@ -126,7 +126,7 @@ impl OutboxDesk for NoStore {
     async fn settle(
         &self,
         _: Vec<(Lease, Settlement)>,
-        _: Timestamp,
+        _: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         Ok(Vec::new())
     }
@@ -155,7 +155,7 @@ impl SweepDesk for NoStore {
         Err(StoreError::Closed)
     }
 
-    async fn record_page(&self, _: &OrgId, _: ListedPage, _: Timestamp) -> Result<Sweep, StoreError> {
+    async fn record_page(&self, _: &OrgId, _: ListedPage, _: SchedulingTime) -> Result<Sweep, StoreError> {
         Err(StoreError::Closed)
     }
 
@@ -163,7 +163,7 @@ impl SweepDesk for NoStore {
         Err(StoreError::Closed)
     }
 
-    async fn close_sweep(&self, _: &OrgId, _: u64, _: usize, _: Timestamp) -> Result<(Sweep, bool), StoreError> {
+    async fn close_sweep(&self, _: &OrgId, _: u64, _: usize, _: SchedulingTime) -> Result<(Sweep, bool), StoreError> {
         Err(StoreError::Closed)
     }
 
@@ -186,7 +186,7 @@ impl OperatorDesk for NoStore {
         Err(StoreError::Closed)
     }
 
-    async fn replay(&self, _: &[Uuid], _: &HandlerName, _: Timestamp) -> Result<u64, StoreError> {
+    async fn replay(&self, _: &[Uuid], _: &HandlerName, _: SchedulingTime) -> Result<u64, StoreError> {
         Err(StoreError::Closed)
     }
 
@@ -198,7 +198,7 @@ impl OperatorDesk for NoStore {
         Err(StoreError::Closed)
     }
 
-    async fn retry_deliveries(&self, _: &Query, _: Timestamp) -> Result<u64, StoreError> {
+    async fn retry_deliveries(&self, _: &Query, _: SchedulingTime) -> Result<u64, StoreError> {
         Err(StoreError::Closed)
     }
 
@@ -210,7 +210,7 @@ impl OperatorDesk for NoStore {
         Err(StoreError::Closed)
     }
 
-    async fn recognize(&self, _: NewNotification, _: Timestamp) -> Result<bool, StoreError> {
+    async fn recognize(&self, _: NewNotification, _: SchedulingTime) -> Result<bool, StoreError> {
         Err(StoreError::Closed)
     }
 
@@ -218,7 +218,7 @@ impl OperatorDesk for NoStore {
         Err(StoreError::Closed)
     }
 
-    async fn retry_dead_letters(&self, _: &Query, _: Timestamp) -> Result<u64, StoreError> {
+    async fn retry_dead_letters(&self, _: &Query, _: SchedulingTime) -> Result<u64, StoreError> {
         Err(StoreError::Closed)
     }
 
@@ -234,7 +234,7 @@ impl OperatorDesk for NoStore {
         Err(StoreError::Closed)
     }
 
-    async fn stats(&self, _: Timestamp) -> Result<Stats, StoreError> {
+    async fn stats(&self, _: SchedulingTime) -> Result<Stats, StoreError> {
         Ok(Stats::default())
     }
 

@@ -1,7 +1,5 @@
 //! Deliveries that were given up.
 
-use jiff::Timestamp;
-
 use super::{BATCH, EVENT_IS_MEANT, Meant, events, put_back};
 use crate::desks::{DeadLetter, HandlerName, Query};
 use crate::postgres::column::{Columns as _, limit as rows};
@@ -9,6 +7,7 @@ use crate::postgres::failure::Failure;
 use crate::postgres::outbox::{Place, columns};
 use crate::postgres::params::{params, typed};
 use crate::postgres::session::Transaction;
+use crate::time::SchedulingTime;
 
 /// What else a query says of dead letters, for its values $3, $4 and $7.
 const MEANT: &str = "
@@ -49,7 +48,7 @@ pub(in crate::postgres) async fn latest(
 pub(in crate::postgres) async fn end_some(
     transaction: &Transaction,
     query: &Query,
-    back_at: Option<Timestamp>,
+    back_at: Option<SchedulingTime>,
 ) -> Result<usize, Failure> {
     let from = events::FROM;
     let sql = format!(

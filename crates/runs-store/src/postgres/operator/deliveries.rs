@@ -1,13 +1,12 @@
 //! Deliveries that are not settled.
 
-use jiff::Timestamp;
-
 use super::{BATCH, EVENT_IS_MEANT, Meant, events};
 use crate::desks::{HandlerName, Query, WaitingDelivery};
 use crate::postgres::column::{Columns as _, limit as rows, micros};
 use crate::postgres::failure::Failure;
 use crate::postgres::params::{params, typed};
 use crate::postgres::session::Transaction;
+use crate::time::SchedulingTime;
 
 /// A delivery with its handler, and with the head of its line if it is that.
 const WAITING: &str = "
@@ -39,7 +38,7 @@ pub(in crate::postgres) async fn in_order(
     let waiting = found.iter().map(|row| {
         Ok(WaitingDelivery {
             handler: HandlerName::new(row.at::<String>(0)?),
-            due_at: row.time_if_any(1)?,
+            due_at: row.due_if_any(1)?,
             is_out: row.at(2)?,
             attempts: row.attempts(3)?,
             reason: row.at(4)?,
@@ -53,7 +52,7 @@ pub(in crate::postgres) async fn in_order(
 pub(in crate::postgres) async fn retry_some(
     transaction: &Transaction,
     query: &Query,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<usize, Failure> {
     let from = events::FROM;
     let sql = format!(

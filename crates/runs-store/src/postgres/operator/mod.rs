@@ -8,7 +8,6 @@ pub(super) mod ids;
 pub(super) mod notifications;
 pub(super) mod replay;
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::column::micros;
@@ -17,6 +16,7 @@ use super::outbox::{Place, columns};
 use super::params::{Typed, array, params, text, typed};
 use super::session::Transaction;
 use crate::desks::Query;
+use crate::time::SchedulingTime;
 
 /// How many rows are changed in one transaction: the workers write in between.
 pub(super) const BATCH: usize = 500;
@@ -68,7 +68,7 @@ impl Meant {
 
 /// Puts events at the heads of their runs' lines for handlers, unless an earlier one is there; if the head is out for
 /// delivery, it is the next.
-async fn put_back(transaction: &Transaction, mut places: Vec<Place>, now: Timestamp) -> Result<(), Failure> {
+async fn put_back(transaction: &Transaction, mut places: Vec<Place>, now: SchedulingTime) -> Result<(), Failure> {
     if places.is_empty() {
         return Ok(());
     }

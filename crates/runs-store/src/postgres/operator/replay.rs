@@ -1,6 +1,5 @@
 //! Events that are handed out again.
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::put_back;
@@ -10,13 +9,14 @@ use crate::postgres::failure::Failure;
 use crate::postgres::outbox::Place;
 use crate::postgres::params::{params, text};
 use crate::postgres::session::Transaction;
+use crate::time::SchedulingTime;
 
 /// Puts events in line for a handler again, and says how many of them there are.
 pub(in crate::postgres) async fn replay(
     transaction: &Transaction,
     events: &[Uuid],
     handler: &HandlerName,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<u64, Failure> {
     let find = "SELECT key FROM handlers WHERE name = $1";
     let Some(found) = transaction.row(find, params![text(handler.as_str())]).await? else {

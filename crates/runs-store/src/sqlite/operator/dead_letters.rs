@@ -7,6 +7,7 @@ use crate::desks::{DeadLetter, HandlerName, Query};
 use crate::sqlite::column::{Column, limit as rows};
 use crate::sqlite::failure::Failure;
 use crate::sqlite::writer::Transaction;
+use crate::time::SchedulingTime;
 
 /// What else a query says of dead letters, for its values ?3, ?4 and ?7.
 const MEANT: &str = "
@@ -45,7 +46,7 @@ pub(in crate::sqlite) fn latest(
 pub(in crate::sqlite) fn end_some(
     transaction: &Transaction<'_>,
     query: &Query,
-    back_at: Option<Timestamp>,
+    back_at: Option<SchedulingTime>,
 ) -> Result<usize, Failure> {
     let from = events::FROM;
     let sql = format!(

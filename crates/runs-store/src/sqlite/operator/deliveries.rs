@@ -1,6 +1,5 @@
 //! Deliveries that are not settled.
 
-use jiff::Timestamp;
 use rusqlite::params;
 
 use super::{BATCH, EVENT_IS_MEANT, Meant, events};
@@ -8,6 +7,7 @@ use crate::desks::{HandlerName, Query, WaitingDelivery};
 use crate::sqlite::column::{Column, limit as rows};
 use crate::sqlite::failure::Failure;
 use crate::sqlite::writer::Transaction;
+use crate::time::SchedulingTime;
 
 /// A delivery with its handler, and with the head of its line if it is that.
 const WAITING: &str = "
@@ -39,7 +39,7 @@ pub(in crate::sqlite) fn in_order(
     view.rows(&sql, meant.and(&[&query.failing, &limit]).as_slice(), |row| {
         Ok(WaitingDelivery {
             handler: HandlerName::new(row.get::<_, String>(0)?),
-            due_at: row.get::<_, Option<Column<Timestamp>>>(1)?.map(|at| at.0),
+            due_at: row.get::<_, Option<Column<SchedulingTime>>>(1)?.map(|at| at.0),
             is_out: row.get(2)?,
             attempts: row.get(3)?,
             reason: row.get(4)?,
@@ -52,7 +52,7 @@ pub(in crate::sqlite) fn in_order(
 pub(in crate::sqlite) fn retry_some(
     transaction: &Transaction<'_>,
     query: &Query,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<usize, Failure> {
     let from = events::FROM;
     let sql = format!(

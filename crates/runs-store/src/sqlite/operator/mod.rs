@@ -17,6 +17,7 @@ use super::column::Column;
 use super::failure::Failure;
 use super::writer::Transaction;
 use crate::desks::{HandlerName, Query};
+use crate::time::SchedulingTime;
 
 /// How many rows are changed in one transaction: the worker writes in between.
 pub(super) const BATCH: usize = 500;
@@ -85,7 +86,7 @@ fn put_back(
     handler: i64,
     subject: i64,
     number: i64,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<(), Failure> {
     transaction.execute(
         "INSERT INTO deliveries (handler, subject, number, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",

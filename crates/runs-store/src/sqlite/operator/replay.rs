@@ -1,6 +1,5 @@
 //! Events that are handed out again.
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::put_back;
@@ -8,13 +7,14 @@ use crate::desks::HandlerName;
 use crate::sqlite::column::Column;
 use crate::sqlite::failure::Failure;
 use crate::sqlite::writer::Transaction;
+use crate::time::SchedulingTime;
 
 /// Puts events in line for a handler again, and says how many of them there are.
 pub(in crate::sqlite) fn replay(
     transaction: &Transaction<'_>,
     events: &[Uuid],
     handler: &HandlerName,
-    now: Timestamp,
+    now: SchedulingTime,
 ) -> Result<u64, Failure> {
     let key = transaction.row("SELECT key FROM handlers WHERE name = ?", [handler.as_str()], |row| {
         row.get::<_, i64>(0)

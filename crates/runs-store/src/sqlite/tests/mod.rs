@@ -17,6 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::time::SchedulingTime;
 use bytes::Bytes;
 use jiff::Timestamp;
 use tallyfy_model::OrgId;
@@ -31,7 +32,12 @@ use crate::desks::{InboxDesk as _, OperatorDesk as _, OutboxDesk as _, RefreshDe
 use crate::desks::{Lease, LeaseLost, Settlement};
 use crate::error::StoreError;
 
-fn at(seconds: i64) -> Timestamp {
+fn at(seconds: i64) -> SchedulingTime {
+    SchedulingTime::new(wall(seconds))
+}
+
+/// The same by the wall clock.
+fn wall(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + seconds).unwrap()
 }
 
@@ -46,7 +52,7 @@ fn of_run(run: &str) -> NewNotification {
         subject: Some(Subject::Run(run.into())),
         head: NotificationHead::default(),
         dedupe_key: None,
-        received_at: at(0),
+        received_at: wall(0),
         body: Bytes::from_static(b"{}"),
     }
 }

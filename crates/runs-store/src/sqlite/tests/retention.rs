@@ -32,8 +32,8 @@ async fn the_file_stays_as_large_as_it_once_was() {
             settle(&store, &delivery.lease, Settlement::Delivered, 0).await.unwrap();
         }
         let mut prune = Prune {
-            events_before: Some(at(1)),
-            notifications_before: Some(at(1)),
+            events_before: Some(wall(1)),
+            notifications_before: Some(wall(1)),
             limit: 16,
             ..Prune::default()
         };

@@ -14,7 +14,7 @@ pub(super) fn changed() -> Refreshed {
     let event = NewEvent {
         id: Uuid::now_v7(),
         event_type: "t".to_owned(),
-        created_at: at(0),
+        created_at: wall(0),
         body: Bytes::new(),
         recipients: Recipients::All,
     };

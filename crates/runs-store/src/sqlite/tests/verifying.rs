@@ -16,12 +16,12 @@ async fn with_work(place: &Place) {
         let event = NewEvent {
             id: Uuid::now_v7(),
             event_type: "seen".to_owned(),
-            created_at: at(1),
+            created_at: wall(1),
             body: b"{}".as_slice().into(),
             recipients: Recipients::All,
         };
         let snapshot = Snapshot {
-            fetched_at: at(1),
+            fetched_at: wall(1),
             body: b"{}".as_slice().into(),
         };
         let refreshed = Refreshed {
