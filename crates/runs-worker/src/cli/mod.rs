@@ -48,6 +48,8 @@ const FAILED: u8 = 1;
 const MISUSED: u8 = 2;
 /// Exit status: what was asked for was not found.
 const NOTHING: u8 = 3;
+/// Exit status: a look at everything found something doubtful, and nothing wrong.
+const WARNED: u8 = 4;
 
 /// Receives Tallyfy webhooks, fetches the full run and hands it, with what changed, to handlers.
 #[derive(Debug, Parser)]
@@ -68,7 +70,8 @@ Three values are needed for one organization, from the environment or the file:
 Every other key of the file can be set as RUNS_WORKER__SECTION__KEY; see runs-worker config --example.
 Events go to the standard output, logs to the standard error.
 
-Exit status: 0 well, 1 failed, 2 wrong command line or configuration, 3 nothing found.";
+Exit status: 0 well, 1 failed, 2 wrong command line or configuration, 3 nothing found,
+4 `check` found something doubtful.";
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
@@ -126,8 +129,8 @@ enum Command {
     Serve(serve::Serve),
     /// Fetch one run now and print it
     Get(get::Get),
-    /// Check configuration, store, token and reachability, and say how each stands
-    Check,
+    /// Look at everything that the worker needs, and say what to do about what is wrong
+    Check(check::Check),
     /// Make a configuration: asks what is missing, holds it against the API, writes files that nobody else can read
     Init(init::Init),
     /// Register the webhook of the whole organization, and list what is registered
@@ -247,7 +250,7 @@ pub fn main() -> ExitCode {
             Some(Command::Sync(sync)) => sync.run(&cli.settings).await,
             Some(Command::Audit(audit)) => audit.run(&cli.settings).await,
             Some(Command::Get(get)) => get.run(&cli.settings).await,
-            Some(Command::Check) => check::run(&cli.settings).await,
+            Some(Command::Check(check)) => check.run(&cli.settings).await,
             Some(Command::Backup(backup)) => backup.run(&cli.settings).await,
             Some(Command::Restore(restore)) => restore.run(&cli.settings).await,
             Some(Command::Init(init)) => init.run(&cli.settings).await,

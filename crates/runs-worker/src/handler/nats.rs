@@ -92,6 +92,16 @@ impl Subject {
         Ok(Self(pieces))
     }
 
+    /// What one of an event may look like.
+    fn sample(&self) -> String {
+        let pieces = self.0.iter().map(|piece| match piece {
+            Piece::Text(text) => text.as_str(),
+            Piece::Org | Piece::Run => "0",
+            Piece::Type => "seen",
+        });
+        pieces.collect()
+    }
+
     fn of(&self, event: &Event) -> String {
         let pieces = self.0.iter().map(|piece| match piece {
             Piece::Text(text) => text.clone(),
@@ -126,8 +136,20 @@ impl NatsHandler {
         }
     }
 
+    /// The stream that takes its subjects, for one who wants to know before there is an event.
+    pub(crate) async fn stream(&self) -> Result<String, String> {
+        let (_, context) = self.connect_once().await?;
+        let subject = self.target.subject.sample();
+        let found = context.stream_by_subject(subject.clone()).await;
+        found.map_err(|error| format!("no stream takes the subject {subject}: {}", telemetry::chain(&error)))
+    }
+
     /// The connection, which is made by the first event and then by itself whenever it is lost.
     async fn connection(&self) -> Result<&(Client, Context), HandlerError> {
+        self.connect_once().await.map_err(HandlerError::unavailable)
+    }
+
+    async fn connect_once(&self) -> Result<&(Client, Context), String> {
         let connect = || async {
             // Whoever was first has installed the one that is used; losing the race is as good as winning it.
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -137,8 +159,7 @@ impl NatsHandler {
             context.set_timeout(self.timeout);
             Ok((client, context))
         };
-        let made = self.connection.get_or_try_init(connect).await;
-        made.map_err(|reason: String| HandlerError::unavailable(reason))
+        self.connection.get_or_try_init(connect).await
     }
 
     async fn options(&self) -> Result<ConnectOptions, String> {

@@ -14,5 +14,5 @@ pub(crate) use board::Board;
 pub(crate) use coverage::{Coverage, Reach};
 pub(crate) use memory::Memory;
 pub(crate) use survey::{FoundTemplate, FoundWatcher, Watchers, survey};
-pub(crate) use target::Here;
+pub(crate) use target::{Here, Target};
 pub(crate) use watch::Watch;
