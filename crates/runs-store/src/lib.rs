@@ -1,6 +1,6 @@
 //! The durable state of the runs worker: notifications, due runs, snapshots, events and deliveries.
 //!
-//! [`Store`] has five desks with a verb for each step of a notification's way, each of them one transaction. [`SqliteStore`]
+//! [`Store`] has six desks with a verb for each step of a notification's way, each of them one transaction. [`SqliteStore`]
 //! keeps it all in one file, or in memory for tests. The [intake log](intake_log) stands before it.
 //!
 //! ```
@@ -46,9 +46,9 @@ pub use desks::{
     HandlerStats, IdsOf, InboxDesk, Lane, Lanes, Lease, LeaseLost, Listed, ListedPage, MAX_CLAIMED_BODY_BYTES,
     MAX_CLAIMED_EVENT_BYTES, NewEvent, NewNotification, NotificationHead, NotificationSummary, OperatorDesk,
     OutboxDesk, PendingNotification, PostponeCause, Postponement, Prune, Pruned, Query, Recipients, Recorded,
-    RefreshDesk, RefreshEnd, RefreshTurn, Refreshed, Settlement, Snapshot, Standing, Stats, Store, Subject, Sweep,
-    SweepDesk, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps, Turn, Verdict, Version,
-    WaitingDelivery, Wakeups, Whole,
+    RefreshDesk, RefreshEnd, RefreshTurn, Refreshed, SeatDesk, Seats, Settlement, Snapshot, Standing, Stats, Store,
+    Subject, Sweep, SweepDesk, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps, Turn, Verdict,
+    Version, WaitingDelivery, Wakeups, Whole, WorkerSummary,
 };
 pub use error::StoreError;
 pub use intake_log::{IntakeLog, IntakeLogError, IntakeLogSettings, LogBatch, LogId, Position};

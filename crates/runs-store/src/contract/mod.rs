@@ -12,7 +12,8 @@
 //! runs_store::store_contract!(InMyDatabase);
 //! ```
 //!
-//! Time is passed in everywhere, so nothing here sleeps.
+//! Time is passed in everywhere, so nothing here sleeps. For a store that may have several workers there is
+//! [`several_workers_contract!`](crate::several_workers_contract) besides.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 #![expect(missing_docs, reason = "the names are sentences")]
@@ -25,12 +26,14 @@ pub mod operator;
 pub mod outbox;
 pub mod refresh;
 pub mod retention;
+pub mod several;
 pub mod sweeps;
 pub mod tasks;
 
 mod arrange;
 mod under_test;
 
+pub use several::SeveralUnderTest;
 pub use under_test::StoreUnderTest;
 
 /// Defines the tests of the suite for one implementation.

@@ -1,4 +1,4 @@
-//! The store as its users see it: five desks, each with the verbs of one stage.
+//! The store as its users see it: six desks, each with the verbs of one stage.
 
 mod handler_name;
 mod inbox;
@@ -7,6 +7,7 @@ mod lease;
 mod operator;
 mod outbox;
 mod refreshes;
+mod seats;
 mod sweeps;
 mod turns;
 mod version;
@@ -29,6 +30,7 @@ pub use refreshes::{
     DueRefresh, Lane, Lanes, MAX_CLAIMED_BODY_BYTES, PendingNotification, PostponeCause, Postponement, Recorded,
     RefreshDesk, RefreshEnd, RefreshTurn, Refreshed, Snapshot, Standing,
 };
+pub use seats::{SeatDesk, Seats, WorkerSummary};
 pub use sweeps::{
     Finding, Listed, ListedPage, Sweep, SweepDesk, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps,
 };
@@ -55,12 +57,14 @@ pub(crate) use words::Word;
 ///   the retries, and as an attempt for a delivery. Work that brings the worker down each time can be told by that.
 /// - For one handler and one run, deliveries are handed out one at a time, in the order in which their events were
 ///   committed; the next one only after the one before it was settled for good.
-/// - Nothing depends on the memory of one process: several workers may share a store whose implementation allows it.
+/// - Nothing depends on the memory of one process: several workers may share a store whose implementation allows it. What a
+///   worker had leased when it ended is due again when the same one opens the store anew; other workers get it when the
+///   lease ends.
 ///
 /// `now` is the scheduling time of the caller. It decides what is due and which leases have expired, and is passed in
 /// so that neither the speed of a test nor a jump of the wall clock does. Times are kept in microseconds.
 #[async_trait]
-pub trait Store: InboxDesk + RefreshDesk + OutboxDesk + SweepDesk + OperatorDesk {
+pub trait Store: InboxDesk + RefreshDesk + OutboxDesk + SweepDesk + SeatDesk + OperatorDesk {
     /// Wake-ups for the stages. A hint only: what is due is found by claiming.
     fn wakeups(&self) -> Wakeups;
 

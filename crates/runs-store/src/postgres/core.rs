@@ -1,12 +1,16 @@
 //! What every verb needs: connections, the schema, and whom to wake.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use deadpool_postgres::Pool;
+use tallyfy_model::OrgId;
 
 use super::failure::Failure;
+use super::seats;
 use super::session::{Access, Transaction, Woken};
 use super::settings::Target;
+use super::subjects::known_org;
 use super::wake::Wake;
 use crate::error::StoreError;
 
@@ -17,6 +21,23 @@ pub(super) struct Core {
     pub(super) wake: Arc<Wake>,
     /// The worker, by its key, that leases; none beside a worker.
     pub(super) worker: Option<i64>,
+    /// The seats that it has or had.
+    pub(super) terms: Terms,
+}
+
+/// The terms under which this worker had seats last, by the key of the organization. A term that is over stays: what is
+/// written under it is refused, until the worker has the seat anew.
+#[derive(Default)]
+pub(super) struct Terms(Mutex<HashMap<i64, i64>>);
+
+impl Terms {
+    pub(super) fn note(&self, terms: &BTreeMap<i64, i64>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(terms);
+    }
+
+    fn of(&self, org: i64) -> Option<i64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&org).copied()
+    }
 }
 
 impl Core {
@@ -36,6 +57,18 @@ impl Core {
                 transaction.roll_back().await;
                 Err(failure)
             }
+        }
+    }
+
+    /// Refuses what is written for an organization by a worker whose seat another one has taken.
+    pub(super) async fn check_seat(&self, transaction: &Transaction, org: &OrgId) -> Result<(), Failure> {
+        let Some(worker) = self.worker else { return Ok(()) };
+        let Some(org) = known_org(transaction, org).await? else {
+            return Ok(());
+        };
+        match self.terms.of(org) {
+            Some(term) => seats::check(transaction, org, worker, term).await,
+            None => Ok(()),
         }
     }
 

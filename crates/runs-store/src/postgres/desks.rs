@@ -1,6 +1,7 @@
 //! The desks of the store, each verb a transaction.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -11,12 +12,12 @@ use super::core::in_transaction;
 use super::import::{self, Span};
 use super::operator::{self, dead_letters, deliveries, events, handlers, ids, notifications, replay};
 use super::session::Access;
-use super::{PostgresStore, claim, inbox, outbox, refresh, retention, settle, stats, sweep};
+use super::{PostgresStore, claim, inbox, outbox, refresh, retention, seats, settle, stats, sweep};
 use crate::desks::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
     InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
-    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, Settlement, Stats, Store, Sweep, SweepDesk,
-    SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
+    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, SeatDesk, Seats, Settlement, Stats, Store,
+    Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole, WorkerSummary,
 };
 use crate::error::StoreError;
 use crate::intake_log::{LogId, Position};
@@ -81,7 +82,10 @@ impl RefreshDesk for PostgresStore {
     }
 
     async fn keep_budget(&self, org: &OrgId, budget: String) -> Result<(), StoreError> {
-        write!(self, "keeping the budget", transaction => inbox::keep_budget(&transaction, org, &budget))
+        write!(self, "keeping the budget", transaction => async {
+            self.core.check_seat(&transaction, org).await?;
+            inbox::keep_budget(&transaction, org, &budget).await
+        })
     }
 
     async fn request_refresh(
@@ -100,8 +104,9 @@ impl RefreshDesk for PostgresStore {
             return Ok(claim::nothing(next_due));
         }
         let worker = self.core.worker;
-        write!(self, "claiming runs that are due", transaction => {
-            claim::claim_due(&transaction, org, lanes, claim, worker)
+        write!(self, "claiming runs that are due", transaction => async {
+            self.core.check_seat(&transaction, org).await?;
+            claim::claim_due(&transaction, org, lanes, claim, worker).await
         })
     }
 
@@ -200,17 +205,24 @@ impl SweepDesk for PostgresStore {
     }
 
     async fn start_sweep(&self, org: &OrgId, order: SweepOrder, at: Timestamp) -> Result<Sweep, StoreError> {
-        write!(self, "starting a sweep", transaction => sweep::start(&transaction, org, order, at))
+        write!(self, "starting a sweep", transaction => async {
+            self.core.check_seat(&transaction, org).await?;
+            sweep::start(&transaction, org, order, at).await
+        })
     }
 
     async fn record_page(&self, org: &OrgId, page: ListedPage, now: SchedulingTime) -> Result<Sweep, StoreError> {
-        write!(self, "recording a page of the run list", transaction => {
-            sweep::record_page(&transaction, org, &page, now)
+        write!(self, "recording a page of the run list", transaction => async {
+            self.core.check_seat(&transaction, org).await?;
+            sweep::record_page(&transaction, org, &page, now).await
         })
     }
 
     async fn move_sweep(&self, org: &OrgId, sweep: &Sweep, phase: SweepPhase) -> Result<Sweep, StoreError> {
-        write!(self, "going on with a sweep", transaction => sweep::move_on(&transaction, org, sweep, phase))
+        write!(self, "going on with a sweep", transaction => async {
+            self.core.check_seat(&transaction, org).await?;
+            sweep::move_on(&transaction, org, sweep, phase).await
+        })
     }
 
     async fn close_sweep(
@@ -220,11 +232,35 @@ impl SweepDesk for PostgresStore {
         limit: usize,
         now: SchedulingTime,
     ) -> Result<(Sweep, bool), StoreError> {
-        write!(self, "closing a sweep", transaction => sweep::close(&transaction, org, sweep, limit, now))
+        write!(self, "closing a sweep", transaction => async {
+            self.core.check_seat(&transaction, org).await?;
+            sweep::close(&transaction, org, sweep, limit, now).await
+        })
     }
 
     async fn findings(&self, org: &OrgId, limit: usize) -> Result<Vec<(RunId, Finding)>, StoreError> {
         read!(self, "listing what a sweep found", view => sweep::findings(&view, org, limit))
+    }
+}
+
+#[async_trait]
+impl SeatDesk for PostgresStore {
+    async fn hold_seats(&self, orgs: &[OrgId], term: Duration, now: SchedulingTime) -> Result<Seats, StoreError> {
+        let Some(worker) = self.core.worker else {
+            return Ok(Seats::default());
+        };
+        let held = write!(self, "holding seats", transaction => seats::hold(&transaction, worker, orgs, term, now))?;
+        self.core.terms.note(&held.terms);
+        Ok(held.seats)
+    }
+
+    async fn give_up_seats(&self, orgs: &[OrgId]) -> Result<(), StoreError> {
+        let Some(worker) = self.core.worker else { return Ok(()) };
+        write!(self, "giving up seats", transaction => seats::give_up(&transaction, worker, orgs))
+    }
+
+    async fn workers(&self) -> Result<Vec<WorkerSummary>, StoreError> {
+        read!(self, "looking at the workers", view => seats::workers(&view))
     }
 }
 

@@ -25,6 +25,7 @@ mod params;
 mod refresh;
 mod retention;
 mod schema;
+mod seats;
 mod session;
 mod settings;
 mod settle;
@@ -43,7 +44,7 @@ use tracing::info;
 pub use settings::{PostgresSettings, Worker};
 
 use self::append::Appender;
-use self::core::{Core, in_transaction};
+use self::core::{Core, Terms, in_transaction};
 use self::settings::Target;
 use self::wake::{Listener, Wake};
 use crate::desks::Wakeups;
@@ -93,6 +94,7 @@ impl PostgresStore {
             target: target.clone(),
             wake: Arc::clone(&wake),
             worker: None,
+            terms: Terms::default(),
         };
         let entered = in_transaction!(&core, transaction => async {
             let key = workers::enter(&transaction, worker).await?;
@@ -150,6 +152,7 @@ impl PostgresStore {
             target: target.clone(),
             wake: Arc::clone(&wake),
             worker: None,
+            terms: Terms::default(),
         };
         let mut hints = JoinSet::new();
         hints.spawn(wake::tell(wake, pool, target.schema));
@@ -174,7 +177,10 @@ impl PostgresStore {
         if let Some(worker) = self.core.worker
             && !self.core.pool.is_closed()
         {
-            let left = in_transaction!(self.core.as_ref(), transaction => workers::leave(&transaction, worker));
+            let left = in_transaction!(self.core.as_ref(), transaction => async {
+                seats::give_up_all(&transaction, worker).await?;
+                workers::leave(&transaction, worker).await
+            });
             if let Err(failure) = left {
                 // Its leases run out by themselves.
                 tracing::warn!(reason = %failure, "the store was not closed cleanly");

@@ -14,8 +14,8 @@ use super::{SqliteStore, claim, file, inbox, outbox, refresh, retention, stats, 
 use crate::desks::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
     InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
-    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, Settlement, Stats, Store, Subject, Sweep,
-    SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
+    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, SeatDesk, Settlement, Stats, Store,
+    Subject, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
 };
 use crate::error::StoreError;
 use crate::intake_log::{LogId, Position};
@@ -283,6 +283,8 @@ impl SweepDesk for SqliteStore {
         .await
     }
 }
+
+impl SeatDesk for SqliteStore {}
 
 #[async_trait]
 impl OperatorDesk for SqliteStore {

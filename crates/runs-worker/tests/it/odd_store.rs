@@ -9,8 +9,8 @@ use runs_store::intake_log::{LogId, Position};
 use runs_store::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
     InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
-    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, SchedulingTime, Settlement, Stats, Store,
-    StoreError, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
+    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, SchedulingTime, SeatDesk, Settlement,
+    Stats, Store, StoreError, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
 };
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
@@ -163,6 +163,8 @@ impl OutboxDesk for OddStore {
         self.store.settle_and_claim(ended, handler, claim).await
     }
 }
+
+impl SeatDesk for OddStore {}
 
 #[async_trait]
 impl SweepDesk for OddStore {

@@ -8,8 +8,8 @@ use runs_store::intake_log::{LogId, Position};
 use runs_store::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
     InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
-    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, SchedulingTime, Settlement, Stats, Store,
-    StoreError, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
+    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, SchedulingTime, SeatDesk, Settlement,
+    Stats, Store, StoreError, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
 };
 use runs_worker::config::{self, Flags};
 use runs_worker::{Worker, telemetry};
@@ -140,6 +140,8 @@ impl OutboxDesk for NoStore {
         Err(StoreError::Closed)
     }
 }
+
+impl SeatDesk for NoStore {}
 
 #[async_trait]
 impl SweepDesk for NoStore {

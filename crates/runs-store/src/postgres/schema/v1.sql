@@ -269,6 +269,8 @@ CREATE TABLE workers (
     version    text   NOT NULL,
     started_at bigint NOT NULL,
     seen_at    bigint NOT NULL,
+    -- The organizations that it would fetch for.
+    wants      bigint[] NOT NULL DEFAULT '{}',
     -- When it ended in an orderly way; NULL while it runs, or if it did not.
     ended_at   bigint
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100);
@@ -276,8 +278,10 @@ CREATE TABLE workers (
 -- Which worker fetches for an organization, until when by the database's clock.
 CREATE TABLE seats (
     org    bigint PRIMARY KEY,
+    -- 0 once it was given up.
     worker bigint NOT NULL,
     -- Grows whenever the seat goes to a worker anew; an old number has lost its right.
     term   bigint NOT NULL,
+    -- Until when it is held, or since when it is free.
     until  bigint NOT NULL
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 100);

@@ -20,8 +20,16 @@ pub(crate) fn is_there() -> bool {
     is_there
 }
 
-fn url() -> String {
+/// The server.
+pub(crate) fn url() -> String {
     env::var(VARIABLE).unwrap()
+}
+
+/// Runs statements as an administrator.
+pub(crate) async fn administer(sql: &str) {
+    let (client, connection) = tokio_postgres::connect(&url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(sql).await.unwrap();
 }
 
 /// A schema that is dropped in the end.
@@ -41,16 +49,32 @@ impl Schema {
 
     /// How a store in it is opened.
     pub(crate) fn settings(&self) -> PostgresSettings {
-        let url = url();
+        self.settings_at(&url())
+    }
+
+    /// The same at another URL.
+    pub(crate) fn settings_at(&self, url: &str) -> PostgresSettings {
         let separator = if url.contains('?') { '&' } else { '?' };
         let mut settings = PostgresSettings::new(format!("{url}{separator}options=-csearch_path%3D{}", self.name));
         settings.connections = 4;
         settings
     }
 
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Who opens it.
     pub(crate) fn worker(&self) -> Worker {
         Worker::new(self.worker, "test", "0.0.0")
+    }
+}
+
+impl Schema {
+    /// Somebody else who opens it.
+    pub(crate) fn another_worker(&self) -> Worker {
+        Worker::new(Uuid::now_v7(), "another", "0.0.0")
     }
 }
 

@@ -2,12 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod opening;
 mod server;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use runs_store::contract::StoreUnderTest;
+use runs_store::contract::{SeveralUnderTest, StoreUnderTest};
 use runs_store::{PostgresStore, SchedulingTime, Store};
 
 use server::Schema;
@@ -63,4 +64,17 @@ impl StoreUnderTest for OnAServer {
     }
 }
 
+#[async_trait]
+impl SeveralUnderTest for OnAServer {
+    async fn another(&self, now: SchedulingTime) -> Arc<dyn Store> {
+        let worker = self.schema.another_worker();
+        Arc::new(
+            PostgresStore::open(&self.schema.settings(), &worker, now)
+                .await
+                .unwrap(),
+        )
+    }
+}
+
 runs_store::store_contract!(OnAServer);
+runs_store::several_workers_contract!(OnAServer);
