@@ -170,19 +170,20 @@ pub async fn who_comes_back_late_changes_nothing<S: SeveralUnderTest>() {
     let late_delivery = desk.one_delivery("h", 0).await.lease;
 
     let claimed = other.claim_due(&org(), Lanes::All, claim(61)).await.unwrap();
+    let ended_late = async || {
+        let postponed = RefreshEnd::Postpone(postponed(99, PostponeCause::Failed));
+        for end in [RefreshEnd::Commit(changed("old")), postponed] {
+            let ended = vec![(late.clone(), end)];
+            let outcome = desk.0.store().end_refreshes(ended, at(63)).await.unwrap();
+            assert_eq!(outcome, [Err(LeaseLost)]);
+        }
+    };
+    ended_late().await;
     let ended = vec![(claimed.work[0].lease.clone(), RefreshEnd::Commit(changed("new")))];
     assert_eq!(other.end_refreshes(ended, at(62)).await.unwrap(), [Ok(())]);
+    ended_late().await;
     let taken = other.claim_deliveries(&handler("h"), claim(62)).await.unwrap().work;
 
-    let old = RefreshEnd::Commit(changed("old"));
-    let postponed = RefreshEnd::Postpone(postponed(99, PostponeCause::Failed));
-    for end in [old, postponed] {
-        let ended = vec![(late.clone(), end)];
-        assert_eq!(
-            desk.0.store().end_refreshes(ended, at(63)).await.unwrap(),
-            [Err(LeaseLost)]
-        );
-    }
     for settlement in [Settlement::Delivered, Settlement::Released] {
         assert_eq!(desk.try_settle(&late_delivery, settlement, 63).await, Err(LeaseLost));
     }
