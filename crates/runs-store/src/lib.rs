@@ -1,6 +1,7 @@
 //! The durable state of the runs worker: notifications, due runs, snapshots, events and deliveries.
 //!
-//! [`Store`] has six desks with a verb for each step of a notification's way, each of them one transaction. [`SqliteStore`]
+//! [`Store`] has seven desks: six with a verb for each step of a notification's way, each of them one transaction, and one where
+//! it is told what happened. [`SqliteStore`]
 //! keeps it all in one file, or in memory for tests. The [intake log](intake_log) stands before it.
 //!
 //! ```
@@ -42,13 +43,16 @@ mod time;
 pub mod torture;
 
 pub use desks::{
-    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Failing, Finding, HandlerName,
-    HandlerStats, IdsOf, InboxDesk, Lane, Lanes, Lease, LeaseLost, Listed, ListedPage, MAX_CLAIMED_BODY_BYTES,
-    MAX_CLAIMED_EVENT_BYTES, NewEvent, NewNotification, NotificationHead, NotificationSummary, OperatorDesk,
-    OutboxDesk, PendingNotification, PostponeCause, Postponement, Prune, Pruned, Query, Recipients, Recorded,
-    RefreshDesk, RefreshEnd, RefreshTurn, Refreshed, SeatDesk, Seats, Settlement, Snapshot, Standing, Stats, Store,
-    Subject, Sweep, SweepDesk, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps, Turn, Verdict,
-    Version, WaitingDelivery, Wakeups, Whole, WorkerSummary,
+    After, Appended, AttemptEnd, AttemptReport, Beat, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EndedDelivery,
+    EndedRefresh, EventPage, EventSummary, Failing, FetchCause, FetchReport, Finding, HandlerName, HandlerStats, Head,
+    HeadsPage, IdsOf, InboxDesk, Journal, JournalEntry, JournalQuery, Lane, Lanes, Lease, LeaseLost, Listed,
+    ListedPage, MAX_ATTEMPTS_KEPT, MAX_CLAIMED_BODY_BYTES, MAX_CLAIMED_EVENT_BYTES, MAX_FETCHES_KEPT, MAX_REASON_KEPT,
+    NewEvent, NewNotification, NotificationHead, NotificationSummary, OperatorDesk, OutboxDesk, PULSE_KEPT,
+    PendingNotification, PostponeCause, Postponement, Prune, Pruned, Pulse, Query, Recipients, Recorded, RefreshDesk,
+    RefreshEnd, RefreshTurn, Refreshed, RunLabel, RunPlace, RunSummary, RunsOnly, RunsPage, RunsQuery, SeatDesk, Seats,
+    Settlement, Snapshot, Standing, Stats, Store, Story, StoryDesk, Subject, Sweep, SweepDesk, SweepFound, SweepKind,
+    SweepOrder, SweepPhase, SweepScope, Sweeps, ToldAttempt, ToldFetch, Turn, Verdict, Version, WaitingDelivery,
+    Wakeups, Whole, WorkerSeen, WorkerSummary,
 };
 pub use error::StoreError;
 pub use intake_log::{IntakeLog, IntakeLogError, IntakeLogSettings, LogBatch, LogId, Position};

@@ -63,6 +63,7 @@ mod in_a_file {
     use super::InAFile;
 
     runs_store::store_contract!(InAFile);
+    runs_store::story_contract!(InAFile);
 }
 
 struct InMemory(Arc<SqliteStore>);
@@ -100,4 +101,5 @@ mod in_memory {
     use super::InMemory;
 
     runs_store::store_contract!(InMemory);
+    runs_store::story_contract!(InMemory);
 }

@@ -100,6 +100,7 @@ impl Fetching {
         store: Arc<dyn Store>,
         clock: Clock,
         handlers: Arc<[(HandlerName, EventFilter)]>,
+        worker: Arc<str>,
     ) -> Refresher {
         Refresher {
             store,
@@ -113,6 +114,7 @@ impl Fetching {
             config: config.refresh.clone(),
             events: config.events.clone(),
             handlers,
+            worker,
             give_back: CancellationToken::new(),
         }
     }

@@ -212,7 +212,7 @@ impl<S: StoreUnderTest> Desk<S> {
     }
 
     pub(super) async fn end(&self, lease: &Lease, end: RefreshEnd, seconds: i64) -> Result<(), StoreError> {
-        let ended = vec![(lease.clone(), end)];
+        let ended = vec![(lease.clone(), end).into()];
         let outcomes = self.0.store().end_refreshes(ended, at(seconds)).await?;
         assert_eq!(outcomes.len(), 1, "one outcome for one attempt");
         outcomes[0].map_err(|LeaseLost| StoreError::LeaseLost)
@@ -264,7 +264,7 @@ impl<S: StoreUnderTest> Desk<S> {
         settlement: Settlement,
         seconds: i64,
     ) -> Result<(), LeaseLost> {
-        let ended = vec![(lease.clone(), settlement)];
+        let ended = vec![(lease.clone(), settlement).into()];
         let settled = self.0.store().settle(ended, at(seconds)).await.unwrap();
         assert_eq!(settled.len(), 1, "one outcome for one attempt");
         settled[0]

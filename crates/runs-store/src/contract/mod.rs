@@ -27,6 +27,7 @@ pub mod outbox;
 pub mod refresh;
 pub mod retention;
 pub mod several;
+pub mod story;
 pub mod sweeps;
 pub mod tasks;
 
@@ -203,5 +204,26 @@ macro_rules! store_contract {
                 )*
             }
         )*
+    };
+}
+
+/// Defines the tests of what is told, for one implementation.
+#[macro_export]
+macro_rules! story_contract {
+    ($store:ty) => {
+        $crate::store_contract! { @in $store;
+            story: [
+                a_run_is_told_from_the_webhook_to_the_handler
+                nothing_is_told_of_a_run_that_is_not_known
+                what_was_given_up_and_sent_again_is_told_in_full
+                what_is_told_of_one_run_is_bounded
+                what_is_told_goes_with_its_age
+                runs_are_listed_by_their_last_fetch_page_by_page
+                runs_are_listed_by_what_holds_them_up
+                lists_go_on_after_an_entry
+                the_journal_is_read_backwards
+                what_workers_do_is_added_up_by_the_minute
+            ]
+        }
     };
 }

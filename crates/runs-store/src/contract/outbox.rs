@@ -197,6 +197,7 @@ pub async fn attempts_that_end_together_have_an_outcome_each<S: StoreUnderTest>(
         (d, Settlement::Released),
         (a, give_up()),
     ];
+    let ended = ended.into_iter().map(Into::into).collect();
     let settled = desk.0.store().settle(ended, at(1)).await.unwrap();
     let lost = Err(LeaseLost);
     assert_eq!(settled, [Ok(()), lost, Ok(()), Ok(()), lost]);
@@ -213,7 +214,7 @@ pub async fn what_settling_makes_due_is_claimed_with_it<S: StoreUnderTest>() {
         desk.change("a", body, 0).await;
     }
     let first = desk.one_delivery("h", 0).await.lease;
-    let ended = vec![(first.clone(), DELIVERED), (first, DELIVERED)];
+    let ended = vec![(first.clone(), DELIVERED).into(), (first, DELIVERED).into()];
     let turn = desk
         .0
         .store()

@@ -352,7 +352,7 @@ pub async fn refreshes_that_end_together_have_an_outcome_each<S: StoreUnderTest>
     desk.commit(&due[1].lease, unchanged(), 1).await;
     let ended = due
         .iter()
-        .map(|due| (due.lease.clone(), RefreshEnd::Commit(changed("1"))));
+        .map(|due| (due.lease.clone(), RefreshEnd::Commit(changed("1"))).into());
     let store = desk.0.store();
     desk.append(of_run("d"), 1).await;
     let turn = store

@@ -1,4 +1,4 @@
-//! The store as its users see it: six desks, each with the verbs of one stage.
+//! The store as its users see it: seven desks, each with the verbs of one stage, or of those who look on.
 
 mod handler_name;
 mod inbox;
@@ -8,6 +8,7 @@ mod operator;
 mod outbox;
 mod refreshes;
 mod seats;
+mod story;
 mod sweeps;
 mod turns;
 mod version;
@@ -21,16 +22,24 @@ pub use inbox::{Appended, InboxDesk, NewNotification, NotificationHead, Subject}
 pub(crate) use known::{ABSENT, Known};
 pub use lease::{Claim, Claimed, Lease, LeaseLost};
 pub use operator::{
-    DeadLetter, EventPage, EventSummary, Failing, HandlerStats, IdsOf, NotificationSummary, OperatorDesk, Prune,
+    After, DeadLetter, EventPage, EventSummary, Failing, HandlerStats, IdsOf, NotificationSummary, OperatorDesk, Prune,
     Pruned, Query, Stats, WaitingDelivery, Whole,
 };
-pub use outbox::{Delivery, MAX_CLAIMED_EVENT_BYTES, NewEvent, OutboxDesk, Recipients, Settlement, Turn, Verdict};
+pub use outbox::{
+    Delivery, EndedDelivery, MAX_CLAIMED_EVENT_BYTES, NewEvent, OutboxDesk, Recipients, Settlement, Turn, Verdict,
+};
 pub(crate) use refreshes::LONGEST_PAUSE;
 pub use refreshes::{
-    DueRefresh, Lane, Lanes, MAX_CLAIMED_BODY_BYTES, PendingNotification, PostponeCause, Postponement, Recorded,
-    RefreshDesk, RefreshEnd, RefreshTurn, Refreshed, Snapshot, Standing,
+    DueRefresh, EndedRefresh, Lane, Lanes, MAX_CLAIMED_BODY_BYTES, PendingNotification, PostponeCause, Postponement,
+    Recorded, RefreshDesk, RefreshEnd, RefreshTurn, Refreshed, Snapshot, Standing,
 };
 pub use seats::{SeatDesk, Seats, WorkerSummary};
+pub(crate) use story::bounded;
+pub use story::{
+    AttemptEnd, AttemptReport, Beat, FetchCause, FetchReport, Head, HeadsPage, Journal, JournalEntry, JournalQuery,
+    MAX_ATTEMPTS_KEPT, MAX_FETCHES_KEPT, MAX_REASON_KEPT, PULSE_KEPT, Pulse, RunLabel, RunPlace, RunSummary, RunsOnly,
+    RunsPage, RunsQuery, Story, StoryDesk, ToldAttempt, ToldFetch, WorkerSeen,
+};
 pub use sweeps::{
     Finding, Listed, ListedPage, Sweep, SweepDesk, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps,
 };
@@ -64,7 +73,7 @@ pub(crate) use words::Word;
 /// `now` is the scheduling time of the caller. It decides what is due and which leases have expired, and is passed in
 /// so that neither the speed of a test nor a jump of the wall clock does. Times are kept in microseconds.
 #[async_trait]
-pub trait Store: InboxDesk + RefreshDesk + OutboxDesk + SweepDesk + SeatDesk + OperatorDesk {
+pub trait Store: InboxDesk + RefreshDesk + OutboxDesk + SweepDesk + SeatDesk + OperatorDesk + StoryDesk {
     /// Wake-ups for the stages. A hint only: what is due is found by claiming.
     fn wakeups(&self) -> Wakeups;
 

@@ -70,7 +70,8 @@ pub trait OperatorDesk: Send + Sync {
     async fn drop_waiting(&self, handler: &HandlerName) -> Result<u64, StoreError>;
 
     /// Removes what is old and needed by nobody, at most a few rows: events that every handler has settled and that are
-    /// no dead letters, notifications that a refresh has covered or nobody could read, snapshots of runs that are not due.
+    /// no dead letters, with the attempts to hand them over, fetches and entries of the journal, notifications that a refresh
+    /// has covered or nobody could read, snapshots of runs that are not due.
     async fn prune(&self, prune: Prune) -> Result<Pruned, StoreError>;
 
     /// Counts what is waiting.
@@ -130,7 +131,7 @@ pub struct Failing {
 /// What is to be removed: what is older than these times and needed by nobody, from these places on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prune {
-    /// Events made before this time; `None` keeps them all.
+    /// Events made, runs fetched and entries of the journal written before this time; `None` keeps them all.
     pub events_before: Option<Timestamp>,
     /// Notifications received before this time; `None` keeps them all. They are also the memory for duplicates.
     pub notifications_before: Option<Timestamp>,
@@ -157,6 +158,8 @@ pub struct Pruned {
     pub notifications: u64,
     /// How many snapshots.
     pub snapshots: u64,
+    /// How many fetches, and entries of the journal.
+    pub told: u64,
     /// Whether the pass is over.
     pub is_done: bool,
     /// How much room the store takes up, before this, without what was freed in it.
@@ -188,6 +191,17 @@ pub struct Query {
     pub failing: bool,
     /// Only notifications with an unreadable body.
     pub unrecognized: bool,
+    /// Only what a list shows after this one; nothing, if it is not there any more. Means nothing where something is changed.
+    pub after: Option<After>,
+}
+
+/// The last entry of a page, which the next page comes after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct After {
+    /// The id of the event or the notification.
+    pub id: Uuid,
+    /// The handler, for a dead letter.
+    pub handler: Option<HandlerName>,
 }
 
 /// An event, without its body.

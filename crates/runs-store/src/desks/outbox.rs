@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::handler_name::HandlerName;
 use super::lease::{Claim, Claimed, Lease, LeaseLost};
+use super::story::AttemptReport;
 use crate::error::StoreError;
 use crate::time::SchedulingTime;
 
@@ -34,14 +35,14 @@ pub trait OutboxDesk: Send + Sync {
     /// Ends attempts, all in one transaction; says of each, in their order, whether it still had its lease.
     async fn settle(
         &self,
-        ended: Vec<(Lease, Settlement)>,
+        ended: Vec<EndedDelivery>,
         now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError>;
 
     /// Ends attempts, and then claims, in one transaction. Wakes nobody: what it made due is in its own answer.
     async fn settle_and_claim(
         &self,
-        ended: Vec<(Lease, Settlement)>,
+        ended: Vec<EndedDelivery>,
         handler: &HandlerName,
         claim: Claim,
     ) -> Result<Turn, StoreError>;
@@ -142,6 +143,27 @@ pub struct Delivery {
     pub created_at: Timestamp,
     /// The whole event.
     pub body: Bytes,
+}
+
+/// An attempt of a delivery that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedDelivery {
+    /// The right to end it.
+    pub lease: Lease,
+    /// How it ended.
+    pub settlement: Settlement,
+    /// What is told of it, if it is to be told.
+    pub report: Option<AttemptReport>,
+}
+
+impl From<(Lease, Settlement)> for EndedDelivery {
+    fn from((lease, settlement): (Lease, Settlement)) -> Self {
+        Self {
+            lease,
+            settlement,
+            report: None,
+        }
+    }
 }
 
 /// How an attempt of a delivery ended.

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::inbox::{NotificationHead, Subject};
 use super::lease::{Claim, Claimed, Lease, LeaseLost};
 use super::outbox::NewEvent;
+use super::story::{FetchReport, RunLabel};
 use super::version::Version;
 use crate::error::StoreError;
 use crate::time::SchedulingTime;
@@ -58,14 +59,14 @@ pub trait RefreshDesk: Send + Sync {
     /// Ends attempts, all in one transaction; says of each, in their order, whether it still had its lease.
     async fn end_refreshes(
         &self,
-        ended: Vec<(Lease, RefreshEnd)>,
+        ended: Vec<EndedRefresh>,
         now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError>;
 
     /// Ends attempts, and then claims, in one transaction.
     async fn end_and_claim(
         &self,
-        ended: Vec<(Lease, RefreshEnd)>,
+        ended: Vec<EndedRefresh>,
         org: &OrgId,
         lanes: Lanes,
         claim: Claim,
@@ -79,6 +80,27 @@ pub struct RefreshTurn {
     pub ended: Vec<Result<(), LeaseLost>>,
     /// What was handed out.
     pub claimed: Claimed<DueRefresh>,
+}
+
+/// An attempt to refresh a subject that has ended.
+#[derive(Clone, Debug)]
+pub struct EndedRefresh {
+    /// The right to end it.
+    pub lease: Lease,
+    /// How it ended.
+    pub end: RefreshEnd,
+    /// What is told of it, if it is to be told.
+    pub report: Option<FetchReport>,
+}
+
+impl From<(Lease, RefreshEnd)> for EndedRefresh {
+    fn from((lease, end): (Lease, RefreshEnd)) -> Self {
+        Self {
+            lease,
+            end,
+            report: None,
+        }
+    }
 }
 
 /// How an attempt to refresh a subject ended.
@@ -214,6 +236,8 @@ pub struct Refreshed {
     pub snapshot: Option<Snapshot>,
     /// Which state of the run it was; `None` if the API sent no run.
     pub version: Option<Version>,
+    /// What the run is called; `None` leaves what is known.
+    pub label: Option<RunLabel>,
     /// What handlers are to get, in this order, each with the next number of the run.
     pub events: Vec<NewEvent>,
     /// What the worker wants to know at the next claim: what it has told, and what is owed. The store only keeps it.
@@ -231,6 +255,7 @@ impl Refreshed {
             standing,
             snapshot: None,
             version: None,
+            label: None,
             events: Vec::new(),
             memory: None,
             look_again: None,

@@ -1,6 +1,7 @@
 //! Values that are words in a column, whichever database has it.
 
 use super::refreshes::Standing;
+use super::story::FetchCause;
 use super::sweeps::{Finding, SweepKind, SweepScope};
 
 /// A type with a word for each of its values.
@@ -34,5 +35,6 @@ words! {
     Standing { Unseen = "unseen", Present = "present", Gone = "gone", NoAccess = "no_access" }
     SweepKind { Sync = "sync", Audit = "audit" }
     SweepScope { Active = "active", All = "all" }
+    FetchCause { Webhook = "webhook", Retry = "retry", Look = "look", Sweep = "sweep", Person = "person" }
     Finding { New = "new", Changed = "changed", Vanished = "vanished", Pending = "pending" }
 }

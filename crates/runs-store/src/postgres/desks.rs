@@ -14,10 +14,10 @@ use super::operator::{self, dead_letters, deliveries, events, handlers, ids, not
 use super::session::Access;
 use super::{PostgresStore, claim, inbox, outbox, refresh, retention, seats, settle, stats, sweep};
 use crate::desks::{
-    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
-    InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
-    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, SeatDesk, Seats, Settlement, Stats, Store,
-    Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole, WorkerSummary,
+    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EndedDelivery, EndedRefresh, EventPage, EventSummary,
+    Finding, HandlerName, IdsOf, InboxDesk, Lane, Lanes, LeaseLost, ListedPage, NewNotification, NotificationSummary,
+    OperatorDesk, OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshTurn, SeatDesk, Seats, Stats, Store, Sweep,
+    SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole, WorkerSummary,
 };
 use crate::error::StoreError;
 use crate::intake_log::{LogId, Position};
@@ -116,7 +116,7 @@ impl RefreshDesk for PostgresStore {
 
     async fn end_refreshes(
         &self,
-        ended: Vec<(Lease, RefreshEnd)>,
+        ended: Vec<EndedRefresh>,
         now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         write!(self, "committing refreshes", transaction => async {
@@ -130,7 +130,7 @@ impl RefreshDesk for PostgresStore {
 
     async fn end_and_claim(
         &self,
-        ended: Vec<(Lease, RefreshEnd)>,
+        ended: Vec<EndedRefresh>,
         org: &OrgId,
         lanes: Lanes,
         claim: Claim,
@@ -167,7 +167,7 @@ impl OutboxDesk for PostgresStore {
 
     async fn settle(
         &self,
-        ended: Vec<(Lease, Settlement)>,
+        ended: Vec<EndedDelivery>,
         now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         write!(self, "settling deliveries", transaction => async {
@@ -181,7 +181,7 @@ impl OutboxDesk for PostgresStore {
 
     async fn settle_and_claim(
         &self,
-        ended: Vec<(Lease, Settlement)>,
+        ended: Vec<EndedDelivery>,
         handler: &HandlerName,
         claim: Claim,
     ) -> Result<Turn, StoreError> {

@@ -30,6 +30,7 @@ mod session;
 mod settings;
 mod settle;
 mod stats;
+mod story;
 mod subjects;
 mod sweep;
 mod wake;

@@ -11,7 +11,9 @@ use super::params::{params, text};
 use super::session::Transaction;
 use super::subjects::{run_key, want};
 use super::sweep;
-use crate::desks::{Lane, Lease, LeaseLost, PostponeCause, Postponement, RefreshEnd, Refreshed, Subject, Word as _};
+use crate::desks::{
+    EndedRefresh, Lane, LeaseLost, PostponeCause, Postponement, RefreshEnd, Refreshed, Subject, Word as _,
+};
 use crate::time::SchedulingTime;
 
 /// A subject that is leased by the caller.
@@ -28,13 +30,13 @@ struct Held {
 /// Ends attempts, and wakes nobody; of each, whether it still had its lease.
 pub(super) async fn end(
     transaction: &Transaction,
-    ended: &[(Lease, RefreshEnd)],
+    ended: &[EndedRefresh],
     now: SchedulingTime,
 ) -> Result<Vec<Result<(), LeaseLost>>, Failure> {
     let mut held = lock(transaction, ended).await?;
     let mut outcomes = Vec::with_capacity(ended.len());
     let (mut commits, mut postponed, mut resolved) = (Vec::new(), Vec::new(), Vec::new());
-    for (lease, end) in ended {
+    for EndedRefresh { lease, end, .. } in ended {
         let is_ours = lease.handler.is_none() && held.get(&lease.key).is_some_and(|held| held.fence == lease.fence);
         // A lease ends once.
         let Some(held) = is_ours.then(|| held.remove(&lease.key)).flatten() else {
@@ -58,8 +60,8 @@ pub(super) async fn end(
     Ok(outcomes)
 }
 
-async fn lock(transaction: &Transaction, ended: &[(Lease, RefreshEnd)]) -> Result<HashMap<i64, Held>, Failure> {
-    let keys: Vec<i64> = ended.iter().map(|(lease, _)| lease.key).collect();
+async fn lock(transaction: &Transaction, ended: &[EndedRefresh]) -> Result<HashMap<i64, Held>, Failure> {
+    let keys: Vec<i64> = ended.iter().map(|ended| ended.lease.key).collect();
     if keys.is_empty() {
         return Ok(HashMap::new());
     }

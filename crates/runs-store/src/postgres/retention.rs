@@ -62,6 +62,7 @@ pub(super) async fn prune(transaction: &Transaction, prune: &Prune) -> Result<Pr
         events,
         notifications,
         snapshots,
+        told: 0,
         is_done: no_more_events && no_more_notifications && no_more_snapshots,
         used_bytes,
     })

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::outbox::{Place, columns, note_outcomes};
 use super::params::{params, text};
 use super::session::Transaction;
-use crate::desks::{Lease, LeaseLost, Settlement};
+use crate::desks::{EndedDelivery, Lease, LeaseLost, Settlement};
 use crate::time::SchedulingTime;
 
 /// A head of a line that is leased by the caller.
@@ -20,13 +20,13 @@ struct Held {
 /// Ends attempts. One whose lease is lost changes nothing, and does not hurt the others.
 pub(super) async fn settle(
     transaction: &Transaction,
-    ended: &[(Lease, Settlement)],
+    ended: &[EndedDelivery],
     now: SchedulingTime,
 ) -> Result<Vec<Result<(), LeaseLost>>, Failure> {
     let mut held = lock(transaction, ended).await?;
     let mut outcomes = Vec::with_capacity(ended.len());
     let mut ends = Ends::default();
-    for (lease, settlement) in ended {
+    for EndedDelivery { lease, settlement, .. } in ended {
         // A lease ends once.
         let Some(held) = held.remove(&(
             lease.handler.as_ref().map_or("", |name| name.as_str()),
@@ -46,11 +46,11 @@ pub(super) async fn settle(
 /// Locks what the callers hold, by handler, subject and fencing number.
 async fn lock<'e>(
     transaction: &Transaction,
-    ended: &'e [(Lease, Settlement)],
+    ended: &'e [EndedDelivery],
 ) -> Result<HashMap<(&'e str, i64, i64), Held>, Failure> {
     let of_handlers = ended
         .iter()
-        .filter_map(|(lease, _)| Some((lease.handler.as_ref()?.as_str(), lease)));
+        .filter_map(|ended| Some((ended.lease.handler.as_ref()?.as_str(), &ended.lease)));
     let of_handlers: Vec<(&'e str, &Lease)> = of_handlers.collect();
     if of_handlers.is_empty() {
         return Ok(HashMap::new());

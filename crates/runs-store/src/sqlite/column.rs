@@ -39,6 +39,20 @@ impl FromSql for Column<SchedulingTime> {
     }
 }
 
+impl ToSql for Column<Duration> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(i64::try_from(self.0.as_micros()).unwrap_or(i64::MAX).into())
+    }
+}
+
+impl FromSql for Column<Duration> {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let micros = value.as_i64()?;
+        let micros = u64::try_from(micros).map_err(|_| FromSqlError::OutOfRange(micros))?;
+        Ok(Self(Duration::from_micros(micros)))
+    }
+}
+
 impl ToSql for Column<Uuid> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(self.0.as_bytes().as_slice().into())

@@ -12,10 +12,10 @@ use super::import::{self, Span};
 use super::operator::{self, dead_letters, deliveries, events, handlers, ids, notifications, replay};
 use super::{SqliteStore, claim, file, inbox, outbox, refresh, retention, stats, sweep};
 use crate::desks::{
-    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
-    InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
-    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, SeatDesk, Settlement, Stats, Store,
-    Subject, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
+    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EndedDelivery, EndedRefresh, EventPage, EventSummary,
+    Finding, HandlerName, IdsOf, InboxDesk, Lane, Lanes, LeaseLost, ListedPage, NewNotification, NotificationSummary,
+    OperatorDesk, OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshTurn, SeatDesk, Stats, Store, Subject, Sweep,
+    SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
 };
 use crate::error::StoreError;
 use crate::intake_log::{LogId, Position};
@@ -124,7 +124,7 @@ impl RefreshDesk for SqliteStore {
 
     async fn end_refreshes(
         &self,
-        ended: Vec<(Lease, RefreshEnd)>,
+        ended: Vec<EndedRefresh>,
         now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         self.write("committing refreshes", move |transaction| {
@@ -139,7 +139,7 @@ impl RefreshDesk for SqliteStore {
 
     async fn end_and_claim(
         &self,
-        ended: Vec<(Lease, RefreshEnd)>,
+        ended: Vec<EndedRefresh>,
         org: &OrgId,
         lanes: Lanes,
         claim: Claim,
@@ -192,7 +192,7 @@ impl OutboxDesk for SqliteStore {
 
     async fn settle(
         &self,
-        ended: Vec<(Lease, Settlement)>,
+        ended: Vec<EndedDelivery>,
         now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         self.write("settling deliveries", move |transaction| {
@@ -207,7 +207,7 @@ impl OutboxDesk for SqliteStore {
 
     async fn settle_and_claim(
         &self,
-        ended: Vec<(Lease, Settlement)>,
+        ended: Vec<EndedDelivery>,
         handler: &HandlerName,
         claim: Claim,
     ) -> Result<Turn, StoreError> {

@@ -30,6 +30,7 @@ mod refresh;
 mod retention;
 mod schema;
 mod stats;
+mod story;
 mod sweep;
 mod takeover;
 #[cfg(test)]

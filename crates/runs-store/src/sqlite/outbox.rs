@@ -8,9 +8,11 @@ use uuid::Uuid;
 
 use super::column::{Column, limit};
 use super::failure::Failure;
+use super::story;
 use super::writer::Transaction;
 use crate::desks::{
-    Claim, Claimed, Delivery, HandlerName, Lease, LeaseLost, MAX_CLAIMED_EVENT_BYTES, NewEvent, Settlement,
+    Claim, Claimed, Delivery, EndedDelivery, HandlerName, Lease, LeaseLost, MAX_CLAIMED_EVENT_BYTES, NewEvent,
+    Settlement,
 };
 use crate::time::SchedulingTime;
 use crate::torture;
@@ -49,7 +51,7 @@ pub(super) fn publish(
     for (handler, name) in active_handlers(transaction)? {
         match event.recipients.kept_back_from(&name) {
             None => put_in_line(transaction, handler, subject, number, now)?,
-            Some(key) => note_outcome(transaction, (handler, subject, number), Some(key), now)?,
+            Some(key) => note_kept_back(transaction, (handler, subject, number), key, now)?,
         }
     }
     transaction.wake_deliverable();
@@ -62,17 +64,45 @@ fn active_handlers(transaction: &Transaction<'_>) -> Result<Vec<(i64, String)>, 
     })
 }
 
-/// Notes how an event ended for a handler: kept back by a key of its filter, or handed over.
-fn note_outcome(
+/// Notes that a key of a handler's filter kept an event back.
+fn note_kept_back(
     transaction: &Transaction<'_>,
     (handler, subject, number): (i64, i64, i64),
-    kept_back_by: Option<&str>,
+    kept_back_by: &str,
     now: SchedulingTime,
 ) -> Result<(), Failure> {
     transaction.execute(
-        "INSERT INTO outcomes (handler, subject, number, at, kept_back_by) VALUES (?, ?, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET at = excluded.at, kept_back_by = excluded.kept_back_by",
+        "INSERT INTO outcomes (handler, subject, number, at, kept_back_by) VALUES (?, ?, ?, ?, ?)",
         params![handler, subject, number, Column(now), kept_back_by],
+    )?;
+    Ok(())
+}
+
+/// Notes that a handler has an event, with the attempt that brought it there.
+fn note_delivered(
+    transaction: &Transaction<'_>,
+    held: &Held,
+    ended: &EndedDelivery,
+    now: SchedulingTime,
+) -> Result<(), Failure> {
+    let report = ended.report.as_ref();
+    transaction.execute(
+        "INSERT INTO outcomes (handler, subject, number, at, fence, attempt, told_at, took, worker)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE
+            SET at = excluded.at, kept_back_by = NULL, fence = excluded.fence, attempt = excluded.attempt,
+                told_at = excluded.told_at, took = excluded.took, worker = excluded.worker",
+        params![
+            held.handler,
+            held.subject,
+            held.number,
+            Column(now),
+            report.map(|_| ended.lease.fence),
+            held.attempts,
+            report.map(|report| Column(report.at)),
+            report.map(|report| Column(report.took)),
+            report.map(|report| &report.worker),
+        ],
     )?;
     Ok(())
 }
@@ -270,11 +300,11 @@ fn next_due(transaction: &Transaction<'_>, handler: i64) -> Result<Option<Schedu
 }
 
 /// A head of a line that is leased by the caller.
-struct Held {
-    handler: i64,
-    subject: i64,
-    number: i64,
-    attempts: i64,
+pub(super) struct Held {
+    pub(super) handler: i64,
+    pub(super) subject: i64,
+    pub(super) number: i64,
+    pub(super) attempts: i64,
 }
 
 fn held(transaction: &Transaction<'_>, lease: &Lease) -> Result<Option<Held>, Failure> {
@@ -300,14 +330,14 @@ fn held(transaction: &Transaction<'_>, lease: &Lease) -> Result<Option<Held>, Fa
 /// Ends attempts. One whose lease is lost changes nothing, and does not hurt the others.
 pub(super) fn settle(
     transaction: &Transaction<'_>,
-    ended: &[(Lease, Settlement)],
+    ended: &[EndedDelivery],
     now: SchedulingTime,
 ) -> Result<Vec<Result<(), LeaseLost>>, Failure> {
     let mut outcomes = Vec::with_capacity(ended.len());
-    for (lease, settlement) in ended {
-        let held = held(transaction, lease)?;
+    for ended in ended {
+        let held = held(transaction, &ended.lease)?;
         if let Some(held) = &held {
-            settle_one(transaction, held, settlement, now)?;
+            settle_one(transaction, held, ended, now)?;
         }
         outcomes.push(held.map(drop).ok_or(LeaseLost));
     }
@@ -317,12 +347,13 @@ pub(super) fn settle(
 fn settle_one(
     transaction: &Transaction<'_>,
     held: &Held,
-    settlement: &Settlement,
+    ended: &EndedDelivery,
     now: SchedulingTime,
 ) -> Result<(), Failure> {
-    match settlement {
+    story::attempted(transaction, held, ended)?;
+    match &ended.settlement {
         Settlement::Delivered => {
-            note_outcome(transaction, (held.handler, held.subject, held.number), None, now)?;
+            note_delivered(transaction, held, ended, now)?;
             advance(transaction, held, now)?;
         }
         Settlement::Retry { at, reason } => {

@@ -7,9 +7,9 @@ use super::column::Column;
 use super::failure::Failure;
 use super::inbox::{subject_key, want};
 use super::outbox::{self, Covered};
-use super::sweep;
 use super::writer::Transaction;
-use crate::desks::{Lane, Lease, LeaseLost, PostponeCause, Postponement, RefreshEnd, Refreshed, Subject};
+use super::{story, sweep};
+use crate::desks::{EndedRefresh, Lane, Lease, LeaseLost, PostponeCause, Postponement, RefreshEnd, Refreshed, Subject};
 use crate::time::SchedulingTime;
 use crate::torture;
 
@@ -54,18 +54,24 @@ fn held(transaction: &Transaction<'_>, lease: &Lease) -> Result<Held, Failure> {
 /// Ends attempts, and wakes nobody; of each, whether it still had its lease.
 pub(super) fn end(
     transaction: &Transaction<'_>,
-    ended: &[(Lease, RefreshEnd)],
+    ended: &[EndedRefresh],
     now: SchedulingTime,
 ) -> Result<Vec<Result<(), LeaseLost>>, Failure> {
     let mut outcomes = Vec::with_capacity(ended.len());
-    for (lease, end) in ended {
-        let outcome = match end {
+    for ended in ended {
+        let lease = &ended.lease;
+        let outcome = match &ended.end {
             RefreshEnd::Commit(refreshed) => commit(transaction, lease, refreshed, now),
             RefreshEnd::Postpone(postponement) => postpone(transaction, lease, postponement),
             RefreshEnd::Resolve(run) => resolve_task(transaction, lease, run, now),
         };
         outcomes.push(match outcome {
-            Ok(()) => Ok(()),
+            Ok(first_event) => {
+                if let Some(report) = &ended.report {
+                    story::fetched(transaction, lease, first_event, &ended.end, report)?;
+                }
+                Ok(())
+            }
             Err(Failure::LeaseLost) => Err(LeaseLost),
             Err(failure) => return Err(failure),
         });
@@ -73,12 +79,13 @@ pub(super) fn end(
     Ok(outcomes)
 }
 
+/// What was fetched is kept; the number that the first event has, or would have had.
 fn commit(
     transaction: &Transaction<'_>,
     lease: &Lease,
     refreshed: &Refreshed,
     now: SchedulingTime,
-) -> Result<(), Failure> {
+) -> Result<i64, Failure> {
     let held = held(transaction, lease)?;
     if !refreshed.events.is_empty() && !held.is_run {
         return Err(Failure::Refused("a task that has no run has no events"));
@@ -114,7 +121,7 @@ fn commit(
         "UPDATE subjects
             SET covered = claimed, lease_until = NULL, due_at = ?1, looking = ?2, not_before = ?3, standing = ?4,
                 events = ?5, memory = ?6, lane = iif(?2, 1, coalesce(next_lane, 0)), next_lane = NULL, failures = 0,
-                reason = NULL
+                reason = NULL, fetched_at = ?8
           WHERE key = ?7",
         params![
             due_at.map(Column),
@@ -124,13 +131,17 @@ fn commit(
             events,
             refreshed.memory,
             lease.key,
+            Column(now),
         ],
     )?;
-    Ok(())
+    if let Some(label) = &refreshed.label {
+        story::label(transaction, lease.key, label)?;
+    }
+    Ok(held.events + 1)
 }
 
-fn postpone(transaction: &Transaction<'_>, lease: &Lease, postponement: &Postponement) -> Result<(), Failure> {
-    held(transaction, lease)?;
+fn postpone(transaction: &Transaction<'_>, lease: &Lease, postponement: &Postponement) -> Result<i64, Failure> {
+    let held = held(transaction, lease)?;
     // A failure sends it among the retries, unless something better was asked for meanwhile.
     transaction.execute(
         "UPDATE subjects
@@ -148,10 +159,15 @@ fn postpone(transaction: &Transaction<'_>, lease: &Lease, postponement: &Postpon
             lease.key
         ],
     )?;
-    Ok(())
+    Ok(held.events + 1)
 }
 
-fn resolve_task(transaction: &Transaction<'_>, lease: &Lease, run: &RunId, now: SchedulingTime) -> Result<(), Failure> {
+fn resolve_task(
+    transaction: &Transaction<'_>,
+    lease: &Lease,
+    run: &RunId,
+    now: SchedulingTime,
+) -> Result<i64, Failure> {
     let held = held(transaction, lease)?;
     if held.is_run {
         return Err(Failure::Refused("a run has no run"));
@@ -182,5 +198,5 @@ fn resolve_task(transaction: &Transaction<'_>, lease: &Lease, run: &RunId, now: 
           WHERE key = ?2",
         [run, lease.key],
     )?;
-    Ok(())
+    Ok(held.events + 1)
 }

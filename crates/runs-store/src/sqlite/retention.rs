@@ -37,10 +37,10 @@ const SNAPSHOTS: Old = Old {
 pub(super) fn prune(transaction: &Transaction<'_>, prune: &Prune) -> Result<Pruned, Failure> {
     let used_bytes = used_bytes(transaction)?;
     let mut next = prune.clone();
-    let mut is_done = true;
+    let mut all_seen = true;
     let mut remove = |old: &Old, after: &mut i64, before| -> Result<u64, Failure> {
         let rows = next_rows(transaction, old, *after, before, prune.limit)?;
-        is_done &= rows.len() < prune.limit;
+        all_seen &= rows.len() < prune.limit;
         let mut removed = 0;
         for (key, is_needed) in rows {
             *after = key;
@@ -54,14 +54,33 @@ pub(super) fn prune(transaction: &Transaction<'_>, prune: &Prune) -> Result<Prun
     let events = remove(&EVENTS, &mut next.after_event, prune.events_before)?;
     let notifications = remove(&NOTIFICATIONS, &mut next.after_notification, prune.notifications_before)?;
     let snapshots = remove(&SNAPSHOTS, &mut next.after_snapshot, prune.snapshots_before)?;
+    let told = match prune.events_before {
+        Some(before) => forget(transaction, before, prune.limit)?,
+        None => 0,
+    };
     Ok(Pruned {
         next,
         events,
         notifications,
         snapshots,
-        is_done,
+        told: told as u64,
+        is_done: all_seen && told < prune.limit,
         used_bytes,
     })
+}
+
+/// Removes what was told of the time before, at most so many rows of it.
+fn forget(transaction: &Transaction<'_>, before: Timestamp, most: usize) -> Result<usize, Failure> {
+    let fetches = transaction.execute(
+        "DELETE FROM fetches WHERE (subject, fence) IN
+            (SELECT subject, fence FROM fetches INDEXED BY fetches_at WHERE at < ? ORDER BY at LIMIT ?)",
+        params![Column(before), limit(most)],
+    )?;
+    let entries = transaction.execute(
+        "DELETE FROM journal WHERE place IN (SELECT place FROM journal WHERE at < ? ORDER BY place LIMIT ?)",
+        params![Column(before), limit(most.saturating_sub(fetches))],
+    )?;
+    Ok(fetches + entries)
 }
 
 /// The next rows that are older than a time.

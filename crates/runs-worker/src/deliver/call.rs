@@ -42,7 +42,7 @@ impl Calling {
         let events: Arc<[Event]> = events.into();
         let mut results = self.results(&events).await.into_iter();
         torture::point("deliver.called");
-        let ended = self.clock.now();
+        let (ended, at) = (self.clock.now(), self.clock.wall());
         let took = ended.since(began);
         let called = events.iter().map(|event| Called {
             event: event.clone(),
@@ -51,6 +51,7 @@ impl Calling {
                 .unwrap_or_else(|| Err(HandlerError::retry("the handler did not say what became of it"))),
             took,
             ended,
+            at,
         });
         called.collect()
     }

@@ -18,8 +18,9 @@ pub(super) struct Called {
     pub(super) result: Result<(), HandlerError>,
     /// How long the call took.
     pub(super) took: Duration,
-    /// When it ended, by the scheduling time.
+    /// When it ended, by the scheduling time and by the wall clock.
     pub(super) ended: SchedulingTime,
+    pub(super) at: Timestamp,
 }
 
 /// An attempt of which is known how it is to be settled.
@@ -114,6 +115,7 @@ mod tests {
             }),
             took: Duration::ZERO,
             ended: began.after(tried_for),
+            at: began.shown(),
         };
         decide(called, config, 1.0).settlement
     }

@@ -54,6 +54,8 @@ pub(crate) struct Deliverer {
     pub(crate) wakeup: watch::Receiver<u64>,
     pub(crate) clock: Clock,
     pub(crate) name: HandlerName,
+    /// What the worker is called.
+    pub(crate) worker: Arc<str>,
     pub(crate) handler: Arc<dyn Handler>,
     pub(crate) health: Arc<HandlerHealth>,
     pub(crate) config: DeliverConfig,
@@ -105,7 +107,7 @@ impl Stage {
             },
             at_once,
             in_hand: JoinSet::new(),
-            unsettled: Unsettled::new(deliverer.name.clone()),
+            unsettled: Unsettled::new(deliverer.name.clone(), deliverer.worker),
             calling: Arc::new(Calling {
                 handler: deliverer.handler,
                 health: Arc::clone(&deliverer.health),

@@ -17,8 +17,8 @@ pub(crate) fn guarded(outbox: Arc<dyn OutboxDesk>) -> Arc<dyn OutboxDesk> {
 mod defect {
     use async_trait::async_trait;
     use runs_store::{
-        Claim, Claimed, Delivery, HandlerName, Lease, LeaseLost, OutboxDesk, SchedulingTime, Settlement, StoreError,
-        Turn,
+        Claim, Claimed, Delivery, EndedDelivery, HandlerName, LeaseLost, OutboxDesk, SchedulingTime, Settlement,
+        StoreError, Turn,
     };
 
     use super::Arc;
@@ -32,7 +32,7 @@ mod defect {
             claimed: Claimed<Delivery>,
             now: SchedulingTime,
         ) -> Result<Claimed<Delivery>, StoreError> {
-            let delivered = |delivery: &Delivery| (delivery.lease.clone(), Settlement::Delivered);
+            let delivered = |delivery: &Delivery| EndedDelivery::from((delivery.lease.clone(), Settlement::Delivered));
             self.0.settle(claimed.work.iter().map(delivered).collect(), now).await?;
             Ok(claimed)
         }
@@ -55,7 +55,7 @@ mod defect {
 
         async fn settle(
             &self,
-            ended: Vec<(Lease, Settlement)>,
+            ended: Vec<EndedDelivery>,
             now: SchedulingTime,
         ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
             self.0.settle(ended, now).await
@@ -63,7 +63,7 @@ mod defect {
 
         async fn settle_and_claim(
             &self,
-            ended: Vec<(Lease, Settlement)>,
+            ended: Vec<EndedDelivery>,
             handler: &HandlerName,
             claim: Claim,
         ) -> Result<Turn, StoreError> {

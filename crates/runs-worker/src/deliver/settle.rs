@@ -3,9 +3,10 @@
 //! The end of an attempt is noted again and again while the store cannot be written, as long as its lease is good. Otherwise
 //! what was done would wait for the end of the lease, and be done once more.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use runs_store::{HandlerName, Lease, LeaseLost, Settlement, StoreError, torture};
+use runs_store::{AttemptReport, EndedDelivery, HandlerName, LeaseLost, StoreError, torture};
 use tokio::task::JoinError;
 use tokio::time::Instant;
 use tracing::{debug, error};
@@ -20,13 +21,15 @@ pub(super) const LEASE_MARGIN: Duration = Duration::from_secs(60);
 /// delivered once more when its lease has run out; after that, somebody else may have the lease.
 pub(super) struct Unsettled {
     handler: HandlerName,
+    worker: Arc<str>,
     attempts: Vec<(Decided, Instant)>,
 }
 
 impl Unsettled {
-    pub(super) fn new(handler: HandlerName) -> Self {
+    pub(super) fn new(handler: HandlerName, worker: Arc<str>) -> Self {
         Self {
             handler,
+            worker,
             attempts: Vec::new(),
         }
     }
@@ -49,10 +52,15 @@ impl Unsettled {
     }
 
     /// As the store is to be told.
-    pub(super) fn ended(&self) -> Vec<(Lease, Settlement)> {
-        let of = |(decided, _): &(Decided, Instant)| {
-            let lease = decided.called.event.delivery().lease.clone();
-            (lease, decided.settlement.clone())
+    pub(super) fn ended(&self) -> Vec<EndedDelivery> {
+        let of = |(decided, _): &(Decided, Instant)| EndedDelivery {
+            lease: decided.called.event.delivery().lease.clone(),
+            settlement: decided.settlement.clone(),
+            report: Some(AttemptReport {
+                at: decided.called.at,
+                took: decided.called.took,
+                worker: self.worker.to_string(),
+            }),
         };
         self.attempts.iter().map(of).collect()
     }

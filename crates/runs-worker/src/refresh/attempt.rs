@@ -1,8 +1,12 @@
 //! One attempt to refresh one subject: fetch, and decide. The stage tells the store what came of it.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use metrics::histogram;
-use runs_store::{DueRefresh, PostponeCause, SchedulingTime, Standing, Subject, torture};
+use runs_store::{
+    DueRefresh, FetchCause, FetchReport, Lane, PostponeCause, SchedulingTime, Standing, Subject, torture,
+};
 use tallyfy_model::{RunId, TaskId};
 use tallyfy_runs::{Error, GetTaskOptions};
 use tokio::time::Instant;
@@ -17,6 +21,8 @@ use super::decide::{Decider, Decision};
 pub(super) struct Attempted {
     pub(super) due: DueRefresh,
     pub(super) decision: Decision,
+    /// What is told of it.
+    pub(super) report: FetchReport,
     /// Until when the lease is good for certain.
     pub(super) until: Instant,
 }
@@ -34,19 +40,33 @@ impl Refresher {
     pub(super) async fn attempt(self, due: DueRefresh) -> Attempted {
         let until = Instant::now() + self.config.lease;
         let generation = self.gate.generation().await;
-        let started = self.clock.now();
+        let (started, at) = (self.clock.now(), self.clock.wall());
         let (decision, verdict) = match &due.subject {
             Subject::Run(run) => self.attempt_run(&due, run, started).await,
             Subject::Task(task) => self.attempt_task(&due, task, started).await,
         };
-        let seconds = self.clock.now().since(started).as_secs_f64();
-        histogram!("runs_worker_refresh_seconds", "org" => due.org.to_string()).record(seconds);
+        let took = self.clock.now().since(started);
+        histogram!("runs_worker_refresh_seconds", "org" => due.org.to_string()).record(took.as_secs_f64());
         match verdict {
             TokenVerdict::Accepted => self.gate.accepted(),
             TokenVerdict::Refused(reason) => self.gate.refused(generation, &reason, self.clock.wall()),
             TokenVerdict::Unknown => {}
         }
-        Attempted { due, decision, until }
+        let report = FetchReport {
+            at,
+            took,
+            cause: cause(&due),
+            outcome: decision.outcome.to_owned(),
+            changes: u32::try_from(decision.changes).unwrap_or(u32::MAX),
+            stale: decision.is_stale(),
+            worker: self.worker.to_string(),
+        };
+        Attempted {
+            due,
+            decision,
+            report,
+            until,
+        }
     }
 
     async fn attempt_run(&self, due: &DueRefresh, run: &RunId, started: SchedulingTime) -> (Decision, TokenVerdict) {
@@ -124,13 +144,18 @@ impl Decider<'_> {
     /// The worker stops before there was a request left.
     fn given_back(&self) -> Decision {
         let reason = "the worker stopped before the budget had a request left".to_owned();
-        self.postpone(
-            "given back",
-            PostponeCause::NotTried,
-            std::time::Duration::ZERO,
-            reason,
-            None,
-        )
+        self.postpone("given back", PostponeCause::NotTried, Duration::ZERO, reason, None)
+    }
+}
+
+/// What asked for a fetch.
+fn cause(due: &DueRefresh) -> FetchCause {
+    match due.lane {
+        Lane::Sweep => FetchCause::Sweep,
+        Lane::Retry if due.failures > 0 => FetchCause::Retry,
+        Lane::Retry => FetchCause::Look,
+        Lane::Live if due.notifications.is_empty() => FetchCause::Person,
+        Lane::Live => FetchCause::Webhook,
     }
 }
 

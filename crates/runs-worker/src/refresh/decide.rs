@@ -17,6 +17,7 @@ use crate::event::{EventType, Occurrence};
 use crate::filter::{self, EventFilter, Facts};
 use crate::reconcile;
 
+use super::label::label;
 use super::looks::{Looks, OWED_FOR, next_look};
 use super::memory::{Memory, Stands};
 use super::milestones::Milestones;
@@ -41,6 +42,13 @@ pub(super) struct Decision {
     /// The types of the events.
     pub(super) event_types: Vec<EventType>,
     pub(super) changes: usize,
+}
+
+impl Decision {
+    /// Whether what the API showed was less than what was announced.
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(self.outcome, "stale" | "delivered stale")
+    }
 }
 
 /// Decides about one subject that was due.
@@ -298,6 +306,7 @@ impl Decider<'_> {
                     fetched_at: self.fetched_at,
                 }),
                 version: Some(reconcile::version(run, Some(self.fetched_at))),
+                label: Some(label(run)),
                 events,
                 memory: memory.write(),
                 look_again,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::counter;
-use runs_store::{DueRefresh, Lane, Lease, LeaseLost, RefreshEnd, StoreError, Subject, torture};
+use runs_store::{DueRefresh, EndedRefresh, Lane, LeaseLost, RefreshEnd, StoreError, Subject, torture};
 use tallyfy_model::OrgId;
 use tokio::task::JoinError;
 use tokio::time::Instant;
@@ -47,8 +47,12 @@ impl Ended {
     }
 
     /// As the store is to be told next.
-    pub(super) fn next(&self) -> Vec<(Lease, RefreshEnd)> {
-        let of = |attempted: &Attempted| (attempted.due.lease.clone(), attempted.decision.end.clone());
+    pub(super) fn next(&self) -> Vec<EndedRefresh> {
+        let of = |attempted: &Attempted| EndedRefresh {
+            lease: attempted.due.lease.clone(),
+            end: attempted.decision.end.clone(),
+            report: Some(attempted.report.clone()),
+        };
         self.attempts.iter().take(self.most).map(of).collect()
     }
 

@@ -10,6 +10,7 @@ mod doubt;
 mod ended;
 mod failed;
 mod gate;
+mod label;
 mod looks;
 mod memory;
 mod milestones;
@@ -62,6 +63,8 @@ pub(crate) struct Refresher {
     pub(crate) events: EventsConfig,
     /// Who wants which events.
     pub(crate) handlers: Arc<[(HandlerName, EventFilter)]>,
+    /// What the worker is called.
+    pub(crate) worker: Arc<str>,
     /// Cancelled when what is not fetched yet is to be given back.
     pub(crate) give_back: CancellationToken,
 }

@@ -247,7 +247,11 @@ impl World {
                             .push((event.event_type.clone(), u32::try_from(version).unwrap()));
                     }
                 }
-                let ended = self.store.end_refreshes(vec![(work.lease, end)], due).await.unwrap();
+                let ended = self
+                    .store
+                    .end_refreshes(vec![(work.lease, end).into()], due)
+                    .await
+                    .unwrap();
                 assert_eq!(ended, [Ok(())]);
             }
         }

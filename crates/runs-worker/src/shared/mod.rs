@@ -6,3 +6,4 @@ pub(crate) mod spelled;
 pub(crate) mod stage_names;
 pub(crate) mod unknown_word;
 pub(crate) mod visible;
+pub(crate) mod worker_name;

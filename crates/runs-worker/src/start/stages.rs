@@ -21,6 +21,7 @@ use crate::import::{Importer, Progress};
 use crate::prune::Pruner;
 use crate::registrations::Board;
 use crate::shared::stage_names::{name, named};
+use crate::shared::worker_name::worker_name;
 
 /// How long what is in hand may take once the worker stops. Service managers kill after longer than this.
 pub(crate) const GRACE: Duration = Duration::from_secs(20);
@@ -54,6 +55,7 @@ impl StoreStages {
     /// name of the first that ended.
     pub(crate) async fn run(self, store: Arc<dyn Store>, stop: CancellationToken) -> &'static str {
         let mut stages = JoinSet::new();
+        let worker = worker_name();
         let filters: Arc<[(HandlerName, EventFilter)]> = self
             .handlers
             .iter()
@@ -86,6 +88,7 @@ impl StoreStages {
                 Arc::clone(&store),
                 self.clock.clone(),
                 Arc::clone(&filters),
+                Arc::clone(&worker),
             );
             stages.spawn(named("refresh", refresher.run(stop.clone(), GRACE)));
         }
@@ -96,6 +99,7 @@ impl StoreStages {
                 wakeup: store.wakeups().deliverable,
                 clock: self.clock.clone(),
                 name: handler.name,
+                worker: Arc::clone(&worker),
                 handler: handler.handler,
                 config: handler.deliver,
             };

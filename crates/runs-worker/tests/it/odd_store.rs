@@ -7,10 +7,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use runs_store::intake_log::{LogId, Position};
 use runs_store::{
-    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
-    InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
-    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, SchedulingTime, SeatDesk, Settlement,
-    Stats, Store, StoreError, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
+    Appended, Beat, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EndedDelivery, EndedRefresh, EventPage,
+    EventSummary, Finding, HandlerName, HeadsPage, IdsOf, InboxDesk, Journal, JournalEntry, JournalQuery, Lane, Lanes,
+    LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk, OutboxDesk, Prune, Pruned, Pulse, Query,
+    RefreshDesk, RefreshEnd, RefreshTurn, RunPlace, RunsPage, RunsQuery, SchedulingTime, SeatDesk, Stats, Store,
+    StoreError, Story, StoryDesk, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups,
+    Whole, WorkerSeen,
 };
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
@@ -33,9 +35,9 @@ impl OddStore {
         self.refuses.lock().unwrap().clone()
     }
 
-    fn room_for(&self, ended: &[(Lease, RefreshEnd)]) -> Result<(), StoreError> {
-        ended.iter().try_for_each(|(_, end)| {
-            self.room(match end {
+    fn room_for(&self, ended: &[EndedRefresh]) -> Result<(), StoreError> {
+        ended.iter().try_for_each(|ended| {
+            self.room(match &ended.end {
                 RefreshEnd::Commit(_) => "commit",
                 RefreshEnd::Postpone(_) => "postpone",
                 RefreshEnd::Resolve(_) => "resolve",
@@ -111,7 +113,7 @@ impl RefreshDesk for OddStore {
 
     async fn end_refreshes(
         &self,
-        ended: Vec<(Lease, RefreshEnd)>,
+        ended: Vec<EndedRefresh>,
         now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         self.room_for(&ended)?;
@@ -120,7 +122,7 @@ impl RefreshDesk for OddStore {
 
     async fn end_and_claim(
         &self,
-        ended: Vec<(Lease, RefreshEnd)>,
+        ended: Vec<EndedRefresh>,
         org: &OrgId,
         lanes: Lanes,
         claim: Claim,
@@ -146,7 +148,7 @@ impl OutboxDesk for OddStore {
 
     async fn settle(
         &self,
-        ended: Vec<(Lease, Settlement)>,
+        ended: Vec<EndedDelivery>,
         now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         self.room("settle")?;
@@ -155,7 +157,7 @@ impl OutboxDesk for OddStore {
 
     async fn settle_and_claim(
         &self,
-        ended: Vec<(Lease, Settlement)>,
+        ended: Vec<EndedDelivery>,
         handler: &HandlerName,
         claim: Claim,
     ) -> Result<Turn, StoreError> {
@@ -271,6 +273,57 @@ impl OperatorDesk for OddStore {
 
     async fn probe(&self) -> Result<(), StoreError> {
         self.store.probe().await
+    }
+}
+
+#[async_trait]
+impl StoryDesk for OddStore {
+    async fn runs(&self, query: &RunsQuery, after: Option<RunPlace>, limit: usize) -> Result<RunsPage, StoreError> {
+        self.store.runs(query, after, limit).await
+    }
+
+    async fn story(
+        &self,
+        org: &OrgId,
+        run: &RunId,
+        before: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Option<Story>, StoreError> {
+        self.store.story(org, run, before, limit).await
+    }
+
+    async fn heads(
+        &self,
+        handler: &HandlerName,
+        after: Option<RunPlace>,
+        limit: usize,
+    ) -> Result<HeadsPage, StoreError> {
+        self.store.heads(handler, after, limit).await
+    }
+
+    async fn note(&self, entry: JournalEntry) -> Result<(), StoreError> {
+        self.store.note(entry).await
+    }
+
+    async fn journal(
+        &self,
+        query: &JournalQuery,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Journal>, StoreError> {
+        self.store.journal(query, before, limit).await
+    }
+
+    async fn beat(&self, beat: Beat) -> Result<(), StoreError> {
+        self.store.beat(beat).await
+    }
+
+    async fn workers(&self, since: Timestamp) -> Result<Vec<WorkerSeen>, StoreError> {
+        self.store.workers(since).await
+    }
+
+    async fn pulse(&self, since: Timestamp) -> Result<Vec<Pulse>, StoreError> {
+        self.store.pulse(since).await
     }
 }
 

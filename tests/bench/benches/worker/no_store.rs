@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use runs_store::intake_log::{LogId, Position};
 use runs_store::{
-    Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EventPage, EventSummary, Finding, HandlerName, IdsOf,
-    InboxDesk, Lane, Lanes, Lease, LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk,
-    OutboxDesk, Prune, Pruned, Query, RefreshDesk, RefreshEnd, RefreshTurn, SchedulingTime, SeatDesk, Settlement,
-    Stats, Store, StoreError, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole,
+    Appended, Beat, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EndedDelivery, EndedRefresh, EventPage,
+    EventSummary, Finding, HandlerName, HeadsPage, IdsOf, InboxDesk, Journal, JournalEntry, JournalQuery, Lane, Lanes,
+    LeaseLost, ListedPage, NewNotification, NotificationSummary, OperatorDesk, OutboxDesk, Prune, Pruned, Pulse, Query,
+    RefreshDesk, RefreshTurn, RunPlace, RunsPage, RunsQuery, SchedulingTime, SeatDesk, Stats, Store, StoreError, Story,
+    StoryDesk, Sweep, SweepDesk, SweepOrder, SweepPhase, Sweeps, Turn, WaitingDelivery, Wakeups, Whole, WorkerSeen,
 };
 use runs_worker::config::{self, Flags};
 use runs_worker::{Worker, telemetry};
@@ -92,7 +93,7 @@ impl RefreshDesk for NoStore {
 
     async fn end_refreshes(
         &self,
-        _: Vec<(Lease, RefreshEnd)>,
+        _: Vec<EndedRefresh>,
         _: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         Err(StoreError::Closed)
@@ -100,7 +101,7 @@ impl RefreshDesk for NoStore {
 
     async fn end_and_claim(
         &self,
-        _: Vec<(Lease, RefreshEnd)>,
+        _: Vec<EndedRefresh>,
         _: &OrgId,
         _: Lanes,
         _: Claim,
@@ -123,20 +124,11 @@ impl OutboxDesk for NoStore {
         nothing()
     }
 
-    async fn settle(
-        &self,
-        _: Vec<(Lease, Settlement)>,
-        _: SchedulingTime,
-    ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
+    async fn settle(&self, _: Vec<EndedDelivery>, _: SchedulingTime) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
         Ok(Vec::new())
     }
 
-    async fn settle_and_claim(
-        &self,
-        _: Vec<(Lease, Settlement)>,
-        _: &HandlerName,
-        _: Claim,
-    ) -> Result<Turn, StoreError> {
+    async fn settle_and_claim(&self, _: Vec<EndedDelivery>, _: &HandlerName, _: Claim) -> Result<Turn, StoreError> {
         Err(StoreError::Closed)
     }
 }
@@ -242,6 +234,41 @@ impl OperatorDesk for NoStore {
 
     async fn probe(&self) -> Result<(), StoreError> {
         NONE
+    }
+}
+
+#[async_trait]
+impl StoryDesk for NoStore {
+    async fn runs(&self, _: &RunsQuery, _: Option<RunPlace>, _: usize) -> Result<RunsPage, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn story(&self, _: &OrgId, _: &RunId, _: Option<Timestamp>, _: usize) -> Result<Option<Story>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn heads(&self, _: &HandlerName, _: Option<RunPlace>, _: usize) -> Result<HeadsPage, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    async fn note(&self, _: JournalEntry) -> Result<(), StoreError> {
+        NONE
+    }
+
+    async fn journal(&self, _: &JournalQuery, _: Option<i64>, _: usize) -> Result<Vec<Journal>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn beat(&self, _: Beat) -> Result<(), StoreError> {
+        NONE
+    }
+
+    async fn workers(&self, _: Timestamp) -> Result<Vec<WorkerSeen>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn pulse(&self, _: Timestamp) -> Result<Vec<Pulse>, StoreError> {
+        Ok(Vec::new())
     }
 }
 

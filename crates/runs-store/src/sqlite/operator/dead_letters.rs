@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{BATCH, EVENT_IS_MEANT, Meant, events, put_back};
-use crate::desks::{DeadLetter, HandlerName, Query};
+use super::{BATCH, EVENT_IS_MEANT, Meant, events, few_events, put_back};
+use crate::desks::{After, DeadLetter, HandlerName, Query};
 use crate::sqlite::column::{Column, limit as rows};
 use crate::sqlite::failure::Failure;
 use crate::sqlite::writer::Transaction;
@@ -18,19 +18,50 @@ const GIVEN_UP: &str = "
     JOIN dead_letters AS given_up ON given_up.subject = events.subject AND given_up.number = events.number
     JOIN handlers AS given_up_for ON given_up_for.key = given_up.handler";
 
+const BY_TIME: &str = "
+    dead_letters AS given_up INDEXED BY dead_letters_latest
+    CROSS JOIN events ON events.subject = given_up.subject AND events.number = given_up.number
+    JOIN subjects ON subjects.key = events.subject JOIN orgs ON orgs.key = subjects.org
+    JOIN handlers AS given_up_for ON given_up_for.key = given_up.handler";
+
+/// What comes after the dead letter of the event ?9 for the handler ?10.
+const AFTER: &str = "
+    AND (given_up.at, given_up.subject, given_up.number, given_up.handler) <
+        (SELECT at, dead_letters.subject, dead_letters.number, handler
+           FROM dead_letters
+           JOIN events ON events.subject = dead_letters.subject AND events.number = dead_letters.number
+           JOIN handlers ON handlers.key = dead_letters.handler
+          WHERE events.id = ?9 AND handlers.name = ?10)";
+
 /// Dead letters, the latest first.
 pub(in crate::sqlite) fn latest(
     view: &Transaction<'_>,
     query: &Query,
     limit: usize,
 ) -> Result<Vec<DeadLetter>, Failure> {
-    let (columns, from) = (events::COLUMNS, events::FROM);
+    let (columns, few) = (events::COLUMNS, few_events(query));
+    let (after, after_handler) = match &query.after {
+        Some(After { id, handler }) => (Some(Column(*id)), handler.as_ref().map(HandlerName::as_str)),
+        None => (None, None),
+    };
+    let on = after.as_ref().map_or("", |_| AFTER);
+    // By the index of their times, unless a few events are meant.
+    let from = match few {
+        "" => BY_TIME.to_owned(),
+        _ => format!("{} {GIVEN_UP}", events::FROM),
+    };
     let sql = format!(
         "SELECT given_up_for.name, given_up.attempts, given_up.reason, given_up.at, given_up.answer, {columns}
-           FROM {from} {GIVEN_UP} WHERE {EVENT_IS_MEANT} AND {MEANT} ORDER BY given_up.at DESC LIMIT ?8"
+           FROM {from} WHERE {EVENT_IS_MEANT}{few} AND {MEANT}{on}
+          ORDER BY given_up.at DESC, given_up.subject DESC, given_up.number DESC, given_up.handler DESC LIMIT ?8"
     );
     let (meant, limit) = (Meant::by(query), rows(limit));
-    view.rows(&sql, meant.and(&[&limit]).as_slice(), |row| {
+    let mut values = meant.and(&[&limit]);
+    if let Some(after) = &after {
+        values.push(after);
+        values.push(&after_handler);
+    }
+    view.rows(&sql, values.as_slice(), |row| {
         Ok(DeadLetter {
             handler: HandlerName::new(row.get::<_, String>(0)?),
             attempts: row.get(1)?,
@@ -48,9 +79,10 @@ pub(in crate::sqlite) fn end_some(
     query: &Query,
     back_at: Option<SchedulingTime>,
 ) -> Result<usize, Failure> {
-    let from = events::FROM;
+    let (from, few) = (events::FROM, few_events(query));
     let sql = format!(
-        "SELECT given_up.handler, given_up.subject, given_up.number FROM {from} {GIVEN_UP} WHERE {EVENT_IS_MEANT} AND {MEANT} LIMIT ?8"
+        "SELECT given_up.handler, given_up.subject, given_up.number FROM {from} {GIVEN_UP}
+          WHERE {EVENT_IS_MEANT}{few} AND {MEANT} LIMIT ?8"
     );
     let (meant, batch) = (Meant::by(query), rows(BATCH));
     let some: Vec<(i64, i64, i64)> = transaction.rows(&sql, meant.and(&[&batch]).as_slice(), |row| {

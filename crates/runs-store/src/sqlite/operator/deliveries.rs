@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::{BATCH, EVENT_IS_MEANT, Meant, events};
+use super::{BATCH, EVENT_IS_MEANT, Meant, events, few_events};
 use crate::desks::{HandlerName, Query, WaitingDelivery};
 use crate::sqlite::column::{Column, limit as rows};
 use crate::sqlite::failure::Failure;
@@ -28,11 +28,11 @@ pub(in crate::sqlite) fn in_order(
     query: &Query,
     limit: usize,
 ) -> Result<Vec<WaitingDelivery>, Failure> {
-    let (columns, from) = (events::COLUMNS, events::FROM);
+    let (columns, from, few) = (events::COLUMNS, events::FROM, few_events(query));
     let sql = format!(
         "SELECT handlers.name, cursors.due_at, cursors.lease_until IS NOT NULL, coalesce(cursors.attempts, 0),
                 cursors.reason, {columns}
-           FROM {from} {WAITING} WHERE {EVENT_IS_MEANT} AND {MEANT}
+           FROM {from} {WAITING} WHERE {EVENT_IS_MEANT}{few} AND {MEANT}
           ORDER BY handlers.name, events.subject, events.number LIMIT ?9"
     );
     let (meant, limit) = (Meant::by(query), rows(limit));
@@ -54,10 +54,10 @@ pub(in crate::sqlite) fn retry_some(
     query: &Query,
     now: SchedulingTime,
 ) -> Result<usize, Failure> {
-    let from = events::FROM;
+    let (from, few) = (events::FROM, few_events(query));
     let sql = format!(
         "SELECT deliveries.handler, deliveries.subject FROM {from} {WAITING}
-          WHERE {EVENT_IS_MEANT} AND {MEANT} AND cursors.due_at > ?9 AND cursors.lease_until IS NULL LIMIT ?10"
+          WHERE {EVENT_IS_MEANT}{few} AND {MEANT} AND cursors.due_at > ?9 AND cursors.lease_until IS NULL LIMIT ?10"
     );
     let (meant, now_in_column, batch) = (Meant::by(query), Column(now), rows(BATCH));
     let values = meant.and(&[&query.failing, &now_in_column, &batch]);

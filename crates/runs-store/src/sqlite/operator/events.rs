@@ -2,18 +2,18 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use rusqlite::Row;
+use rusqlite::{Row, ToSql};
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
 
-use super::{EVENT_IS_MEANT, Meant, body};
+use super::{EVENT_IS_MEANT, Meant, body, few_events};
 use crate::desks::{EventPage, EventSummary, HandlerName, Query, Whole};
 use crate::sqlite::column::{Column, limit as rows};
 use crate::sqlite::failure::Failure;
 use crate::sqlite::writer::Transaction;
 
 /// The columns of an event.
-pub(super) const COLUMNS: &str = "
+pub(in crate::sqlite) const COLUMNS: &str = "
     events.id, orgs.name, subjects.id, events.number, events.type, events.created_at,
     (SELECT group_concat(handlers.name) FROM deliveries JOIN handlers ON handlers.key = deliveries.handler
       WHERE deliveries.subject = events.subject AND deliveries.number = events.number),
@@ -27,7 +27,7 @@ pub(super) const COLUMNS: &str = "
 const COLUMN_COUNT: usize = 10;
 
 /// Where they are from.
-pub(super) const FROM: &str =
+pub(in crate::sqlite) const FROM: &str =
     "events JOIN subjects ON subjects.key = events.subject JOIN orgs ON orgs.key = subjects.org";
 
 /// What else a query says of events, for its values ?3, ?4, ?7 and ?8.
@@ -49,11 +49,18 @@ pub(in crate::sqlite) fn newest(
     query: &Query,
     limit: usize,
 ) -> Result<Vec<EventSummary>, Failure> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM {FROM} WHERE {EVENT_IS_MEANT} AND {MEANT} ORDER BY events.seq DESC LIMIT ?9");
+    let few = few_events(query);
+    let after = query.after.as_ref().map(|after| Column(after.id));
+    let on = after
+        .as_ref()
+        .map_or("", |_| " AND events.seq < (SELECT seq FROM events WHERE id = ?10)");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {FROM} WHERE {EVENT_IS_MEANT}{few} AND {MEANT}{on} ORDER BY events.seq DESC LIMIT ?9"
+    );
     let limit = rows(limit);
     let meant = Meant::by(query);
-    let values = meant.and(&[&query.pending, &limit]);
+    let mut values = meant.and(&[&query.pending, &limit]);
+    values.extend(after.as_ref().map(|after| after as &dyn ToSql));
     view.rows(&sql, values.as_slice(), |row| summary(row, 0))
 }
 
@@ -75,8 +82,10 @@ pub(in crate::sqlite) fn page(
     after: i64,
     limit: usize,
 ) -> Result<EventPage, Failure> {
+    let few = few_events(query);
     let sql = format!(
-        "SELECT {COLUMNS}, events.body, events.seq FROM {FROM} WHERE {EVENT_IS_MEANT} AND {MEANT} AND events.seq > ?9
+        "SELECT {COLUMNS}, events.body, events.seq FROM {FROM}
+          WHERE {EVENT_IS_MEANT}{few} AND {MEANT} AND events.seq > ?9
           ORDER BY events.seq LIMIT ?10"
     );
     let (meant, limit) = (Meant::by(query), rows(limit));
@@ -91,7 +100,7 @@ pub(in crate::sqlite) fn page(
 }
 
 /// Reads [`COLUMNS`] from this column on.
-pub(super) fn summary(row: &Row<'_>, first: usize) -> rusqlite::Result<EventSummary> {
+pub(in crate::sqlite) fn summary(row: &Row<'_>, first: usize) -> rusqlite::Result<EventSummary> {
     Ok(EventSummary {
         id: row.get::<_, Column<Uuid>>(first)?.0,
         org: OrgId::new(row.get::<_, String>(first + 1)?),

@@ -28,13 +28,25 @@ const EVENT_IS_MEANT: &str = "
     AND (?5 = '' OR instr(?5, hex(events.id)) > 0)
     AND (?6 = '' OR instr(?6, ' ' || events.type || ' ') > 0)";
 
+/// What lets an index find the few events that a query means, if it means few.
+fn few_events(query: &Query) -> &'static str {
+    match (query.ids.is_empty(), query.run.is_some()) {
+        (false, _) => " AND events.id IN (SELECT unhex(value) FROM json_each(?5))",
+        (true, true) => {
+            " AND events.subject IN (SELECT key FROM subjects
+                                      WHERE org IN (SELECT key FROM orgs) AND kind = 'run' AND id = ?1)"
+        }
+        (true, false) => "",
+    }
+}
+
 /// What a query says, as the values ?1 to ?7 of a statement.
 struct Meant<'q> {
     run: Option<&'q str>,
     org: Option<&'q str>,
     since: Option<Column<Timestamp>>,
     until: Option<Column<Timestamp>>,
-    /// As `hex` writes them, with a space in between.
+    /// A JSON array of what `hex` writes; empty for any.
     ids: String,
     /// Each with a space before and after it.
     types: String,
@@ -49,7 +61,10 @@ impl<'q> Meant<'q> {
             org: query.org.as_ref().map(OrgId::as_str),
             since: query.since.map(Column),
             until: query.until.map(Column),
-            ids: ids.join(" "),
+            ids: match ids.as_slice() {
+                [] => String::new(),
+                ids => format!("[\"{}\"]", ids.join("\",\"")),
+            },
             types: match query.types.as_slice() {
                 [] => String::new(),
                 types => format!(" {} ", types.join(" ")),
@@ -91,6 +106,14 @@ fn put_back(
     transaction.execute(
         "INSERT INTO deliveries (handler, subject, number, since) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         params![handler, subject, number, Column(now)],
+    )?;
+    // That it was delivered once is told along with what becomes of it now.
+    transaction.execute(
+        "INSERT INTO attempts (subject, number, handler, fence, attempt, at, took, ended, worker)
+         SELECT subject, number, handler, fence, attempt, told_at, took, 0, worker FROM outcomes
+          WHERE handler = ? AND subject = ? AND number = ? AND fence IS NOT NULL
+         ON CONFLICT DO NOTHING",
+        [handler, subject, number],
     )?;
     transaction.execute(
         "DELETE FROM outcomes WHERE handler = ? AND subject = ? AND number = ?",

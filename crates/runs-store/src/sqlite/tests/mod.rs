@@ -132,7 +132,7 @@ fn told(error: &(dyn Error + 'static), place: &Path) -> String {
 }
 
 async fn end(store: &SqliteStore, lease: &Lease, end: RefreshEnd, seconds: i64) -> Result<(), LeaseLost> {
-    let ended = vec![(lease.clone(), end)];
+    let ended = vec![(lease.clone(), end).into()];
     store.end_refreshes(ended, at(seconds)).await.unwrap().remove(0)
 }
 
@@ -141,6 +141,6 @@ async fn commit(store: &SqliteStore, lease: &Lease, refreshed: Refreshed, second
 }
 
 async fn settle(store: &SqliteStore, lease: &Lease, settlement: Settlement, seconds: i64) -> Result<(), LeaseLost> {
-    let ended = vec![(lease.clone(), settlement)];
+    let ended = vec![(lease.clone(), settlement).into()];
     store.settle(ended, at(seconds)).await.unwrap().remove(0)
 }
