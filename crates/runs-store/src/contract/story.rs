@@ -404,10 +404,11 @@ pub async fn the_journal_is_read_backwards<S: StoreUnderTest>() {
         texts(JournalQuery::default(), last, 9).await.0,
         ["entry 2", "entry 1", "entry 0"]
     );
-    let mut query = JournalQuery::default();
-    query.kind = Some("pause".to_owned());
-    query.handler = Some(handler("h"));
-    query.org = Some(org());
+    let mut query = JournalQuery {
+        kind: Some("pause".to_owned()),
+        org: Some(org()),
+        handler: Some(handler("h")),
+    };
     assert_eq!(texts(query.clone(), None, 9).await.0, ["entry 3"]);
     query.handler = Some(handler("x"));
     assert!(texts(query, None, 9).await.0.is_empty());
