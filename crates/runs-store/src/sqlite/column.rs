@@ -1,5 +1,7 @@
 //! How our types are written in a column.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
