@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::arrange::{Desk, again, at, changed, claim, give_up, handler, of_run, org, postponed, run, unchanged};
+use super::arrange::{
+    Desk, again, at as due_at, changed, claim, give_up, handler, of_run, org, postponed, run, unchanged, wall as at,
+};
 use super::outbox::by_filter;
 use super::under_test::StoreUnderTest;
 use crate::desks::{
@@ -11,6 +13,7 @@ use crate::desks::{
     PostponeCause, Prune, Query, RefreshEnd, Refreshed, RunLabel, RunPlace, RunsOnly, RunsQuery, Settlement, Standing,
     Story,
 };
+use crate::time::SchedulingTime;
 
 const EVERYTHING: usize = 10_000;
 
@@ -36,7 +39,7 @@ fn attempt_report(seconds: i64) -> AttemptReport {
 
 /// Ends a refresh, and tells of it.
 async fn end<S: StoreUnderTest>(desk: &Desk<S>, due: &DueRefresh, end: RefreshEnd, report: FetchReport) {
-    let now = report.at;
+    let now = SchedulingTime::new(report.at);
     let ended = EndedRefresh {
         report: Some(report),
         ..(due.lease.clone(), end).into()
@@ -47,7 +50,7 @@ async fn end<S: StoreUnderTest>(desk: &Desk<S>, due: &DueRefresh, end: RefreshEn
 
 /// Settles a delivery, and tells of it.
 async fn settle<S: StoreUnderTest>(desk: &Desk<S>, lease: &Lease, settlement: Settlement, report: AttemptReport) {
-    let now = report.at;
+    let now = SchedulingTime::new(report.at);
     let ended = EndedDelivery {
         report: Some(report),
         ..(lease.clone(), settlement).into()
@@ -154,11 +157,11 @@ pub async fn what_was_given_up_and_sent_again_is_told_in_full<S: StoreUnderTest>
     assert_eq!(told.run.given_up_for, [handler("h")]);
     assert_eq!(told.dead_letters.len(), 1);
     let store = desk.0.store();
-    store.retry_dead_letters(&Query::default(), at(2)).await.unwrap();
+    store.retry_dead_letters(&Query::default(), due_at(2)).await.unwrap();
     let lease = desk.one_delivery("h", 2).await.lease;
     settle(&desk, &lease, Settlement::Delivered, attempt_report(2)).await;
     let event = story(&desk, "a").await.events[0].id;
-    store.replay(&[event], &handler("h"), at(3)).await.unwrap();
+    store.replay(&[event], &handler("h"), due_at(3)).await.unwrap();
     let lease = desk.one_delivery("h", 3).await.lease;
     settle(&desk, &lease, Settlement::Delivered, attempt_report(3)).await;
     let told = story(&desk, "a").await;

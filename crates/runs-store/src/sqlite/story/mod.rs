@@ -7,7 +7,6 @@ mod runs;
 mod told;
 mod workers;
 
-use jiff::Timestamp;
 use rusqlite::params;
 
 use super::column::Column;
@@ -17,6 +16,7 @@ use super::writer::Transaction;
 use crate::desks::{
     EndedDelivery, FetchReport, Lease, MAX_ATTEMPTS_KEPT, MAX_FETCHES_KEPT, RefreshEnd, RunLabel, Settlement, bounded,
 };
+use crate::time::SchedulingTime;
 
 /// How the attempts that a table has ended, as a number.
 const DELIVERED: u8 = 0;
@@ -86,7 +86,7 @@ pub(super) fn label(transaction: &Transaction<'_>, subject: i64, label: &RunLabe
 
 /// Tells of an attempt that failed, and forgets the oldest of many. One that succeeded is told with the outcome.
 pub(super) fn attempted(transaction: &Transaction<'_>, held: &Held, ended: &EndedDelivery) -> Result<(), Failure> {
-    let (how, reason, again_at): (u8, &str, Option<Timestamp>) = match &ended.settlement {
+    let (how, reason, again_at): (u8, &str, Option<SchedulingTime>) = match &ended.settlement {
         Settlement::Retry { at, reason } => (FAILED, reason, Some(*at)),
         Settlement::DeadLetter { reason, .. } => (GIVEN_UP, reason, None),
         Settlement::Delivered | Settlement::Released => return Ok(()),
