@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use runs_store::{SchedulingTime, Settlement};
 use tallyfy_transport::Backoff;
 
