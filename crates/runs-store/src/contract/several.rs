@@ -72,7 +72,7 @@ async fn refresh_all(store: &dyn Store) -> Vec<String> {
         let ended = claimed
             .work
             .iter()
-            .map(|due| (due.lease.clone(), RefreshEnd::Commit(changed("1"))));
+            .map(|due| (due.lease.clone(), RefreshEnd::Commit(changed("1"))).into());
         let outcomes = store.end_refreshes(ended.collect(), at(1)).await.unwrap();
         assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
         done.extend(claimed.work.iter().map(|due| due.subject.to_string()));
@@ -107,7 +107,7 @@ async fn deliver_all(store: &dyn Store) -> Vec<(String, u64)> {
         }
         for delivery in turn.claimed.work {
             delivered.push((delivery.run.to_string(), delivery.number));
-            ended.push((delivery.lease, Settlement::Delivered));
+            ended.push((delivery.lease, Settlement::Delivered).into());
         }
         yield_now().await;
     }
@@ -119,7 +119,7 @@ pub async fn deliveries_are_handed_out_to_one_worker_each_and_in_order<S: Severa
         desk.append(of_run(&run.to_string()), 0).await;
     }
     let ended = desk.claim(claim(0)).await.work.into_iter();
-    let ended = ended.map(|due| (due.lease, RefreshEnd::Commit(with_events(&["1", "2", "3", "4", "5"]))));
+    let ended = ended.map(|due| (due.lease, RefreshEnd::Commit(with_events(&["1", "2", "3", "4", "5"]))).into());
     desk.0.store().end_refreshes(ended.collect(), at(1)).await.unwrap();
     let (one, two) = tokio::join!(deliver_all(desk.0.store()), deliver_all(other.as_ref()));
     assert_eq!(one.len() + two.len(), 40);
@@ -173,13 +173,13 @@ pub async fn who_comes_back_late_changes_nothing<S: SeveralUnderTest>() {
     let ended_late = async || {
         let postponed = RefreshEnd::Postpone(postponed(99, PostponeCause::Failed));
         for end in [RefreshEnd::Commit(changed("old")), postponed] {
-            let ended = vec![(late.clone(), end)];
+            let ended = vec![(late.clone(), end).into()];
             let outcome = desk.0.store().end_refreshes(ended, at(63)).await.unwrap();
             assert_eq!(outcome, [Err(LeaseLost)]);
         }
     };
     ended_late().await;
-    let ended = vec![(claimed.work[0].lease.clone(), RefreshEnd::Commit(changed("new")))];
+    let ended = vec![(claimed.work[0].lease.clone(), RefreshEnd::Commit(changed("new"))).into()];
     assert_eq!(other.end_refreshes(ended, at(62)).await.unwrap(), [Ok(())]);
     ended_late().await;
     let taken = other.claim_deliveries(&handler("h"), claim(62)).await.unwrap().work;
@@ -191,7 +191,7 @@ pub async fn who_comes_back_late_changes_nothing<S: SeveralUnderTest>() {
     assert_eq!(got, BTreeSet::from(["0".to_owned(), "new".to_owned()]));
     let ended = taken
         .into_iter()
-        .map(|delivery| (delivery.lease, Settlement::Delivered))
+        .map(|delivery| (delivery.lease, Settlement::Delivered).into())
         .collect();
     assert_eq!(other.settle(ended, at(64)).await.unwrap(), [Ok(()), Ok(())]);
 }
@@ -306,7 +306,7 @@ pub async fn a_seat_that_is_not_renewed_goes_to_another_worker<S: SeveralUnderTe
     // What the one before had claimed is due at once.
     let claimed = other.claim_due(&org(), Lanes::All, claim(1)).await.unwrap();
     assert_eq!(claimed.work.iter().map(|due| due.failures).collect::<Vec<_>>(), [1]);
-    let ended = vec![(lease, RefreshEnd::Commit(changed("late")))];
+    let ended = vec![(lease, RefreshEnd::Commit(changed("late"))).into()];
     assert_eq!(
         desk.0.store().end_refreshes(ended, at(1)).await.unwrap(),
         [Err(LeaseLost)]
