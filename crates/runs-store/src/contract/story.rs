@@ -455,7 +455,7 @@ pub async fn what_workers_do_is_added_up_by_the_minute<S: StoreUnderTest>() {
     );
     assert_eq!(pulse(at(0)).await.len(), 1);
     let names = async |since| {
-        let workers = store.workers(since).await.unwrap();
+        let workers = store.beats(since).await.unwrap();
         let told = workers.into_iter().map(|seen| (seen.worker, seen.seen_at, seen.report));
         told.collect::<Vec<_>>()
     };

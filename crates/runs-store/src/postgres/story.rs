@@ -37,7 +37,7 @@ impl StoryDesk for PostgresStore {
         Ok(())
     }
 
-    async fn workers(&self, _: Timestamp) -> Result<Vec<WorkerSeen>, StoreError> {
+    async fn beats(&self, _: Timestamp) -> Result<Vec<WorkerSeen>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -318,8 +318,8 @@ impl StoryDesk for OddStore {
         self.store.beat(beat).await
     }
 
-    async fn workers(&self, since: Timestamp) -> Result<Vec<WorkerSeen>, StoreError> {
-        self.store.workers(since).await
+    async fn beats(&self, since: Timestamp) -> Result<Vec<WorkerSeen>, StoreError> {
+        self.store.beats(since).await
     }
 
     async fn pulse(&self, since: Timestamp) -> Result<Vec<Pulse>, StoreError> {

@@ -263,7 +263,7 @@ impl StoryDesk for NoStore {
         NONE
     }
 
-    async fn workers(&self, _: Timestamp) -> Result<Vec<WorkerSeen>, StoreError> {
+    async fn beats(&self, _: Timestamp) -> Result<Vec<WorkerSeen>, StoreError> {
         Ok(Vec::new())
     }
 

@@ -69,7 +69,7 @@ pub trait StoryDesk: Send + Sync {
     async fn beat(&self, beat: Beat) -> Result<(), StoreError>;
 
     /// The workers that were there at this time or later, by name.
-    async fn workers(&self, since: Timestamp) -> Result<Vec<WorkerSeen>, StoreError>;
+    async fn beats(&self, since: Timestamp) -> Result<Vec<WorkerSeen>, StoreError>;
 
     /// What the workers did, added up for each minute, from this time on, the oldest first.
     async fn pulse(&self, since: Timestamp) -> Result<Vec<Pulse>, StoreError>;

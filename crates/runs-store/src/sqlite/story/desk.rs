@@ -74,7 +74,7 @@ impl StoryDesk for SqliteStore {
         .await
     }
 
-    async fn workers(&self, since: Timestamp) -> Result<Vec<WorkerSeen>, StoreError> {
+    async fn beats(&self, since: Timestamp) -> Result<Vec<WorkerSeen>, StoreError> {
         self.read("listing workers", move |view| workers::workers(view, since))
             .await
     }
