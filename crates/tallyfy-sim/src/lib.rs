@@ -33,6 +33,7 @@ pub use simulator::{SimConfig, Simulator, StartError};
 
 pub mod faults;
 pub mod quirks;
+pub mod replicas;
 pub mod requests;
 pub mod sample;
 pub mod webhooks;
@@ -45,6 +46,7 @@ mod api;
 pub use api::LEAKED_SQL;
 
 mod control;
+mod millis;
 mod rate_limit;
 mod render;
 mod server;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use tallyfy_sim::quirks::QuirkMode;
+use tallyfy_sim::replicas::Replicas;
 use tallyfy_sim::{SimConfig, Simulator};
 use tracing_subscriber::EnvFilter;
 
@@ -45,6 +46,11 @@ struct Arguments {
     #[arg(long, value_name = "SEED")]
     random_quirks: Option<u64>,
 
+    /// Let three replicas answer reads, each behind by another while, with includes that drop out and lists that contradict
+    /// themselves, drawn from this seed; POST /_sim/replicas sets how much of each
+    #[arg(long, value_name = "SEED")]
+    replicas: Option<u64>,
+
     /// Answer 429 to more API calls than this within a minute
     #[arg(long, value_name = "CALLS")]
     rate_limit: Option<NonZeroU32>,
@@ -81,6 +87,7 @@ async fn main() -> anyhow::Result<()> {
         quirks: arguments
             .random_quirks
             .map_or_else(QuirkMode::default, QuirkMode::Random),
+        replicas: arguments.replicas.map(Replicas::seeded),
         rate_limit: arguments.rate_limit,
         webhook_timeout: Duration::from_secs(arguments.webhook_timeout),
         webhook_concurrency: arguments.webhook_concurrency.get(),
@@ -132,6 +139,7 @@ fn greet(sim: &Simulator, run: Option<&str>) {
     );
     println!("  curl -X POST {base}/_sim/faults -d '{{\"kind\":\"webhook_lost\",\"times\":1}}'");
     println!("  curl -X POST {base}/_sim/quirks -d '{{\"random\":7}}'");
+    println!("  curl -X POST {base}/_sim/replicas -d '{{\"mean_lag_millis\":2000,\"dropped_includes\":0.3}}'");
     println!("  curl -X DELETE {base}/_sim/faults");
     println!();
     println!("Look:");

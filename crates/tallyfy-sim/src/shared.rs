@@ -10,6 +10,8 @@ use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::quirks::QuirkSource;
 use crate::rate_limit::RateLimit;
+use crate::render::Includes;
+use crate::replicas::{ReplicaSource, View};
 use crate::requests::Requests;
 use crate::webhooks::{Ledger, Sender, plan};
 use crate::world::{Founding, Lag, World, WorldError};
@@ -33,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) rate_limit: RateLimit,
     pub(crate) tokens: Mutex<BTreeMap<String, Caller>>,
     pub(crate) lag: Mutex<Lag>,
+    pub(crate) replicas: ReplicaSource,
     pub(crate) ledger: Ledger,
     pub(crate) sender: Sender,
     pub(crate) base_url: String,
@@ -49,8 +52,10 @@ impl Shared {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn lag(&self) -> Lag {
-        *self.lag.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How the next read sees the world.
+    pub(crate) fn view(&self, includes: &Includes) -> View {
+        let of_replica = self.replicas.view(includes.names(), self.clock.now());
+        of_replica.unwrap_or_else(|| View::behind(*self.lag.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     pub(crate) fn set_lag(&self, lag: Lag) {

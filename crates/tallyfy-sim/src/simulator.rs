@@ -15,6 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::faults::Faults;
 use crate::quirks::{QuirkMode, QuirkSource};
 use crate::rate_limit::RateLimit;
+use crate::replicas::{ReplicaSource, Replicas};
 use crate::requests::Requests;
 use crate::server::serve;
 use crate::shared::{Caller, Shared};
@@ -40,6 +41,8 @@ pub struct SimConfig {
     pub watcher_url: Option<String>,
     /// How responses are written.
     pub quirks: QuirkMode,
+    /// By which replicas reads are answered; without them, all see the current state.
+    pub replicas: Option<Replicas>,
     /// Calls for each minute.
     pub rate_limit: Option<NonZeroU32>,
     /// How long a webhook waits for its answer.
@@ -59,6 +62,7 @@ impl Default for SimConfig {
             webhook_url: None,
             watcher_url: None,
             quirks: QuirkMode::default(),
+            replicas: None,
             rate_limit: None,
             webhook_timeout: Duration::from_secs(10),
             webhook_concurrency: 8,
@@ -138,6 +142,7 @@ impl Simulator {
             rate_limit: RateLimit::default(),
             tokens: Mutex::new(BTreeMap::from([(config.token, admin)])),
             lag: Mutex::new(Lag::None),
+            replicas: ReplicaSource::default(),
             sender: Sender::start(sender, ledger.clone()).map_err(StartError::Client)?,
             ledger,
             base_url: format!("http://{address}"),
@@ -145,6 +150,7 @@ impl Simulator {
             shutdown: shutdown.clone(),
         });
         shared.rate_limit.set(config.rate_limit);
+        shared.replicas.set(config.replicas);
         let server = tokio::spawn(serve(listener, Arc::clone(&shared)));
         tracing::debug!(%address, "simulator listens");
         Ok(Self {
@@ -260,6 +266,11 @@ impl Simulator {
     /// Lets reads show an earlier state.
     pub fn set_lag(&self, lag: Lag) {
         self.shared.set_lag(lag);
+    }
+
+    /// Lets reads be answered by replicas, or no longer. They come before a lag of their own.
+    pub fn set_replicas(&self, replicas: Option<Replicas>) {
+        self.shared.replicas.set(replicas);
     }
 
     /// Limits the calls for each minute, or lifts the limit. Earlier calls are forgotten.

@@ -11,6 +11,7 @@ use super::page::{Here, Page};
 use super::query::Query;
 use crate::quirks::Quirks;
 use crate::render::{Includes, Render, to_text};
+use crate::replicas::{Contradiction, View};
 use crate::shared::{Caller, Shared};
 use crate::world::{Lag, Organization, Run, World, WorldError};
 
@@ -21,9 +22,10 @@ pub(crate) struct Context {
     pub(crate) quirks: Quirks,
     pub(crate) caller: Caller,
     pub(crate) query: Query,
+    /// How this request sees the world: only reads are answered by replicas.
+    pub(crate) view: View,
     path: String,
     accepts_json: bool,
-    reads: bool,
 }
 
 impl Context {
@@ -45,25 +47,30 @@ impl Context {
         // Exactly one space: the server takes nothing else.
         let token = text("authorization").strip_prefix("Bearer ").unwrap_or_default();
         let caller = shared.tokens().get(token).cloned().ok_or(ApiError::Unauthenticated)?;
+        let query = Query::parse(uri.query().unwrap_or_default());
+        let view = match *method {
+            Method::GET | Method::HEAD => shared.view(&asked_for(&query)),
+            _ => View::default(),
+        };
         Ok(Self {
             shared: Arc::clone(shared),
             quirks,
             caller,
-            query: Query::parse(uri.query().unwrap_or_default()),
+            query,
+            view,
             path: uri.path().to_owned(),
             accepts_json: accepts_json(headers),
-            reads: method == Method::GET || method == Method::HEAD,
         })
     }
 
     /// The includes that were asked for.
     pub(crate) fn with(&self) -> Includes {
-        Includes::parse(self.query.get("with").unwrap_or_default())
+        asked_for(&self.query)
     }
 
-    /// How far behind this request sees the world: only reads come from the replica.
+    /// How far behind this request sees the world.
     pub(crate) fn lag(&self) -> Lag {
-        if self.reads { self.shared.lag() } else { Lag::None }
+        self.view.lag
     }
 
     /// Whether the caller may see the organization: 404 when there is none, 403 when it is somebody else's.
@@ -127,8 +134,17 @@ impl Context {
     }
 
     /// Cuts the page out that was asked for.
-    pub(crate) fn cut<T>(&self, all: Vec<T>) -> Page<T> {
-        Page::cut(all, &self.query, &self.quirks)
+    pub(crate) fn cut<T>(&self, mut all: Vec<T>) -> Page<T> {
+        if self.view.list == Some(Contradiction::Half) {
+            all.truncate(all.len() / 2);
+        }
+        let mut page = Page::cut(all, &self.query, &self.quirks);
+        match self.view.list {
+            Some(Contradiction::Empty) => page.items.clear(),
+            Some(Contradiction::Short) => drop(page.items.pop()),
+            Some(Contradiction::Half) | None => {}
+        }
+        page
     }
 
     fn page_body<T>(&self, page: Page<T>, render: impl Fn(T) -> Value) -> Value {
@@ -154,6 +170,10 @@ impl Context {
     pub(crate) fn refuse(&self, error: &ApiError) -> Response {
         error.response(self.quirks.errors, self.accepts_json)
     }
+}
+
+fn asked_for(query: &Query) -> Includes {
+    Includes::parse(query.get("with").unwrap_or_default())
 }
 
 /// A run of an organization as the caller sees it.

@@ -21,7 +21,9 @@ type Cx = Extension<Arc<Context>>;
 pub(super) async fn get(Extension(cx): Cx, Path((org, run)): Path<(String, String)>) -> Response {
     cx.read(&org, |org, render| {
         let run = seen_run(&cx, org, render, &run)?;
-        Ok(data(render.run(run, &cx.with(), cx.query.flag("form_fields_values"))))
+        let mut run = render.run(run, &cx.with(), cx.query.flag("form_fields_values"));
+        cx.view.leave_out(&mut run);
+        Ok(data(run))
     })
 }
 
@@ -44,7 +46,11 @@ pub(super) async fn list(Extension(cx): Cx, Path(org): Path<String>) -> Response
         let mut runs: Vec<_> = seen.filter(|run| filter.lets_pass(run, org)).collect();
         filter.sort(&mut runs);
         let (with, values) = (cx.with(), cx.query.flag("form_fields_values"));
-        Ok(cx.page(runs, |run| render.run(run, &with, values)))
+        Ok(cx.page(runs, |run| {
+            let mut run = render.run(run, &with, values);
+            cx.view.leave_out(&mut run);
+            run
+        }))
     })
 }
 

@@ -15,6 +15,7 @@ use super::Answer;
 use super::answer::{Refused, ok, read};
 use crate::faults::FaultRule;
 use crate::quirks::{QuirkMode, Quirks};
+use crate::replicas::Replicas;
 use crate::shared::{Caller, Shared};
 use crate::webhooks::Outcome;
 use crate::world::Lag;
@@ -107,6 +108,24 @@ pub(super) async fn set_lag(State(sim): Sim, body: Bytes) -> Answer {
     };
     sim.set_lag(lag);
     Ok(ok(&json!({"lag": format!("{lag:?}")})))
+}
+
+pub(super) async fn replicas(State(sim): Sim) -> Response {
+    ok(&json!({"replicas": sim.replicas.replicas()}))
+}
+
+pub(super) async fn set_replicas(State(sim): Sim, body: Bytes) -> Answer {
+    let wanted: Replicas = read(&body)?;
+    if let Some(part) = wanted.wrong_part() {
+        return Err(Refused::Body(format!("{part} must be from 0 to 1")));
+    }
+    sim.replicas.set(Some(wanted));
+    Ok(replicas(State(sim)).await)
+}
+
+pub(super) async fn clear_replicas(State(sim): Sim) -> Response {
+    sim.replicas.set(None);
+    replicas(State(sim)).await
 }
 
 /// A limit, or none.

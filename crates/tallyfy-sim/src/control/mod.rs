@@ -75,6 +75,13 @@ const ENDPOINTS: &[(&str, &str, &str)] = &[
         "some quirks, the others at their defaults; or {random: seed}",
     ),
     ("POST", "/_sim/lag", "{versions} or {millis}; without either none"),
+    ("GET", "/_sim/replicas", "how replicas answer reads"),
+    (
+        "POST",
+        "/_sim/replicas",
+        "{seed, count, mean_lag_millis, longest_lag_millis, dropped_includes, contradicting_lists}, all optional",
+    ),
+    ("DELETE", "/_sim/replicas", "no replicas: reads show the current state"),
     ("POST", "/_sim/rate-limit", "{per_minute}; without it none"),
     (
         "POST",
@@ -112,6 +119,12 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/_sim/faults/{id}", delete(knobs::clear_fault))
         .route("/_sim/quirks", get(knobs::quirks).post(knobs::set_quirks))
         .route("/_sim/lag", post(knobs::set_lag))
+        .route(
+            "/_sim/replicas",
+            get(knobs::replicas)
+                .post(knobs::set_replicas)
+                .delete(knobs::clear_replicas),
+        )
         .route("/_sim/rate-limit", post(knobs::set_rate_limit))
         .route("/_sim/token", post(knobs::set_token))
         .route("/_sim/ledger", get(knobs::ledger))

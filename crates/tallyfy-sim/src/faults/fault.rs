@@ -23,7 +23,7 @@ pub enum Fault {
     /// The API answers late. It goes together with any other fault.
     Latency {
         /// How late.
-        #[serde(rename = "millis", with = "millis")]
+        #[serde(rename = "millis", with = "crate::millis")]
         by: Duration,
     },
     /// The API does not answer until the fault is released. It goes together with any other fault.
@@ -70,7 +70,7 @@ pub enum Fault {
     /// The webhook is sent late.
     WebhookDelayed {
         /// How late.
-        #[serde(rename = "millis", with = "millis")]
+        #[serde(rename = "millis", with = "crate::millis")]
         by: Duration,
     },
 }
@@ -86,20 +86,6 @@ impl Fault {
             self,
             Self::WebhookLost | Self::WebhookDuplicated | Self::WebhookReordered | Self::WebhookDelayed { .. }
         )
-    }
-}
-
-mod millis {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(by: &Duration, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_u64(u64::try_from(by.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        u64::deserialize(from).map(Duration::from_millis)
     }
 }
 

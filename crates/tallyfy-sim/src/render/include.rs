@@ -25,6 +25,12 @@ impl Includes {
             .any(|asked| asked == name || asked.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
     }
 
+    /// The names that were asked for, without what is below them.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let names: BTreeSet<&str> = self.0.iter().filter_map(|asked| asked.split('.').next()).collect();
+        names.into_iter()
+    }
+
     /// What was asked for below `name`.
     pub(crate) fn below(&self, name: &str) -> Self {
         let children = self

@@ -8,7 +8,7 @@ use crate::receiver::Receiver;
 use crate::{run_path, simulator, simulator_with};
 
 /// A control request, which needs no headers.
-async fn control(sim: &tallyfy_sim::Simulator, method: &str, path: &str, body: &Value) -> Answer {
+pub(crate) async fn control(sim: &tallyfy_sim::Simulator, method: &str, path: &str, body: &Value) -> Answer {
     let body = if body.is_null() {
         String::new()
     } else {

@@ -19,6 +19,7 @@ mod pages;
 mod python_sdk;
 mod quirks;
 mod receiver;
+mod replicas;
 mod shapes;
 mod webhooks;
 
