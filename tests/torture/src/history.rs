@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// The versions of a run's state that the API held. The oracle numbers them from 1.
@@ -17,15 +18,30 @@ pub struct History {
     pub announcements: Vec<Announcement>,
     /// What each handler was given, in the order in which it came.
     pub arrivals: BTreeMap<String, Vec<Arrival>>,
+    /// Whether no sweep looked at the runs: every webhook has to lead to the last state by itself.
+    pub without_sweeps: bool,
 }
 
 /// What the API held of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Issued {
     /// The newest version.
     pub last: Version,
     /// Whether the run was deleted after that.
     pub is_deleted: bool,
+    /// What was taken back, and by which version.
+    pub undone: Vec<(Version, Undone)>,
+}
+
+/// Something that a person took back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undone {
+    /// The completion of the run.
+    Completion,
+    /// Its archiving.
+    Archiving,
+    /// The completion of this task.
+    Task(String),
 }
 
 /// A webhook that was sent.
@@ -77,12 +93,50 @@ pub struct Arrival {
     pub body: Bytes,
     /// The state.
     pub shown: Shown,
+    /// What can be undone of that state.
+    pub done: Option<Done>,
+    /// Whether it tells that the run was taken back.
+    pub is_reactivation: bool,
     /// Whether it says of itself that the state is older than announced.
     pub is_stale: bool,
     /// The webhooks that led to it.
     pub told: BTreeSet<Told>,
     /// Whether the handler took it.
     pub is_accepted: bool,
+}
+
+/// What of a run's state is as people made it, and cannot go back by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// When it was updated last.
+    pub updated: Option<Timestamp>,
+    /// Whether it is complete.
+    pub is_complete: bool,
+    /// Whether it is archived.
+    pub is_archived: bool,
+    /// The tasks, and whether each is complete; `None` where the event says that they are from an earlier answer.
+    pub tasks: Option<BTreeMap<String, bool>>,
+}
+
+impl Done {
+    fn read(data: &Value) -> Option<Self> {
+        let run = data["run"].as_object()?;
+        let has = |name: &str| run.get(name).is_some_and(Value::is_string);
+        let is_kept = data["kept"]
+            .as_array()
+            .is_some_and(|kept| kept.contains(&"tasks".into()));
+        let tasks = run.get("tasks").map(|tasks| tasks.get("data").unwrap_or(tasks));
+        let task = |task: &Value| Some((task["id"].as_str()?.to_owned(), task["completed_at"].is_string()));
+        Some(Self {
+            updated: run.get("last_updated").and_then(|at| at.as_str()?.parse().ok()),
+            is_complete: has("completed_at"),
+            is_archived: has("archived_at"),
+            tasks: tasks
+                .and_then(Value::as_array)
+                .filter(|_| !is_kept)
+                .map(|tasks| tasks.iter().filter_map(task).collect()),
+        })
+    }
 }
 
 impl Arrival {
@@ -106,6 +160,8 @@ impl Arrival {
                 Value::Null => Shown::Nothing,
                 run => Shown::State(version_of(run)),
             },
+            done: Done::read(data),
+            is_reactivation: event["type"].as_str().is_some_and(|it| it.contains(".reactivated.")),
             is_stale: data["stale"] == true,
             told: told.collect(),
             is_accepted,

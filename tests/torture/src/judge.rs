@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::history::{Announcement, Arrival, History, Shown, Version};
+use crate::history::{Announcement, Arrival, Done, History, Issued, Shown, Undone, Version};
 
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +67,28 @@ pub enum Violation {
         shown: Version,
         /// What an earlier one showed.
         after: Version,
+    },
+    /// A later event shows something undone that nobody undid: a read from a replica that was behind.
+    Undone {
+        /// The handler.
+        handler: String,
+        /// The run.
+        run: String,
+        /// The number of the event.
+        came: u64,
+        /// What went back.
+        what: String,
+    },
+    /// No sweep looked at the run, and its last event does not show the last state that a webhook announced.
+    NotEnded {
+        /// The handler.
+        handler: String,
+        /// The run.
+        run: String,
+        /// What it has.
+        shown: Version,
+        /// What was announced.
+        announced: Version,
     },
     /// One place in a run's line has two ids.
     TwoIds {
@@ -143,6 +165,24 @@ impl fmt::Display for Violation {
                 formatter,
                 "truth: version {shown} of run {run} came to `{handler}` after version {after}"
             ),
+            Self::Undone {
+                handler,
+                run,
+                came,
+                what,
+            } => write!(
+                formatter,
+                "truth: by event {came} of run {run}, `{handler}` saw a state go back: {what}"
+            ),
+            Self::NotEnded {
+                handler,
+                run,
+                shown,
+                announced,
+            } => write!(
+                formatter,
+                "truth: without a sweep, run {run} ends on version {shown} for `{handler}`, announced was {announced}"
+            ),
             Self::TwoIds { run, sequence } => write!(formatter, "ids: event {sequence} of run {run} has two ids"),
             Self::TwoEvents { id } => write!(formatter, "ids: {id} is two different events"),
             Self::Invented { run, shown } => write!(formatter, "truth: the API never held {shown:?} of run {run}"),
@@ -189,6 +229,13 @@ pub fn judge(history: &History) -> Verdict {
             verdict.contradictions.extend(truth(history, arrival));
             let line = lines.entry(&arrival.run).or_default();
             verdict.contradictions.extend(line.add(handler, arrival));
+            let undone = line.undone(arrival, history.runs.get(&arrival.run));
+            verdict.contradictions.extend(undone.map(|what| Violation::Undone {
+                handler: handler.clone(),
+                run: arrival.run.clone(),
+                came: arrival.sequence,
+                what,
+            }));
         }
         verdict.events += lines.values().map(|line| line.accepted.len()).sum::<usize>();
         verdict.duplicates += lines.values().map(|line| line.repeats).sum::<usize>();
@@ -212,6 +259,17 @@ struct Line<'a> {
     version: Version,
     accepted: BTreeMap<u64, &'a Arrival>,
     repeats: usize,
+    /// The last state that was told, and the last that had tasks of its own.
+    state: Option<Told<'a>>,
+    tasks: Option<Told<'a>>,
+}
+
+/// A state that was told, by which event, and its version.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    sequence: u64,
+    version: Version,
+    done: &'a Done,
 }
 
 impl<'a> Line<'a> {
@@ -256,6 +314,69 @@ impl<'a> Line<'a> {
         }
         wrong
     }
+}
+
+impl<'a> Line<'a> {
+    /// What this event shows undone that nobody undid since the one before.
+    fn undone(&mut self, arrival: &'a Arrival, issued: Option<&Issued>) -> Option<String> {
+        let (Some(done), Shown::State(version)) = (&arrival.done, arrival.shown) else {
+            return None;
+        };
+        let (sequence, none) = (arrival.sequence, Issued::default());
+        let now = Told {
+            sequence,
+            version,
+            done,
+        };
+        let issued = issued.unwrap_or(&none);
+        let state = self.state.filter(|before| before.sequence < sequence);
+        let tasks = self.tasks.filter(|before| before.sequence < sequence);
+        let what = state
+            .and_then(|before| of_the_run(before, now, arrival.is_reactivation, issued))
+            .or_else(|| tasks.and_then(|before| of_a_task(before, now, issued)));
+        if self.state.is_none_or(|before| before.sequence < sequence) {
+            self.state = Some(now);
+        }
+        if done.tasks.is_some() && self.tasks.is_none_or(|before| before.sequence < sequence) {
+            self.tasks = Some(now);
+        }
+        what
+    }
+}
+
+fn of_the_run(before: Told<'_>, now: Told<'_>, is_reactivation: bool, issued: &Issued) -> Option<String> {
+    let since = |undone: &Undone| was_undone(undone, before, now, issued);
+    let (completion, archiving) = (since(&Undone::Completion), since(&Undone::Archiving));
+    if let (Some(before), Some(now)) = (before.done.updated, now.done.updated)
+        && now < before
+    {
+        return Some(format!("it was last updated {before}, and then {now}"));
+    }
+    if before.done.is_complete && !now.done.is_complete && !completion {
+        return Some("it was complete, and nobody reopened it".to_owned());
+    }
+    if before.done.is_archived && !now.done.is_archived && !archiving {
+        return Some("it was archived, and nobody brought it back".to_owned());
+    }
+    (is_reactivation && !completion && !archiving).then(|| "it was told as reactivated, and nobody did that".to_owned())
+}
+
+fn of_a_task(before: Told<'_>, now: Told<'_>, issued: &Issued) -> Option<String> {
+    let (was, is) = (before.done.tasks.as_ref()?, now.done.tasks.as_ref()?);
+    let done = was.iter().filter(|(_, was_done)| **was_done).map(|(task, _)| task);
+    let open = done.filter(|task| is.get(*task) == Some(&false));
+    open.filter(|task| !was_undone(&Undone::Task((*task).clone()), before, now, issued))
+        .map(|task| format!("task {task} was complete, and nobody reopened it"))
+        .next()
+}
+
+/// Whether the run's people took this back between two states.
+fn was_undone(what: &Undone, before: Told<'_>, now: Told<'_>, issued: &Issued) -> bool {
+    let between = |version: Version| before.version < version && version <= now.version;
+    issued
+        .undone
+        .iter()
+        .any(|(version, undone)| undone == what && between(*version))
 }
 
 /// Same place, same id; same id, same bytes: whoever got it, and however often.
@@ -328,7 +449,8 @@ fn last_states(history: &History, handler: &str, lines: &BTreeMap<&str, Line<'_>
     let mut announced: BTreeMap<&str, Version> = BTreeMap::new();
     for sent in &history.announcements {
         let is_deleted = history.runs.get(&sent.run).is_some_and(|run| run.is_deleted);
-        if sent.is_acknowledged && sent.is_binding && !is_deleted {
+        let is_binding = sent.is_binding || history.without_sweeps;
+        if sent.is_acknowledged && is_binding && !is_deleted {
             let newest = announced.entry(&sent.run).or_default();
             *newest = sent.version.max(*newest);
         }
@@ -336,12 +458,23 @@ fn last_states(history: &History, handler: &str, lines: &BTreeMap<&str, Line<'_>
     let is_behind = |(run, announced): (&str, Version)| {
         let last = lines.get(run)?.accepted.last_key_value()?.1;
         match last.shown {
-            Shown::State(shown) if shown < announced => Some(Violation::NotLast {
-                handler: handler.to_owned(),
-                run: run.to_owned(),
-                shown,
-                announced,
-            }),
+            Shown::State(shown) if shown < announced => {
+                let (handler, run) = (handler.to_owned(), run.to_owned());
+                Some(match history.without_sweeps {
+                    true => Violation::NotEnded {
+                        handler,
+                        run,
+                        shown,
+                        announced,
+                    },
+                    false => Violation::NotLast {
+                        handler,
+                        run,
+                        shown,
+                        announced,
+                    },
+                })
+            }
             _ => None,
         }
     };

@@ -8,10 +8,11 @@ use rand::{RngExt, SeedableRng};
 use tallyfy_sim::Simulator;
 use tallyfy_sim::clock::ManualClock;
 use tallyfy_sim::faults::{Fault, FaultRule, RetryAfter};
+use tallyfy_sim::replicas::Replicas;
 use tallyfy_sim::webhooks::WebhookKind;
-use tallyfy_sim::world::{Assignees, Completion, Lag, Launch, World, WorldError};
+use tallyfy_sim::world::{Assignees, Completion, Lag, Launch, Run, World, WorldError};
 
-use crate::history::{Announcement, Issued, Told, Version, stamp};
+use crate::history::{Announcement, Issued, Told, Undone, Version, stamp};
 use crate::plan::Plan;
 
 /// How many runs are worked on at a time.
@@ -20,6 +21,33 @@ const RUNS: usize = 8;
 /// The time between two changes. Webhooks tell of times to the second: what is announced can then be told from what was
 /// before.
 const STEP: Duration = Duration::from_secs(2);
+
+/// A fetch takes some ten changes. A lag is longer than that, and shorter than the worker waits with its second look.
+fn replicas(seed: u64) -> Replicas {
+    Replicas {
+        mean_lag: STEP * 50,
+        longest_lag: STEP * 150,
+        contradicting_lists: 0.3,
+        ..Replicas::seeded(seed)
+    }
+}
+
+/// What was done before, and is not any more, or was done once more: for the archive, that is the same.
+fn undone(before: &Run, after: &Run) -> impl Iterator<Item = Undone> {
+    let of_run = [
+        (before.completed_at, after.completed_at, Undone::Completion),
+        (before.archived_at, after.archived_at, Undone::Archiving),
+    ];
+    let of_run = of_run
+        .into_iter()
+        .filter(|(before, after, _)| before.is_some() && before != after);
+    let is_open = |id: &str| after.task(id).is_some_and(|task| task.completed_at.is_none());
+    let done = before.tasks.iter().filter(|task| task.completed_at.is_some());
+    let of_tasks = done
+        .filter(move |task| is_open(&task.id))
+        .map(|task| Undone::Task(task.id.clone()));
+    of_run.map(|(.., undone)| undone).chain(of_tasks)
+}
 
 /// How many changes a lag lasts, at most: less than the worker's patience with old answers.
 const LONGEST_LAG: u32 = 20;
@@ -58,6 +86,7 @@ enum Change {
 impl Oracle {
     /// Nothing has happened yet.
     pub fn new(sim: &Simulator, clock: &ManualClock, plan: &Plan) -> Self {
+        sim.set_replicas(plan.has_replicas.then(|| replicas(plan.seed)));
         Self {
             sim: sim.clone(),
             clock: clock.clone(),
@@ -124,6 +153,7 @@ impl Oracle {
     pub fn calm(&mut self) {
         self.sim.faults().clear();
         self.sim.set_lag(Lag::None);
+        self.sim.set_replicas(None);
         self.lag_left = 0;
     }
 
@@ -158,7 +188,7 @@ impl Oracle {
         })?;
         let issued = Issued {
             last: 1,
-            is_deleted: false,
+            ..Issued::default()
         };
         self.issued.insert(run.clone(), issued);
         self.open.push(run);
@@ -177,6 +207,7 @@ impl Oracle {
         issued.last += 1;
         let version = issued.last;
         // The version is written first: whoever reads what this operation did, reads at least this version.
+        let before = self.sim.run(&run).ok();
         let is_done = self.announcing(version, |world| {
             world.summarize(&run, Some(&stamp(version)))?;
             let settled = |wanted: bool| {
@@ -206,7 +237,13 @@ impl Oracle {
                 Change::Delete => world.delete(&run)?,
             }
             Ok(world.run(&run).map_or(true, |run| run.completed_at.is_some()))
-        })?;
+        });
+        if let (Some(before), Ok(after), Some(issued)) = (before, self.sim.run(&run), self.issued.get_mut(&run)) {
+            issued
+                .undone
+                .extend(undone(&before, &after).map(|undone| (version, undone)));
+        }
+        let is_done = is_done?;
         if let (Change::Delete, Some(issued)) = (change, self.issued.get_mut(&run)) {
             issued.is_deleted = true;
         }

@@ -82,6 +82,11 @@ pub struct Plan {
     pub has_faults: bool,
     /// Whether reads may show an earlier state.
     pub lags: bool,
+    /// Whether replicas answer, each behind by another while, with includes that drop out and lists that contradict
+    /// themselves.
+    pub has_replicas: bool,
+    /// Whether sweeps look at the runs.
+    pub sweeps: bool,
     /// Whether runs are deleted.
     pub deletes: bool,
     /// Whether every response has other quirks.
@@ -104,6 +109,8 @@ impl Plan {
             lives: Vec::new(),
             has_faults: false,
             lags: false,
+            has_replicas: false,
+            sweeps: true,
             deletes: false,
             has_quirks: false,
             short_leases: false,
@@ -127,7 +134,21 @@ impl Plan {
         for _ in 0..rng.random_range(2..=5) {
             plan.lives.push(life(&mut rng, plan.short_leases));
         }
-        plan
+        if rng.random_bool(0.3) {
+            plan.with_replicas(rng.random_bool(0.5))
+        } else {
+            plan
+        }
+    }
+
+    /// With replicas in the place of a lag that is the same for every read.
+    fn with_replicas(self, sweeps: bool) -> Self {
+        Self {
+            has_replicas: true,
+            lags: false,
+            sweeps,
+            ..self
+        }
     }
 
     /// One life that dies at a named point, or is asked to end if it never comes there.
@@ -172,9 +193,13 @@ impl Plan {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut plan = Self::new(format!("{defect}-{seed}"), seed);
         plan.sabotage = Some(defect);
-        if defect == "no-fence" {
-            plan.short_leases = true;
-            plan.hold = Some(Hold::LONGER_THAN_A_LEASE);
+        match defect {
+            "no-fence" => {
+                plan.short_leases = true;
+                plan.hold = Some(Hold::LONGER_THAN_A_LEASE);
+            }
+            "forget-debts" | "believe-older" => plan = plan.with_replicas(false),
+            _ => {}
         }
         for _ in 0..2 {
             // The defect shows only where little time is: it dies in there, and not whenever it happens.

@@ -176,6 +176,7 @@ impl Stage {
             runs: oracle.issued(),
             announcements: oracle.announcements(),
             arrivals,
+            without_sweeps: !self.plan.sweeps,
         })
     }
 
@@ -320,7 +321,10 @@ fn environment(
     } else {
         ("2s", "3s")
     };
-    let second_look = if plan.lags { "5s" } else { "300ms" };
+    let second_look = if plan.lags || plan.has_replicas { "5s" } else { "300ms" };
+    // Without quick tries, what is behind is told at once, and is owed from then on.
+    let (stale_retries, missing_tries) = if plan.has_replicas { ("0", "40") } else { ("6", "12") };
+    let scope = if plan.sweeps { "all" } else { "off" };
     let mut environment: BTreeMap<String, String> = [
         ("TALLYFY_ORG_ID", sim.org()),
         ("TALLYFY_TOKEN", &sim.token()),
@@ -339,8 +343,9 @@ fn environment(
         ("RUNS_WORKER__REFRESH__WINDOW", "50ms"),
         ("RUNS_WORKER__REFRESH__RETRY_INITIAL", "20ms"),
         ("RUNS_WORKER__REFRESH__RETRY_MAX", "300ms"),
-        ("RUNS_WORKER__REFRESH__MISSING_TRIES", "12"),
-        ("RUNS_WORKER__REFRESH__STALE_RETRIES", "6"),
+        ("RUNS_WORKER__REFRESH__MISSING_TRIES", missing_tries),
+        ("RUNS_WORKER__REFRESH__STALE_RETRIES", stale_retries),
+        ("RUNS_WORKER__RECONCILE__SCOPE", scope),
         ("RUNS_WORKER__REFRESH__SECOND_LOOK", second_look),
         ("RUNS_WORKER__DELIVER__TIMEOUT", "2s"),
         ("RUNS_WORKER__DELIVER__RETRY_INITIAL", "20ms"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use torture::history::{Announcement, Arrival, History, Issued, Shown, Told};
+use torture::history::{Announcement, Arrival, Done, History, Issued, Shown, Told, Undone};
 use torture::judge::{Violation, judge};
 
 fn told(event: &str) -> Told {
@@ -32,6 +32,8 @@ fn came(sequence: u64, version: u64) -> Arrival {
         id: format!("e{sequence}"),
         body: Bytes::from(format!("event {sequence}")),
         shown: Shown::State(version),
+        done: None,
+        is_reactivation: false,
         is_stale: false,
         told: BTreeSet::from([told(&format!("change {version}"))]),
         is_accepted: true,
@@ -41,12 +43,13 @@ fn came(sequence: u64, version: u64) -> Arrival {
 fn history(announcements: &[Announcement], arrivals: &[Arrival]) -> History {
     let issued = Issued {
         last: 3,
-        is_deleted: false,
+        ..Issued::default()
     };
     History {
         runs: [("r1".to_owned(), issued)].into(),
         announcements: announcements.to_vec(),
         arrivals: [("crm".to_owned(), arrivals.to_vec())].into(),
+        without_sweeps: false,
     }
 }
 
@@ -255,4 +258,108 @@ fn a_state_that_the_api_never_held_is_found() {
     };
     let found = contradictions(&[elsewhere]);
     assert!(matches!(found[..], [Violation::Invented { .. }]), "{found:?}");
+}
+
+#[test]
+fn without_a_sweep_every_run_ends_on_the_last_state_that_any_webhook_announced() {
+    let silent = Announcement {
+        is_binding: false,
+        ..announced(2)
+    };
+    let told_early = Arrival {
+        told: BTreeSet::from([told("change 2")]),
+        ..came(2, 1)
+    };
+    let mut history = history(&[announced(1), silent], &[came(1, 1), told_early]);
+    assert_eq!(judge(&history).owed, [], "a sweep finds it");
+    history.without_sweeps = true;
+    let owed = judge(&history).owed;
+    assert!(
+        matches!(
+            owed[..],
+            [Violation::NotEnded {
+                shown: 1,
+                announced: 2,
+                ..
+            }]
+        ),
+        "{owed:?}"
+    );
+}
+
+/// What events that show these states are said to undo, after these versions took something back.
+fn undone(states: &[(u64, Done)], undone: &[(u64, Undone)]) -> Vec<String> {
+    let event = |(sequence, (version, done)): (u64, &(u64, Done))| Arrival {
+        done: Some(done.clone()),
+        is_stale: true,
+        ..came(sequence, *version)
+    };
+    let mut history = history(&[], &(1..).zip(states).map(event).collect::<Vec<_>>());
+    if let Some(run) = history.runs.get_mut("r1") {
+        run.undone = undone.to_vec();
+    }
+    let found = judge(&history).contradictions;
+    found.iter().map(ToString::to_string).collect()
+}
+
+/// A run that was updated at this minute, with one task.
+fn state(minute: u8, is_complete: bool, task: Option<bool>) -> Done {
+    Done {
+        updated: format!("2026-01-31T09:{minute:02}:00Z").parse().ok(),
+        is_complete,
+        is_archived: false,
+        tasks: task.map(|is_done| [("t1".to_owned(), is_done)].into()),
+    }
+}
+
+#[test]
+fn a_state_that_goes_back_is_found_even_if_the_event_says_that_it_is_stale() {
+    let reopened = [(2, Undone::Completion)];
+    let there_and_back = [(1, state(1, true, None)), (2, state(2, false, None))];
+    let found = undone(&there_and_back, &[]);
+    assert!(
+        found
+            .iter()
+            .any(|it| it.contains("saw a state go back: it was complete")),
+        "{found:?}"
+    );
+    assert_eq!(undone(&there_and_back, &reopened), [""; 0]);
+    let reopened_before = [(1, Undone::Completion)];
+    assert_eq!(undone(&there_and_back, &reopened_before).len(), 1);
+    let older = [(2, state(2, false, None)), (1, state(1, false, None))];
+    let found = undone(&older, &[]);
+    assert!(found.iter().any(|it| it.contains("last updated")), "{found:?}");
+}
+
+#[test]
+fn a_completed_task_that_opens_again_is_found_across_events_that_were_not_told_the_tasks() {
+    let story = [
+        (1, state(1, false, Some(true))),
+        (2, state(2, false, None)),
+        (3, state(3, false, Some(false))),
+    ];
+    assert_eq!(undone(&story, &[]).len(), 1);
+    assert_eq!(undone(&story, &[(2, Undone::Task("t1".to_owned()))]), [""; 0]);
+    assert_eq!(undone(&story, &[(2, Undone::Task("t2".to_owned()))]).len(), 1);
+}
+
+#[test]
+fn a_reactivation_that_nobody_did_is_found() {
+    let told = |undone: &[(u64, Undone)]| {
+        let complete = |sequence, version| Arrival {
+            done: Some(state(1, true, None)),
+            ..came(sequence, version)
+        };
+        let again = Arrival {
+            is_reactivation: true,
+            ..complete(2, 2)
+        };
+        let mut history = history(&[], &[complete(1, 1), again]);
+        if let Some(run) = history.runs.get_mut("r1") {
+            run.undone = undone.to_vec();
+        }
+        judge(&history).contradictions
+    };
+    assert!(matches!(told(&[])[..], [Violation::Undone { came: 2, .. }]));
+    assert_eq!(told(&[(2, Undone::Completion)]), []);
 }

@@ -65,3 +65,17 @@ async fn a_worker_that_lets_go_of_the_log_too_soon_is_caught() -> anyhow::Result
     assert!(wrong.contains("lost: "), "{wrong}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_worker_that_forgets_what_is_owed_is_caught() -> anyhow::Result<()> {
+    let wrong = caught("forget-debts").await?;
+    assert!(wrong.contains("without a sweep, run "), "{wrong}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_believes_older_answers_is_caught() -> anyhow::Result<()> {
+    let wrong = caught("believe-older").await?;
+    assert!(wrong.contains("saw a state go back"), "{wrong}");
+    Ok(())
+}

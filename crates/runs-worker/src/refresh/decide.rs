@@ -21,6 +21,7 @@ use super::label::label;
 use super::looks::{Looks, OWED_FOR, next_look};
 use super::memory::{Memory, Stands};
 use super::milestones::Milestones;
+use super::sabotage;
 
 /// The wait before a run that was older than its notification is fetched again for the first time. It doubles each time,
 /// and is never shorter than the refresh window.
@@ -94,6 +95,7 @@ impl Decider<'_> {
             return self.try_again_quickly(lag);
         }
         let look_again = self.look_again(before.as_ref(), &compared, lag.is_some(), &mut memory);
+        let look_again = sabotage::look_again(look_again, &mut memory);
         memory.stale = 0;
         memory.missing = 0;
         memory.refused = false;
@@ -104,7 +106,8 @@ impl Decider<'_> {
     /// An answer that is older than the last state changes nothing, until it has stood for a while: a person may have
     /// reopened something within the same second.
     fn is_undone(&self, before: Option<&Run>, run: &Run, memory: &mut Memory) -> Option<Decision> {
-        let Some(older) = before.and_then(|before| older_than(run, before)) else {
+        let older = before.and_then(|before| older_than(run, before));
+        let Some(older) = older.filter(|_| !sabotage::believes_older()) else {
             memory.older = None;
             return None;
         };

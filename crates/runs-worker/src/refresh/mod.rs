@@ -16,6 +16,7 @@ mod memory;
 mod milestones;
 #[cfg(test)]
 mod model;
+mod sabotage;
 
 use std::sync::Arc;
 use std::time::Duration;
