@@ -1,6 +1,7 @@
 //! The event: what handlers get, as one CloudEvents 1.0 JSON object.
 
 mod attributes;
+mod fewer_bodies;
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,6 +16,7 @@ use tallyfy_model::{OrgId, REDACTED, Run, RunId, minified, without_guest_links};
 use tallyfy_runs::{Change, FieldChange};
 use uuid::Uuid;
 
+pub(crate) use self::fewer_bodies::{Most, with_fewer_bodies};
 use crate::config::EventsConfig;
 use crate::shared::unknown_word::unknown_word;
 

@@ -5,6 +5,7 @@ mod confidence;
 mod draft;
 mod file;
 mod http;
+mod limited;
 mod lines;
 #[cfg(feature = "nats")]
 mod nats;
@@ -30,6 +31,7 @@ pub(crate) use command::{CommandHandler, CommandLine, reap_orphans};
 pub use draft::EventDraft;
 pub(crate) use file::FileHandler;
 pub(crate) use http::{HttpHandler, HttpMode, HttpTarget, is_this_machine};
+pub(crate) use limited::Limited;
 #[cfg(feature = "nats")]
 pub(crate) use nats::{NatsHandler, NatsLogin, NatsTarget, Subject};
 pub(crate) use set_up::set_up;
@@ -37,7 +39,7 @@ pub(crate) use signature::SigningKey;
 pub use stdout::StdoutHandler;
 pub use typed::Notification;
 
-use crate::event::{EventType, word_in};
+use crate::event::{EventType, Most, with_fewer_bodies, word_in};
 use crate::shared::visible::{visible_line, visible_text};
 
 /// How much of what the other side said is kept with a dead letter.
@@ -209,6 +211,13 @@ impl Event {
 
     pub(crate) fn delivery(&self) -> &Delivery {
         &self.delivery
+    }
+
+    /// The same event, with fewer of the bodies of its webhooks if it has more than this.
+    pub(crate) fn with_fewer_bodies(&self, most: Most) -> Self {
+        let mut delivery = self.delivery.clone();
+        delivery.body = with_fewer_bodies(&delivery.body, most);
+        Self { delivery }
     }
 
     /// The event's id: the same at every attempt.

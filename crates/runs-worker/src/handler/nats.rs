@@ -14,10 +14,13 @@ use tokio::sync::OnceCell;
 use tracing::{info, warn};
 
 use super::{Event, Handler, HandlerError};
+use crate::event::Most;
 use crate::telemetry;
 
 /// A longer one makes a server close the connection: the whole line may have 4096 bytes.
 const MAX_SUBJECT_BYTES: usize = 3072;
+/// What the server counts beside the event: our headers are shorter.
+const HEADERS: usize = 512;
 /// What may stand in a token of a subject as it is.
 const TOKEN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
@@ -212,6 +215,9 @@ impl Handler for NatsHandler {
         headers.insert("Nats-Msg-Id", event.id().to_string());
         headers.insert("Content-Type", "application/cloudevents+json");
         headers.insert("Runs-Attempt", event.attempt().to_string());
+        // In its INFO the server says how much it takes.
+        let most = client.server_info().max_payload.saturating_sub(HEADERS);
+        let event = event.with_fewer_bodies(Most::OfEvent(most));
         let publish = async {
             let acknowledgement = context
                 .publish_with_headers(subject.clone(), headers, event.json().clone())

@@ -3,13 +3,25 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{CommandHandler, FileHandler, Handler, HttpHandler, StdoutHandler};
+use super::{CommandHandler, FileHandler, Handler, HttpHandler, Limited, StdoutHandler};
 use crate::clock::Clock;
 use crate::config::{ConfiguredHandler, HandlerKind};
 use crate::start::StartError;
 
 /// Sets one up.
 pub(crate) fn set_up(configured: ConfiguredHandler, clock: &Clock) -> Result<Arc<dyn Handler>, StartError> {
+    let most = configured.max_notifications_bytes;
+    let handler = of_kind(configured, clock)?;
+    Ok(match most {
+        Some(max_notifications_bytes) => Arc::new(Limited {
+            handler,
+            max_notifications_bytes,
+        }),
+        None => handler,
+    })
+}
+
+fn of_kind(configured: ConfiguredHandler, clock: &Clock) -> Result<Arc<dyn Handler>, StartError> {
     let (name, timeout) = (configured.name.to_string(), configured.deliver.timeout);
     Ok(match configured.kind {
         HandlerKind::Stdout => standard_output(name)?,

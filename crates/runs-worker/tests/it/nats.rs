@@ -5,6 +5,8 @@
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::jetstream::{self, Context, stream};
@@ -24,8 +26,13 @@ struct Server {
 
 impl Server {
     /// None where there is no such program.
-    #[expect(clippy::print_stderr, reason = "what is skipped is told aloud")]
     fn start(store: &Path, port: Option<u16>) -> Option<Self> {
+        Self::start_with(store, port, None)
+    }
+
+    /// The same, with a file of settings.
+    #[expect(clippy::print_stderr, reason = "what is skipped is told aloud")]
+    fn start_with(store: &Path, port: Option<u16>, settings: Option<&Path>) -> Option<Self> {
         let port = port.unwrap_or_else(|| TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
         let program = ["nats-server", "/usr/sbin/nats-server"]
             .into_iter()
@@ -38,6 +45,7 @@ impl Server {
         let process = Command::new(program)
             .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"])
             .arg(store)
+            .args(settings.into_iter().flat_map(|file| [Path::new("-c"), file]))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -70,14 +78,17 @@ async fn stream(context: &Context) -> stream::Stream {
     context.get_or_create_stream(config).await.unwrap()
 }
 
+fn configuration(port: u16) -> String {
+    format!(
+        "[[organizations]]\nid = 'acme'\ntoken = 't0ken-t0ken'\nwebhook_secrets = ['correct-horse-battery-staple']\n\
+         [[handlers]]\nname = 'bus'\ntype = 'nats'\ntimeout = '2s'\nnats.servers = ['nats://127.0.0.1:{port}']\n"
+    )
+}
+
 /// A run that is another at each look.
 async fn worker(folder: &TempDir, port: u16) -> Worker {
     let config = folder.path().join("worker.toml");
-    let text = format!(
-        "[[organizations]]\nid = 'acme'\ntoken = 't0ken-t0ken'\nwebhook_secrets = ['correct-horse-battery-staple']\n\
-         [[handlers]]\nname = 'bus'\ntype = 'nats'\ntimeout = '2s'\nnats.servers = ['nats://127.0.0.1:{port}']\n"
-    );
-    std::fs::write(&config, text).unwrap();
+    std::fs::write(&config, configuration(port)).unwrap();
     let api = Api::new(|_, before| (200, run("r1", &format!(r#""status":"active","name":"look {before}""#))));
     file_builder(folder, &config).transport(api).start().await.unwrap()
 }
@@ -203,4 +214,50 @@ async fn events_wait_for_a_server_that_is_away_and_for_a_stream_that_is_missing(
     let seen = messages(&kept, 2).await;
     worker.stop().await;
     assert_eq!(seen[1].2["sequence"], "00000000000000000002");
+}
+
+#[tokio::test]
+async fn an_event_that_is_larger_than_the_server_takes_is_published_without_its_oldest_bodies() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("nats.conf");
+    std::fs::write(&settings, "max_payload: 16384\n").unwrap();
+    let Some(server) = Server::start_with(&folder.path().join("nats"), None, Some(&settings)) else {
+        return;
+    };
+    let stream = stream(&server.jetstream().await).await;
+    let config = folder.path().join("worker.toml");
+    std::fs::write(&config, configuration(server.port)).unwrap();
+    let held = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let is_held = Arc::clone(&held);
+    let api = Api::new(move |_, _| match is_held.load(Ordering::SeqCst) {
+        true => (503, String::new()),
+        false => (200, run("r1", r#""status":"active""#)),
+    });
+    let worker = file_builder(&folder, &config).transport(api).start().await.unwrap();
+    let padding = "x".repeat(3000);
+    for number in 0..12 {
+        let body =
+            format!(r#"{{"event":"task.comment_added","task":{{"id":"t{number}","run_id":"r1"}},"note":"{padding}"}}"#);
+        assert_eq!(webhook(&worker, &body).await.0, 202);
+    }
+    held.store(false, Ordering::SeqCst);
+    let mut told = Vec::new();
+    let mut count = 0;
+    while told.len() < 12 {
+        count += 1;
+        told.clear();
+        for (.., event) in messages(&stream, count).await {
+            told.extend(event["data"]["notifications"].as_array().unwrap().clone());
+        }
+    }
+    worker.stop().await;
+    let whole: Vec<bool> = told.iter().map(|one| one["body"].is_object()).collect();
+    assert!(
+        whole.contains(&false) && whole.ends_with(&[true, true, true]),
+        "{whole:?}"
+    );
+    assert!(
+        told.iter()
+            .all(|one| one["body"].is_object() || one["body_omitted"].is_string())
+    );
 }

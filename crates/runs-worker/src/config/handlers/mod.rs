@@ -49,6 +49,8 @@ pub(super) struct HandlerTable {
     /// In the place of `deliver.retry_max`.
     #[serde(deserialize_with = "text::optional_duration")]
     pub(super) retry_max: Option<Duration>,
+    /// In the place of `events.max_notifications_bytes`: no more than that.
+    pub(super) max_notifications_bytes: Option<usize>,
     /// `file`: where the lines go.
     pub(super) path: Option<PathBuf>,
     /// `http`: where events are posted to. May hold a secret.
@@ -97,6 +99,8 @@ pub struct ConfiguredHandler {
     pub(crate) name: HandlerName,
     pub(crate) filter: EventFilter,
     pub(crate) deliver: DeliverConfig,
+    /// How many bytes of webhook bodies it gets in an event, if fewer than others.
+    pub(crate) max_notifications_bytes: Option<usize>,
     pub(crate) kind: HandlerKind,
 }
 
@@ -107,6 +111,7 @@ impl ConfiguredHandler {
             name: HandlerName::new("stdout"),
             filter: EventFilter::default(),
             deliver: deliver.clone(),
+            max_notifications_bytes: None,
             kind: HandlerKind::Stdout,
         }
     }
@@ -149,6 +154,7 @@ pub(super) fn complete(
                 name: HandlerName::new(table.name.clone()),
                 filter,
                 deliver: table.deliver(general),
+                max_notifications_bytes: table.max_notifications_bytes,
                 kind,
             }),
             _ => problems.extend(of_this),
