@@ -97,7 +97,7 @@ impl<T> Pages<T> {
         self
     }
 
-    /// The next page; `None` after the last.
+    /// The next page; `None` after the last. A page without items is one only where the list says that it has some.
     ///
     /// # Errors
     /// [`Error`]. The same page is asked for again by the next call, unless it is [`Error::Unsendable`]: an id in the path
@@ -145,7 +145,9 @@ impl<T> Pages<T> {
         let is_over_again = ids == self.page_before;
         if on_page == 0 || is_over_again {
             self.position = Position::End;
-            return None;
+            // A list that is empty beside a total contradicts itself, which its reader has to know.
+            let is_short = page.pagination.total.get().is_some_and(|&total| total > 0) && self.seen.is_empty();
+            return is_short.then_some(page);
         }
         self.page_before = ids;
         self.position = match self.position {

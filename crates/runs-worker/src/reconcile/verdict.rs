@@ -17,14 +17,15 @@ const EMPTY: Duration = Duration::from_secs(1);
 
 /// What comes after the last page, and how long to wait before.
 ///
-/// Where a large part is missing, nothing follows from the list until it was read again: neither are all known runs taken
+/// Where more than a quarter is missing, nothing follows from the list until it was read again: neither are all known runs taken
 /// for gone, nor is a first sweep the baseline. A list that says itself that most of it is missing is not believed at all.
 pub(super) fn after_list(sweep: &Sweep, pass: u32, now: Timestamp) -> (SweepPhase, Duration) {
     let listed = sweep.found.listed;
     let total = sweep.total.unwrap_or(listed);
     let is_short = listed < total;
     let is_by_half = |count: u64| listed.saturating_mul(2) < count;
-    let is_doubtful = is_by_half(total) || is_by_half(sweep.expected);
+    let is_by_a_quarter = |count: u64| listed.saturating_mul(4) < count.saturating_mul(3);
+    let is_doubtful = is_by_a_quarter(total) || is_by_a_quarter(sweep.expected);
     let is_empty = sweep.baseline && pass == 1 && listed == 0;
     let again = SweepPhase::Listing {
         pass: pass.saturating_add(1),
@@ -108,6 +109,8 @@ mod tests {
     #[test]
     fn a_list_that_has_shrunk_is_believed_when_it_was_read_again() {
         assert_eq!(after(10, Some(10), 120, false, 1), "pass 2 after 5 s");
+        assert_eq!(after(60, Some(60), 120, false, 1), "pass 2 after 5 s");
+        assert_eq!(after(90, Some(90), 120, false, 1), "close after 0 s");
         assert_eq!(after(10, Some(10), 120, false, 3), "close after 0 s");
         assert_eq!(
             after(0, Some(0), 0, true, 1),

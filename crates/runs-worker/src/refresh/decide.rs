@@ -8,7 +8,7 @@ use runs_store::{
     Snapshot, Standing,
 };
 use tallyfy_model::{Run, RunId};
-use tallyfy_runs::{Change, Owed, carry_forward, changes, compare, older_than};
+use tallyfy_runs::{Change, Include, Owed, carry_forward, changes, compare, older_than};
 use tallyfy_transport::Backoff;
 use tracing::{error, warn};
 
@@ -31,9 +31,6 @@ const STALE_WAIT: Duration = Duration::from_millis(500);
 /// is asked for again.
 const BELIEVED_AFTER: Duration = Duration::from_secs(60);
 const OLDER_WAIT: Duration = Duration::from_secs(15);
-
-/// How often a run is looked at again because an answer left out what was asked for.
-const INCOMPLETE_TRIES: u32 = 3;
 
 /// What is to be done, and its name in logs and metrics.
 #[derive(Clone)]
@@ -135,6 +132,7 @@ impl Decider<'_> {
             if self.due.snapshot.is_some() {
                 error!(org = %self.due.org, run = %run.id(), "the last snapshot cannot be read; what changed since is unknown");
             }
+            self.note_incomplete(self.lacks_tasks(&run), memory);
             return Compared {
                 run,
                 kept: Vec::new(),
@@ -150,13 +148,24 @@ impl Decider<'_> {
             doubts.clear();
         }
         let carried = carry_forward(before, run, &self.config.includes, &doubts);
-        let is_incomplete = carried.members.len() > doubts.len();
-        memory.incomplete = if is_incomplete { memory.incomplete + 1 } else { 0 };
+        let is_incomplete = carried.members.len() > doubts.len() || self.lacks_tasks(&carried.run);
+        self.note_incomplete(is_incomplete, memory);
         Compared {
             changes: changes(before, &carried.run),
             run: carried.run,
             kept: carried.members,
         }
+    }
+
+    /// Whether tasks were asked for, and none are known: a run has some, and a template may well have no tags.
+    fn lacks_tasks(&self, run: &Run) -> bool {
+        self.config.includes.contains(&Include::Tasks) && run.tasks.get().is_none()
+    }
+
+    /// Notes since when answers leave out what was asked for.
+    fn note_incomplete(&self, is_incomplete: bool, memory: &mut Memory) {
+        let since = memory.incomplete_since.filter(|_| !self.is_asked_for());
+        memory.incomplete_since = is_incomplete.then(|| since.unwrap_or(self.started));
     }
 
     /// Adds what the notifications announce to what is owed, and takes off what the run shows. How the run is behind.
@@ -236,14 +245,18 @@ impl Decider<'_> {
         let behind_list = (is_behind && memory.owed_since.is_none()).then_some(second_look);
         memory.look_after = owed.max(looks.owed()).max(behind_list);
         let doubted = memory.doubted.is_some().then_some(second_look);
-        let incomplete = (1..=INCOMPLETE_TRIES)
-            .contains(&memory.incomplete)
-            .then_some(second_look);
+        let incomplete = memory.incomplete_since.and_then(|since| self.look_for_the_rest(since));
         let debt = memory.owed_since.map(|since| next_look(since, self.now));
         [memory.look_after, doubted, incomplete, debt]
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Each wait is as long as all of the time before it, for a day: a completed run may have no other reason to be looked at.
+    fn look_for_the_rest(&self, since: SchedulingTime) -> Option<SchedulingTime> {
+        let elapsed = self.now.apart(since);
+        (elapsed < OWED_FOR).then(|| self.now.after(elapsed.max(self.config.second_look).max(STALE_WAIT)))
     }
 
     /// The events that come of it, each with its changes.

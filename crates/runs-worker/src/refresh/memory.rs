@@ -38,9 +38,9 @@ pub(super) struct Memory {
     /// What was empty where there was something, and since when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) doubted: Option<Stands>,
-    /// How many answers in a row left out what was asked for.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub(super) incomplete: u32,
+    /// Since when all answers leave out something that was asked for, or since something new asked for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) incomplete_since: Option<SchedulingTime>,
 }
 
 /// The milestones that handlers were told.

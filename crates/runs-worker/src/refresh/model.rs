@@ -69,7 +69,7 @@ impl State {
             None => ("active", "null".to_owned()),
         };
         format!(
-            r#"{{"id":"r1","status":"{status}","version":{},"completed_at":{completed_at},"last_updated":"{}"}}"#,
+            r#"{{"id":"r1","status":"{status}","version":{},"completed_at":{completed_at},"last_updated":"{}","tasks":[]}}"#,
             self.version,
             self.at.strftime(form)
         )
