@@ -7,6 +7,7 @@ mod half_open;
 mod honest_sender;
 mod never_reading;
 mod stage;
+mod story;
 mod worker_process;
 
 pub use account::{Account, Missing};
@@ -15,6 +16,7 @@ pub use half_open::HalfOpen;
 pub use honest_sender::{HonestSender, Told};
 pub use never_reading::NeverReading;
 pub use stage::Stage;
+pub use story::{names, of_run, words};
 pub use worker_process::{
     Door, Exit, ReceivedEvent, WorkerProcess, WorkerSettings, binary, build_with, cargos_variables, run,
 };

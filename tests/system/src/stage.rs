@@ -126,6 +126,27 @@ impl Stage {
         exchange(self.worker.receive_address(), &[request.as_bytes(), body].concat()).await
     }
 
+    /// Posts a webhook of the simulator's organization, which has to be taken.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub async fn tell(&self, body: &str) -> anyhow::Result<()> {
+        let answer = self
+            .post(&[("x-tallyfy-orgid", self.sim.org())], body.as_bytes())
+            .await?;
+        anyhow::ensure!(answer.contains(" 202 "), "{answer}");
+        Ok(())
+    }
+
+    /// Starts a worker that has ended again, with another value of an environment variable.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn restart_with(&mut self, name: &str, value: &str) -> anyhow::Result<()> {
+        self.settings = self.settings.clone().with(name, value);
+        self.restart().await
+    }
+
     /// Runs another command of the binary beside the worker.
     ///
     /// # Errors

@@ -240,6 +240,23 @@ impl ReceivedEvent {
         self.json["subject"].as_str().unwrap_or_default()
     }
 
+    /// Its type in a word, such as `changed`.
+    pub fn word(&self) -> &str {
+        let of_type = self.json["type"].as_str().and_then(|it| it.split('.').nth(3));
+        of_type.unwrap_or_default()
+    }
+
+    /// The run as it shows it.
+    pub fn state(&self) -> &Value {
+        &self.json["data"]["run"]
+    }
+
+    /// The kinds of its changes.
+    pub fn kinds(&self) -> Vec<&str> {
+        let changes = self.json["data"]["changes"].as_array().into_iter().flatten();
+        changes.filter_map(|change| change["kind"].as_str()).collect()
+    }
+
     /// Its id.
     pub fn id(&self) -> &str {
         self.json["id"].as_str().unwrap_or_default()

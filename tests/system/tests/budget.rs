@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use system_tests::Stage;
+use system_tests::{Stage, words};
 use tallyfy_sim::SimConfig;
 use tallyfy_sim::faults::{Fault, FaultRule, RetryAfter};
 
 const WEBHOOKS_ONLY: (&str, &str) = ("RUNS_WORKER__RECONCILE__SCOPE", "off");
 
 #[tokio::test]
-async fn restarts_make_no_more_requests_than_one_life() -> anyhow::Result<()> {
+async fn twelve_restarts_within_a_minute_make_no_more_requests_than_one_life() -> anyhow::Result<()> {
     let environment = [WEBHOOKS_ONLY, ("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "60")];
     let mut stage = Stage::set(SimConfig::default(), &environment).await?;
     stage.connect_templates()?;
@@ -18,13 +18,13 @@ async fn restarts_make_no_more_requests_than_one_life() -> anyhow::Result<()> {
         stage.sim.launch(&format!("Run {number}"))?;
     }
     stage.sim.settle().await;
-    for _ in 0..6 {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+    for _ in 0..12 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
         stage.kill_and_restart().await?;
     }
     stage.sim.requests().wait_until_idle().await;
     // A fifth at once, the rest as time passes, and what was sent in the last moment of each life.
-    let most = 12 + began.elapsed().as_secs() + 6;
+    let most = 12 + began.elapsed().as_secs() + 12;
     let calls = stage.sim.requests().total();
     assert!(calls <= most, "{calls} calls in {:?}", began.elapsed());
     Ok(())
@@ -52,5 +52,35 @@ async fn a_pause_of_an_hour_is_kept_over_a_restart() -> anyhow::Result<()> {
         let value = metrics.lines().find(|line| line.starts_with(metric));
         assert!(value.is_some_and(|line| !line.ends_with(" 0")), "{value:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_run_that_alone_is_answered_with_401_stops_only_itself() -> anyhow::Result<()> {
+    let environment = [
+        WEBHOOKS_ONLY,
+        ("RUNS_WORKER__API__TOKEN_RETRY", "200ms"),
+        ("RUNS_WORKER__REFRESH__WINDOW", "0s"),
+    ];
+    let stage = Stage::set(SimConfig::default(), &environment).await?;
+    let refused = stage.sim.launch("Refused")?;
+    let rule = FaultRule::always(Fault::Unauthorized).on_run(&refused);
+    let rule = stage.sim.faults().add(rule);
+    stage
+        .tell(&format!(
+            r#"{{"event":"process.updated","process":{{"id":"{refused}"}}}}"#
+        ))
+        .await?;
+    rule.wait_for_hits(1).await;
+    stage.connect_templates()?;
+    for number in 0..5 {
+        let other = stage.sim.launch(&format!("Run {number}"))?;
+        stage
+            .worker
+            .wait_for_events(|events| words(events, &other).first() == Some(&"seen"))
+            .await?;
+    }
+    let ready = stage.get("/health/ready").await?;
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
     Ok(())
 }
