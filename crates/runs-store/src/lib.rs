@@ -35,6 +35,8 @@ mod guard;
 pub mod intake_log;
 mod location;
 #[cfg(feature = "postgres")]
+pub mod moving;
+#[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod sqlite;
 mod thread;

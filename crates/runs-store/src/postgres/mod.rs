@@ -19,6 +19,7 @@ mod failure;
 mod filing;
 mod import;
 mod inbox;
+pub(crate) mod moving;
 mod operator;
 mod outbox;
 mod params;
@@ -88,6 +89,7 @@ impl PostgresStore {
         let pool = connect::pool(&target, tls.clone())?;
         connect::examine(&target, &pool).await?;
         schema::migrate(&target, &pool).await?;
+        moving::refuse(&target, &pool).await?;
         let (wake, wakeups) = Wake::new();
         let wake = Arc::new(wake);
         let mut core = Core {
@@ -143,7 +145,7 @@ impl PostgresStore {
             schema::Found::Store { version, .. } if version < schema::VERSION => {
                 return Err(StoreError::OlderSchema { path });
             }
-            schema::Found::Store { .. } => {}
+            schema::Found::Store { .. } => moving::refuse(&target, &pool).await?,
             schema::Found::Nothing | schema::Found::Foreign => return Err(StoreError::Missing { path }),
         }
         let (wake, wakeups) = Wake::new();

@@ -40,6 +40,16 @@ impl fmt::Debug for PostgresSettings {
     }
 }
 
+/// Where it is, for a person, without secrets.
+impl fmt::Display for PostgresSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match Target::read(self) {
+            Ok(target) => target.place.display().fmt(formatter),
+            Err(_) => formatter.write_str("a PostgreSQL database"),
+        }
+    }
+}
+
 impl PostgresSettings {
     /// The database at this URL.
     pub fn new(url: impl Into<String>) -> Self {

@@ -23,6 +23,8 @@ mod inbox;
 mod inspect;
 mod lock;
 mod memory;
+#[cfg(feature = "postgres")]
+pub(crate) mod moving;
 mod open_mark;
 mod operator;
 mod outbox;

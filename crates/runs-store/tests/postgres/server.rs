@@ -34,7 +34,8 @@ pub(crate) async fn administer(sql: &str) {
 
 /// A schema that is dropped in the end.
 pub(crate) struct Schema {
-    name: String,
+    /// What it is called.
+    pub(crate) name: String,
     worker: Uuid,
 }
 
