@@ -14,6 +14,8 @@ mod handlers_test;
 mod in_the_log;
 mod init;
 mod moment;
+#[cfg(feature = "postgres")]
+mod move_store;
 mod notifications;
 mod print;
 mod refresh;
@@ -150,6 +152,9 @@ enum Command {
     Backup(backup::Backup),
     /// Put such a copy in the place of a store that is not there
     Restore(backup::Restore),
+    /// Move the store to another database, with everything, while no worker runs
+    #[cfg(feature = "postgres")]
+    Move(move_store::Move),
     /// Walk the run list now, and fetch what changed without a webhook
     Sync(sweep::Sync),
     /// Hold the run list against the store, and say what is missing there
@@ -253,6 +258,8 @@ pub fn main() -> ExitCode {
             Some(Command::Check(check)) => check.run(&cli.settings).await,
             Some(Command::Backup(backup)) => backup.run(&cli.settings).await,
             Some(Command::Restore(restore)) => restore.run(&cli.settings).await,
+            #[cfg(feature = "postgres")]
+            Some(Command::Move(moving)) => moving.run().await,
             Some(Command::Init(init)) => init.run(&cli.settings).await,
             Some(Command::Connect(connect)) => connect.run(&cli.settings).await,
             Some(Command::Disconnect(disconnect)) => disconnect.run(&cli.settings).await,
