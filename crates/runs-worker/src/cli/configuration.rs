@@ -19,6 +19,9 @@ pub(super) struct Configuration {
     /// Print a file with every key and its default, as comments
     #[arg(long)]
     example: bool,
+    /// Print a JSON Schema of the file, for an editor
+    #[arg(long)]
+    schema: bool,
     /// Read this file, with the environment, and say everything that is wrong
     #[arg(long, value_name = "FILE")]
     check: Option<PathBuf>,
@@ -32,6 +35,9 @@ impl Configuration {
     fn outcome(&self, settings: &Settings) -> Outcome {
         if self.example {
             return print::bytes(EXAMPLE.as_bytes());
+        }
+        if self.schema {
+            return print::lines([format!("{:#}", config::schema())]);
         }
         let Some(file) = &self.check else {
             let found =

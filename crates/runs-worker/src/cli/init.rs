@@ -3,7 +3,7 @@
 //! What it was told is held against the API before anything is written, and nothing that is there is written over.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +14,8 @@ use tallyfy_model::OrgId;
 use tallyfy_runs::{Error, ListRunsOptions, ListTemplatesOptions, Pages};
 use tallyfy_transport::{BaseUrl, BaseUrlError};
 
+use super::ask::{ask, ask_secret};
+use super::check::token;
 use super::with_store::{End, Outcome, Trouble, misused};
 use super::{Settings, account, environment, get, print};
 use crate::config::{self, Config, EXAMPLE, Flags, Loaded, Organization};
@@ -23,8 +25,10 @@ use crate::{data_folder, telemetry};
 const FILES: [&str; 3] = ["worker.toml", "token", "webhook-secrets"];
 
 const AFTER_HELP: &str = "\
-What is not given is asked for, where there is a terminal. The organization's id is in the address of
-Tallyfy's pages, https://go.tallyfy.com/ORG_ID/…; the token is under Settings > Integrations > REST API.
+What is not given is asked for, where there is a terminal. In Tallyfy's pages, the organization's id is under
+Settings > Organization, and in the address, https://go.tallyfy.com/ORG_ID/…; the token is under
+Settings > Integrations > REST API; a run's id is at the end of its address; a template's is under its
+Edit > Settings > Export.
 
 Example: runs-worker init --folder /etc/runs-worker --org ORG_ID --token-file ./token \\
            --public-url https://hooks.example.com";
@@ -100,7 +104,10 @@ impl Init {
         let set = |name: &str| environment.get(name).filter(|value| !value.is_empty()).cloned();
         let org = match self.org.clone().or_else(|| set("TALLYFY_ORG_ID")) {
             Some(org) => org,
-            None => ask("The organization's id (in the address of Tallyfy's pages)", "--org")?,
+            None => ask(
+                "The organization's id (Settings > Organization, and in the address of Tallyfy's pages)",
+                "--org",
+            )?,
         };
         let is_safe = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
         if org.is_empty() || !org.chars().all(is_safe) {
@@ -109,7 +116,7 @@ impl Init {
         let token = match (&self.token_file, set("TALLYFY_TOKEN")) {
             (Some(file), _) => read_token(file)?,
             (None, Some(token)) => token,
-            (None, None) => ask("The access token (Settings > Integrations > REST API)", "--token-file")?,
+            (None, None) => ask_secret("The access token (Settings > Integrations > REST API)", "--token-file")?,
         };
         let base_url = settings.base_url.clone().or_else(|| set("TALLYFY_BASE_URL"));
         let base_url = base_url.map_or_else(|| Ok(BaseUrl::default()), |text| text.parse());
@@ -192,6 +199,12 @@ async fn introduce(answers: &Answers) -> Result<(), Trouble> {
         print::plural(templates, "template"),
         print::plural(runs, "run"),
     ))?;
+    print::say(&match token::end_of(answers.token.expose_secret()) {
+        Some(end) => format!("it is good until {}", end.strftime("%F %R UTC")),
+        None => {
+            "it does not say how long it is good: six months, or until its owner logs out of Tallyfy's pages".to_owned()
+        }
+    })?;
     Ok(())
 }
 
@@ -242,19 +255,6 @@ fn read_token(file: &Path) -> Result<String, Trouble> {
         false => fs::read_to_string(file),
     };
     read.map_err(|error| misused(format!("{}: {error}", file.display())))
-}
-
-/// Asks a person; where nobody can be asked, the flag is missing.
-fn ask(question: &str, flag: &str) -> Result<String, Trouble> {
-    if !io::stdin().is_terminal() {
-        return Err(misused(format!(
-            "{flag} is missing, and there is no terminal to ask on"
-        )));
-    }
-    print::remark(&format!("{question}:"));
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    Ok(answer.trim().to_owned())
 }
 
 /// Writes a file that is private to its owner, and was not there.

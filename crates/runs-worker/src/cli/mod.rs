@@ -1,6 +1,7 @@
 //! The command line.
 
 mod account;
+mod ask;
 mod backup;
 mod check;
 mod configuration;
@@ -11,6 +12,7 @@ mod events;
 mod get;
 mod handlers;
 mod handlers_test;
+mod healthcheck;
 mod in_the_log;
 mod init;
 mod moment;
@@ -30,6 +32,7 @@ mod table;
 mod tests;
 mod verdict;
 mod verify;
+mod version;
 mod which;
 mod with_store;
 
@@ -55,8 +58,14 @@ const WARNED: u8 = 4;
 
 /// Receives Tallyfy webhooks, fetches the full run and hands it, with what changed, to handlers.
 #[derive(Debug, Parser)]
-#[command(name = "runs-worker", version, after_help = AFTER_HELP)]
+#[command(name = "runs-worker", after_help = AFTER_HELP)]
 struct Cli {
+    /// Print the version; with --verbose, also of which commit it is and what it was built for
+    #[arg(short = 'V', long)]
+    version: bool,
+    /// Say more
+    #[arg(long, requires = "version")]
+    verbose: bool,
     #[command(flatten)]
     settings: Settings,
     #[command(subcommand)]
@@ -142,6 +151,8 @@ enum Command {
     /// Look at the configuration: as it counts, an example of it, or whether a file is right
     #[command(name = "config")]
     Configuration(configuration::Configuration),
+    /// Ask the worker that runs here whether it is well
+    Healthcheck(healthcheck::Healthcheck),
     /// Print what completes commands in a shell
     Completions(shell::Completions),
     /// Write the manual pages into a folder
@@ -236,6 +247,9 @@ fn environment() -> BTreeMap<String, String> {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let mut cli = Cli::parse();
+    if cli.version {
+        return version::show(cli.verbose).map_or_else(with_store::Trouble::end, with_store::End::code);
+    }
     if let Some(Command::Serve(serve)) = &mut cli.command {
         cli.settings.listening.overlay(&mut serve.listening);
     }
@@ -261,6 +275,7 @@ pub fn main() -> ExitCode {
             #[cfg(feature = "postgres")]
             Some(Command::Move(moving)) => moving.run().await,
             Some(Command::Init(init)) => init.run(&cli.settings).await,
+            Some(Command::Healthcheck(healthcheck)) => healthcheck.run(&cli.settings).await,
             Some(Command::Connect(connect)) => connect.run(&cli.settings).await,
             Some(Command::Disconnect(disconnect)) => disconnect.run(&cli.settings).await,
             Some(Command::Configuration(configuration)) => configuration.run(&cli.settings),

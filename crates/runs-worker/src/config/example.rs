@@ -51,7 +51,7 @@ pub(super) fn keys() -> Vec<Key> {
 }
 
 /// The key and the value of a line that sets one.
-fn assignment(line: &str) -> Option<(&str, &str)> {
+pub(super) fn assignment(line: &str) -> Option<(&str, &str)> {
     let (name, value) = line.split_once(" = ")?;
     let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     is_name.then_some((name, value))

@@ -37,6 +37,7 @@ mod refresh;
 mod relative;
 mod renamed;
 mod retention;
+mod schema;
 mod secrets;
 mod store;
 mod tables;
@@ -62,6 +63,7 @@ pub use receive::{AdminConfig, ReceiveConfig};
 pub use reconcile::{ReconcileConfig, ReconcileScope};
 pub use refresh::RefreshConfig;
 pub use retention::RetentionConfig;
+pub(crate) use schema::schema;
 pub(crate) use secrets::readable_by_others;
 pub use store::StoreConfig;
 

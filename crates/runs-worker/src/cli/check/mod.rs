@@ -11,7 +11,7 @@ mod public_url;
 mod registrations;
 mod secrets;
 mod store;
-mod token;
+pub(super) mod token;
 mod webhooks;
 
 use std::process::ExitCode;

@@ -19,7 +19,7 @@ pub(super) async fn look(loaded: &Loaded) -> (Vec<Finding>, Option<String>) {
         Ok(Inspection::Absent) => (absent(), None),
         Ok(Inspection::Present { damage, .. }) if !damage.is_empty() => {
             let text = format!("{shown} is damaged: {}", damage.join("; "));
-            let hint = "put a backup in its place, see docs/backup.md; the next sweep finds what it lacks";
+            let hint = "put a backup in its place, see docs/moving.md; the next sweep finds what it lacks";
             (Finding::failure("store", text).hint(hint), None)
         }
         Ok(Inspection::Present {
