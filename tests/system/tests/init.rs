@@ -7,6 +7,7 @@ use std::process::Output;
 
 use anyhow::Context as _;
 use tallyfy_sim::{SimConfig, Simulator};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
 /// Runs the worker's binary with no other environment than this.
@@ -113,5 +114,46 @@ async fn what_the_api_refuses_is_said_and_nothing_is_written() -> anyhow::Result
     let output = worker(&["init", "--folder", at, "--offline"], &offline).await?;
     anyhow::ensure!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("https://YOUR.HOST/webhooks/"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_token_that_is_typed_is_not_shown() -> anyhow::Result<()> {
+    let sim = Simulator::start(SimConfig::default()).await?;
+    // The claims of a web token, which say when it ends: 2026-12-31T00:00:00Z.
+    let token = "eyJhbGciOiJub25lIn0.eyJleHAiOjE3OTg2NzUyMDB9.c2ln";
+    sim.replace_token(token);
+    let place = tempfile::tempdir()?;
+    let folder = place.path().join("made");
+    let pty = nix::pty::openpty(None, None)?;
+    let mut command = Command::new(system_tests::binary()?);
+    command
+        .args(["init", "--base-url", &sim.api_url(), "--folder"])
+        .arg(&folder)
+        .env_clear();
+    command
+        .stdin(pty.slave)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let mut child = command.spawn()?;
+    // The terminal is another one only once it is asked for the token.
+    let mut stderr = tokio::io::BufReader::new(child.stderr.take().context("its standard error")?).lines();
+    let mut typed = tokio::fs::File::from_std(fs::File::from(pty.master.try_clone()?));
+    for (question, answer) in [("organization's id", sim.org()), ("access token", token)] {
+        while !stderr.next_line().await?.context("it asks")?.contains(question) {}
+        typed.write_all(format!("{answer}\n").as_bytes()).await?;
+        typed.flush().await?;
+    }
+    let output = child.wait_with_output().await?;
+    let said = text(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("it is good until 2026-12-31 00:00 UTC"),
+        "{said}"
+    );
+    let mut shown = vec![0; 4096];
+    let length = nix::unistd::read(&pty.master, &mut shown)?;
+    let shown = text(&shown[..length]);
+    assert!(shown.contains(sim.org()) && !shown.contains(token), "{shown}");
+    assert_eq!(fs::read_to_string(folder.join("token"))?.trim(), token);
     Ok(())
 }

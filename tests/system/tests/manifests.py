@@ -1,0 +1,34 @@
+"""Holds the compose file and the Kubernetes folder against their schemas.
+
+Usage: manifests.py DIST COMPOSE_SCHEMA. Exits with 77 where the libraries are not installed.
+"""
+
+import json
+import pathlib
+import sys
+
+try:
+    import jsonschema
+    import kubernetes_validate
+    import yaml
+except ImportError as error:
+    print(error, file=sys.stderr)
+    sys.exit(77)
+
+dist, schema = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+if not schema.exists():
+    print(f"there is no {schema}", file=sys.stderr)
+    sys.exit(77)
+compose = yaml.safe_load((dist / "compose.yaml").read_text())
+validator = jsonschema.Draft7Validator(json.loads(schema.read_text()))
+faults = [error.message for error in validator.iter_errors(compose)]
+assert not faults, faults
+compose["services"]["runs-worker"]["restrat"] = "always"
+assert list(validator.iter_errors(compose)), "the schema accepts anything"
+
+folder = dist / "kubernetes"
+kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+for name in kustomization["resources"]:
+    for document in yaml.safe_load_all((folder / name).read_text()):
+        kubernetes_validate.validate(document, "1.31", strict=True)
+        print("ok", document["kind"])
