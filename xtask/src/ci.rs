@@ -2,7 +2,7 @@
 
 use xshell::{Shell, cmd};
 
-use crate::{cargo, deny, lint, package, public_api::PublicApi};
+use crate::{cargo, deny, lint, package, platforms, public_api::PublicApi};
 
 pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     lint::run(shell)?;
@@ -12,6 +12,7 @@ pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
     cargo(cmd!(shell, "cargo xtask test")).run()?;
     cargo(cmd!(shell, "cargo xtask torture")).run()?;
     package::run(shell)?;
+    platforms::run(shell)?;
     println!("everything passed");
     Ok(())
 }

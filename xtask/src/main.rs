@@ -10,9 +10,11 @@ mod bench;
 mod ci;
 mod demo;
 mod deny;
+mod dist;
 mod fuzz;
 mod lint;
 mod package;
+mod platforms;
 mod public_api;
 mod send;
 mod sim;
@@ -48,6 +50,10 @@ enum Workflow {
     Lint,
     /// Package the crates that others may use, and build them from their packages
     Package,
+    /// Make what others install: a Debian package, a tarball, checksums and a bill of materials
+    Dist(dist::Dist),
+    /// Check that the client crates can be built for other systems
+    Platforms,
     /// See whether the public API of these crates is as it was accepted
     PublicApi(public_api::PublicApi),
     /// Run the tests, then show each snapshot that differs and ask what to do with it
@@ -92,6 +98,8 @@ fn run() -> anyhow::Result<()> {
         Workflow::Advisories => deny::advisories(&shell),
         Workflow::Lint => lint::run(&shell),
         Workflow::Package => package::run(&shell),
+        Workflow::Dist(dist) => dist.run(&shell),
+        Workflow::Platforms => platforms::run(&shell),
         Workflow::PublicApi(public_api) => public_api.run(&shell),
         Workflow::Snapshots => snapshots::run(&shell),
         Workflow::Bench(bench) => bench.run(&shell),

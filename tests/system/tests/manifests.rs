@@ -15,7 +15,6 @@ fn dist() -> PathBuf {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "what is skipped is told aloud")]
 fn the_manifests_keep_to_their_schemas() -> anyhow::Result<()> {
     let python = std::env::var("RUNS_WORKER_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let modules = std::env::var("RUNS_WORKER_NODE_MODULES").unwrap_or_else(|_| "node_modules".to_owned());

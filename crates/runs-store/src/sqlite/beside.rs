@@ -45,6 +45,7 @@ impl SqliteStore {
         ] {
             writing.pragma_update(None, pragma, value).map_err(opening)?;
         }
+        connect::flush_to_the_medium(&writing).map_err(opening)?;
         let reading = connect::reading(&path).map_err(opening)?;
         // A worker that was killed finds its log where it left it.
         for connection in [&writing, &reading] {

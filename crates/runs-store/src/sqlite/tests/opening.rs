@@ -7,7 +7,15 @@ async fn the_file_is_as_it_has_to_be_for_the_promises() {
     let store = place.open(0);
     let settings = store.write("reading", |transaction| {
         let mut settings = Vec::new();
-        for pragma in ["page_size", "synchronous", "foreign_keys", "journal_size_limit"] {
+        let pragmas = [
+            "page_size",
+            "synchronous",
+            "fullfsync",
+            "checkpoint_fullfsync",
+            "foreign_keys",
+            "journal_size_limit",
+        ];
+        for pragma in pragmas {
             let value = transaction.row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0))?;
             settings.push((pragma, value.unwrap_or_default()));
         }
@@ -18,6 +26,8 @@ async fn the_file_is_as_it_has_to_be_for_the_promises() {
     let expected = [
         ("page_size", 4096),
         ("synchronous", 2),
+        ("fullfsync", 1),
+        ("checkpoint_fullfsync", 1),
         ("foreign_keys", 1),
         ("journal_size_limit", 268_435_456),
     ];

@@ -1,0 +1,140 @@
+//! A Debian package, by `dpkg-deb` alone.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use xshell::{Shell, cmd};
+
+use super::{Parts, copy_folder, units};
+
+const DESCRIPTION: &str = "Description: reacts to changes of Tallyfy runs
+ Receives the webhooks of Tallyfy, keeps each before it is answered, fetches the
+ run that it is about, and hands the full run, with what changed, to handlers:
+ in order, at least once, each event with a stable id.
+";
+
+/// What a person may set for the service besides its configuration file.
+const DEFAULTS: &str = "\
+# Variables of the service runs-worker, such as RUNS_WORKER__LOG__FORMAT=json. The configuration is
+# /etc/runs-worker/worker.toml: runuser -u runs-worker -- runs-worker init --folder /etc/runs-worker
+";
+
+const POSTINST: &str = r#"#!/bin/sh
+set -e
+if [ "$1" = configure ]; then
+  if ! getent passwd runs-worker >/dev/null; then
+    useradd --system --user-group --home-dir /var/lib/runs-worker --shell /usr/sbin/nologin runs-worker
+  fi
+  install -d -m 0700 -o runs-worker -g runs-worker /etc/runs-worker /var/lib/runs-worker
+  if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload
+    # The socket goes on listening: senders wait in its queue while the worker is replaced.
+    systemctl try-restart runs-worker.service
+  fi
+  if [ -z "$2" ]; then
+    echo "runs-worker is installed. Next, as root:"
+    echo "  runuser -u runs-worker -- runs-worker init --folder /etc/runs-worker --public-url https://YOUR.HOST"
+    echo "  systemctl enable --now runs-worker.socket runs-worker.service"
+  fi
+fi
+"#;
+
+const PRERM: &str = r#"#!/bin/sh
+set -e
+if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
+  systemctl disable --now runs-worker.service runs-worker.socket
+fi
+"#;
+
+const POSTRM: &str = r#"#!/bin/sh
+set -e
+if [ -d /run/systemd/system ]; then
+  systemctl daemon-reload
+fi
+if [ "$1" = purge ]; then
+  rm -rf /etc/runs-worker /var/lib/runs-worker
+  if getent passwd runs-worker >/dev/null; then
+    userdel runs-worker || true
+  fi
+fi
+"#;
+
+pub(super) fn make(shell: &Shell, parts: &Parts) -> anyhow::Result<PathBuf> {
+    let root = parts.out.join("deb");
+    let at = |path: &str| root.join(path);
+    for folder in [
+        "DEBIAN",
+        "etc/default",
+        "usr/bin",
+        "usr/lib/systemd/system",
+        "usr/share/bash-completion/completions",
+        "usr/share/zsh/vendor-completions",
+        "usr/share/fish/vendor_completions.d",
+        "usr/share/doc/runs-worker",
+        "usr/share/man",
+    ] {
+        shell.create_dir(at(folder))?;
+    }
+    let from = |file: &str| parts.folder.join(file);
+    shell.copy_file(from("runs-worker"), at("usr/bin"))?;
+    shell.copy_file(
+        from("completions/runs-worker"),
+        at("usr/share/bash-completion/completions"),
+    )?;
+    shell.copy_file(from("completions/_runs-worker"), at("usr/share/zsh/vendor-completions"))?;
+    shell.copy_file(
+        from("completions/runs-worker.fish"),
+        at("usr/share/fish/vendor_completions.d"),
+    )?;
+    copy_folder(shell, &from("man"), &at("usr/share/man/man1"))?;
+    for page in shell.read_dir(at("usr/share/man/man1"))? {
+        cmd!(shell, "gzip --best --no-name {page}").quiet().run()?;
+    }
+    let service = units::packaged_service(&shell.read_file("dist/systemd/runs-worker.service")?)?;
+    shell.write_file(at("usr/lib/systemd/system/runs-worker.service"), service)?;
+    shell.copy_file("dist/systemd/runs-worker.socket", at("usr/lib/systemd/system"))?;
+    for file in [
+        "README.md",
+        "CHANGELOG.md",
+        "THIRD-PARTY-NOTICES.txt",
+        "worker.example.toml",
+        "worker.schema.json",
+    ] {
+        shell.copy_file(from(file), at("usr/share/doc/runs-worker"))?;
+    }
+    let licences = [shell.read_file("LICENSE-MIT")?, shell.read_file("LICENSE-APACHE")?];
+    shell.write_file(at("usr/share/doc/runs-worker/copyright"), licences.join("\n"))?;
+    copy_folder(shell, Path::new("docs"), &at("usr/share/doc/runs-worker/docs"))?;
+    // What the units name as their documentation.
+    shell.copy_file("docs/deploy.md", at("usr/share/doc/runs-worker"))?;
+    shell.write_file(at("etc/default/runs-worker"), DEFAULTS)?;
+    control(shell, parts, &root)?;
+    let file = parts
+        .out
+        .join(format!("runs-worker_{}_{}.deb", parts.version, parts.architecture));
+    cmd!(shell, "dpkg-deb --build --root-owner-group {root} {file}")
+        .quiet()
+        .ignore_stdout()
+        .run()?;
+    shell.remove_path(&root)?;
+    Ok(file)
+}
+
+fn control(shell: &Shell, parts: &Parts, root: &Path) -> anyhow::Result<()> {
+    let folder = root.join("DEBIAN");
+    let size = cmd!(shell, "du --summarize --block-size=1024 {root}").quiet().read()?;
+    let size = size.split_whitespace().next().unwrap_or("0").to_owned();
+    let (version, architecture) = (&parts.version, &parts.architecture);
+    let control = format!(
+        "Package: runs-worker\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: The runs-worker developers <nobody@localhost>\n\
+         Installed-Size: {size}\nDepends: libc6 (>= 2.31), libgcc-s1, passwd\nRecommends: ca-certificates\nSection: net\nPriority: optional\n{DESCRIPTION}"
+    );
+    shell.write_file(folder.join("control"), control)?;
+    shell.write_file(folder.join("conffiles"), "/etc/default/runs-worker\n")?;
+    for (name, script) in [("postinst", POSTINST), ("prerm", PRERM), ("postrm", POSTRM)] {
+        let file = folder.join(name);
+        shell.write_file(&file, script)?;
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
