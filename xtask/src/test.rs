@@ -1,9 +1,13 @@
 //! `cargo xtask test`
 
 use clap::Args;
+use system_tests::PostgresServer;
 use xshell::{Shell, cmd};
 
 use crate::{cargo, in_ci, locked};
+
+/// Names the server on which the store for several workers is tested.
+const POSTGRES_URL: &str = "RUNS_STORE_POSTGRES_URL";
 
 #[derive(Args)]
 pub(crate) struct Test {
@@ -19,6 +23,9 @@ impl Test {
         let _update = in_ci().then(|| shell.push_env("INSTA_UPDATE", "no"));
         // The system tests start this binary; built here, it is not built by each of them.
         let _binary = shell.push_env("RUNS_WORKER_BIN", system_tests::binary()?);
+        let server = postgres()?;
+        let url = server.as_ref().map(PostgresServer::url);
+        let _url = url.map(|url| shell.push_env(POSTGRES_URL, url));
         if cargo(cmd!(shell, "cargo nextest --version"))
             .quiet()
             .ignore_stdout()
@@ -47,4 +54,17 @@ impl Test {
         }
         Ok(())
     }
+}
+
+/// A server for the tests that need one, unless the environment names one. Without it they are skipped, which is not to
+/// happen in CI.
+fn postgres() -> anyhow::Result<Option<PostgresServer>> {
+    if std::env::var_os(POSTGRES_URL).is_some() {
+        return Ok(None);
+    }
+    if PostgresServer::programs().is_none() && !in_ci() {
+        eprintln!("SKIPPED: what needs PostgreSQL, which is not installed (Debian's package is `postgresql`)");
+        return Ok(None);
+    }
+    PostgresServer::start().map(Some)
 }

@@ -6,6 +6,7 @@ mod burst;
 mod half_open;
 mod honest_sender;
 mod never_reading;
+mod postgres_server;
 mod stage;
 mod story;
 mod worker_process;
@@ -15,6 +16,7 @@ pub use burst::burst;
 pub use half_open::HalfOpen;
 pub use honest_sender::{HonestSender, Told};
 pub use never_reading::NeverReading;
+pub use postgres_server::PostgresServer;
 pub use stage::Stage;
 pub use story::{names, of_run, words};
 pub use worker_process::{
