@@ -54,11 +54,11 @@ pub use desks::{
     RefreshEnd, RefreshTurn, Refreshed, RunLabel, RunPlace, RunSummary, RunsOnly, RunsPage, RunsQuery, SeatDesk, Seats,
     Settlement, Snapshot, Standing, Stats, Store, Story, StoryDesk, Subject, Sweep, SweepDesk, SweepFound, SweepKind,
     SweepOrder, SweepPhase, SweepScope, Sweeps, ToldAttempt, ToldFetch, Turn, Verdict, Version, WaitingDelivery,
-    Wakeups, Whole, WorkerSeen, WorkerSummary,
+    Wakeups, Whole, WorkerIdentity, WorkerSeen, WorkerSummary,
 };
 pub use error::StoreError;
 pub use intake_log::{IntakeLog, IntakeLogError, IntakeLogSettings, LogBatch, LogId, Position};
-pub use location::{Inspection, StoreLocation, Verification};
+pub use location::{Inspection, ServerReport, StoreLocation, Verification};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresSettings, PostgresStore};
 pub use sqlite::SqliteStore;

@@ -40,6 +40,12 @@ impl SchedulingTime {
         self.0.checked_add(by).map_or(Self::NEVER, Self)
     }
 
+    /// The time that is `by` earlier.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Self {
+        self.0.checked_sub(by).map_or(self, Self)
+    }
+
     /// How long it is after `earlier`; nothing if it is not.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::try_from(self.0.duration_since(earlier.0)).unwrap_or_default()

@@ -4,6 +4,12 @@
 //! clock does not touch them; events and notifications carry the wall clock's time. At a start, what is due in more than
 //! five minutes is due at once: a clock that has been set back in between is likelier than a reason to wait for longer, and
 //! to be wrong about that costs one early attempt.
+//!
+//! Several workers on one database schedule by its clock: each holds its own to that, again and again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use runs_store::SchedulingTime;
@@ -19,6 +25,8 @@ pub struct Clock {
     origin: SchedulingTime,
     started: Instant,
     wall: Wall,
+    /// By how many microseconds the clock that it is held to is ahead of it.
+    ahead: Arc<AtomicI64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +42,7 @@ impl Clock {
             origin: SchedulingTime::by_wall_clock(),
             started: Instant::now(),
             wall: Wall::System,
+            ahead: Arc::default(),
         }
     }
 
@@ -43,12 +52,26 @@ impl Clock {
             origin: SchedulingTime::new(origin),
             started: Instant::now(),
             wall: Wall::FollowsNow,
+            ahead: Arc::default(),
         }
     }
 
-    /// The time for scheduling; never goes back.
+    /// The time for scheduling; goes back only where it is held to another clock.
     pub fn now(&self) -> SchedulingTime {
-        self.origin.after(self.started.elapsed())
+        let own = self.origin.after(self.started.elapsed());
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        let by = Duration::from_micros(ahead.unsigned_abs());
+        if ahead < 0 { own.before(by) } else { own.after(by) }
+    }
+
+    /// Holds it to another clock, which shows this now; so are all clones of it.
+    pub(crate) fn hold_to(&self, shown: SchedulingTime) {
+        let own = self.origin.after(self.started.elapsed());
+        let ahead = shown
+            .shown()
+            .as_microsecond()
+            .saturating_sub(own.shown().as_microsecond());
+        self.ahead.store(ahead, Ordering::Relaxed);
     }
 
     /// The time for people, to the millisecond.

@@ -70,6 +70,11 @@ impl Fetching {
         })
     }
 
+    /// The organization.
+    pub(crate) fn org(&self) -> &OrgId {
+        self.client.org()
+    }
+
     /// The gate, under the name of its organization.
     pub(crate) fn named_gate(&self) -> (String, Arc<TokenGate>) {
         (self.client.org().to_string(), Arc::clone(&self.gate))

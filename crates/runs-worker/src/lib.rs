@@ -40,6 +40,7 @@ mod fetching;
 mod filter;
 mod front_door;
 mod handler;
+mod identity;
 mod import;
 mod prune;
 mod receive;
@@ -48,6 +49,7 @@ mod redact;
 mod refresh;
 mod registrations;
 mod reload;
+mod seats;
 #[cfg(feature = "systemd")]
 mod service_manager;
 #[cfg(all(feature = "cli", not(feature = "systemd")))]

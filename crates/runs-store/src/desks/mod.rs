@@ -33,7 +33,7 @@ pub use refreshes::{
     DueRefresh, EndedRefresh, Lane, Lanes, MAX_CLAIMED_BODY_BYTES, PendingNotification, PostponeCause, Postponement,
     Recorded, RefreshDesk, RefreshEnd, RefreshTurn, Refreshed, Snapshot, Standing,
 };
-pub use seats::{SeatDesk, Seats, WorkerSummary};
+pub use seats::{SeatDesk, Seats, WorkerIdentity, WorkerSummary};
 pub(crate) use story::bounded;
 pub use story::{
     AttemptEnd, AttemptReport, Beat, FetchCause, FetchReport, Head, HeadsPage, Journal, JournalEntry, JournalQuery,

@@ -32,6 +32,11 @@ pub trait SeatDesk: Send + Sync {
         Ok(())
     }
 
+    /// What the clock shows by which the workers of this store schedule; `None` where the only worker's own will do.
+    async fn time(&self) -> Result<Option<SchedulingTime>, StoreError> {
+        Ok(None)
+    }
+
     /// The workers that are there or were lately, the longest running first. None where one has the store to itself.
     async fn workers(&self) -> Result<Vec<WorkerSummary>, StoreError> {
         Ok(Vec::new())
@@ -57,6 +62,34 @@ impl Seats {
             held: orgs.to_vec(),
             surplus: Vec::new(),
             is_shared: false,
+        }
+    }
+}
+
+/// Which worker opens a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerIdentity {
+    /// Kept for as long as its data folder, which one process holds at a time: what a worker of this id had leased when it
+    /// ended is not being worked on any more.
+    pub id: Uuid,
+    /// What it is called.
+    pub name: String,
+    /// The machine that it runs on.
+    pub host: String,
+    /// The version of its software.
+    pub version: String,
+}
+
+impl WorkerIdentity {
+    /// A worker with this id, called by its host.
+    pub fn new(id: Uuid, host: impl Into<String>, version: impl Into<String>) -> Self {
+        let host = host.into();
+        Self {
+            id,
+            name: host.clone(),
+            host,
+            version: version.into(),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::core::in_transaction;
 use super::import::{self, Span};
 use super::operator::{self, dead_letters, deliveries, events, handlers, ids, notifications, replay};
 use super::session::Access;
-use super::{PostgresStore, claim, inbox, outbox, refresh, retention, seats, settle, stats, sweep};
+use super::{PostgresStore, claim, inbox, outbox, refresh, retention, seats, settle, stats, sweep, workers};
 use crate::desks::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EndedDelivery, EndedRefresh, EventPage, EventSummary,
     Finding, HandlerName, IdsOf, InboxDesk, Lane, Lanes, LeaseLost, ListedPage, NewNotification, NotificationSummary,
@@ -257,6 +257,10 @@ impl SeatDesk for PostgresStore {
     async fn give_up_seats(&self, orgs: &[OrgId]) -> Result<(), StoreError> {
         let Some(worker) = self.core.worker else { return Ok(()) };
         write!(self, "giving up seats", transaction => seats::give_up(&transaction, worker, orgs))
+    }
+
+    async fn time(&self) -> Result<Option<SchedulingTime>, StoreError> {
+        read!(self, "reading the clock", view => workers::time(&view)).map(Some)
     }
 
     async fn workers(&self) -> Result<Vec<WorkerSummary>, StoreError> {

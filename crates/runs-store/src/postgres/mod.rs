@@ -24,6 +24,7 @@ mod operator;
 mod outbox;
 mod params;
 mod refresh;
+mod report;
 mod retention;
 mod schema;
 mod seats;
@@ -34,6 +35,7 @@ mod stats;
 mod story;
 mod subjects;
 mod sweep;
+mod verify;
 mod wake;
 mod workers;
 
@@ -43,13 +45,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::info;
 
-pub use settings::{PostgresSettings, Worker};
+pub use report::report;
+pub use settings::PostgresSettings;
+pub use verify::{inspect, verify};
 
 use self::append::Appender;
 use self::core::{Core, Terms, in_transaction};
 use self::settings::Target;
 use self::wake::{Listener, Wake};
-use crate::desks::Wakeups;
+use crate::desks::{Wakeups, WorkerIdentity};
 use crate::error::StoreError;
 use crate::time::SchedulingTime;
 
@@ -83,7 +87,11 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Misconfigured`], [`StoreError::NotAStore`] and [`StoreError::NewerSchema`] for what a person has to
     /// mend; nothing was changed then. [`StoreError::Unavailable`] if the server is away.
-    pub async fn open(settings: &PostgresSettings, worker: &Worker, now: SchedulingTime) -> Result<Self, StoreError> {
+    pub async fn open(
+        settings: &PostgresSettings,
+        worker: &WorkerIdentity,
+        now: SchedulingTime,
+    ) -> Result<Self, StoreError> {
         let target = Target::read(settings)?;
         let tls = connect::tls(&target)?;
         let pool = connect::pool(&target, tls.clone())?;

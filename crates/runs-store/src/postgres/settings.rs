@@ -6,7 +6,6 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use tokio_postgres::config::{Host, SslMode};
-use uuid::Uuid;
 
 use crate::error::StoreError;
 
@@ -16,7 +15,7 @@ const SCHEMA: &str = "runs_worker";
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Which database, and how it is reached.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PostgresSettings {
     /// `postgres://user:password@host:port/database?sslmode=…`. The modes `require`, `verify-ca` and `verify-full` all
@@ -59,33 +58,18 @@ impl PostgresSettings {
             connections: 10,
         }
     }
-}
 
-/// Which worker opens the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Worker {
-    /// Kept for as long as its data folder, which one process holds at a time: what a worker of this id had leased when it
-    /// ended is not being worked on any more.
-    pub id: Uuid,
-    /// What it is called.
-    pub name: String,
-    /// The machine that it runs on.
-    pub host: String,
-    /// The version of the software.
-    pub version: String,
-}
+    /// Whether the settings can be read. Nothing is connected to.
+    ///
+    /// # Errors
+    /// [`StoreError::Misconfigured`].
+    pub fn check(&self) -> Result<(), StoreError> {
+        Target::read(self).map(drop)
+    }
 
-impl Worker {
-    /// A worker with this id, called by its host.
-    pub fn new(id: Uuid, host: impl Into<String>, version: impl Into<String>) -> Self {
-        let host = host.into();
-        Self {
-            id,
-            name: host.clone(),
-            host,
-            version: version.into(),
-        }
+    /// Where it is, for a person, without secrets.
+    pub fn place(&self) -> String {
+        Target::read(self).map_or_else(|error| error.to_string(), |target| target.place.display().to_string())
     }
 }
 

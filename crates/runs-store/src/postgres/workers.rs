@@ -4,14 +4,23 @@ use super::column::{Columns as _, micros};
 use super::failure::Failure;
 use super::params::{params, text};
 use super::session::Transaction;
-use super::settings::Worker;
+use crate::desks::WorkerIdentity;
 use crate::time::SchedulingTime;
 
 /// What the database's clock shows, in microseconds. Not the time at which the transaction began.
 pub(super) const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
+/// What that clock shows.
+pub(super) async fn time(view: &Transaction) -> Result<SchedulingTime, Failure> {
+    let now = view
+        .row(&format!("SELECT {NOW}"), &[])
+        .await?
+        .ok_or(Failure::Conflict)?;
+    now.due(0)
+}
+
 /// Enters a worker, and says by which key it leases.
-pub(super) async fn enter(transaction: &Transaction, worker: &Worker) -> Result<i64, Failure> {
+pub(super) async fn enter(transaction: &Transaction, worker: &WorkerIdentity) -> Result<i64, Failure> {
     let sql = format!(
         "INSERT INTO workers (id, name, host, version, started_at, seen_at) VALUES ($1, $2, $3, $4, {NOW}, {NOW})
          ON CONFLICT (id) DO UPDATE

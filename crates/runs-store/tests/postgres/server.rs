@@ -3,8 +3,7 @@
 use std::env;
 use std::thread;
 
-use runs_store::PostgresSettings;
-use runs_store::postgres::Worker;
+use runs_store::{PostgresSettings, WorkerIdentity};
 use uuid::Uuid;
 
 const VARIABLE: &str = "RUNS_STORE_POSTGRES_URL";
@@ -67,15 +66,15 @@ impl Schema {
     }
 
     /// Who opens it.
-    pub(crate) fn worker(&self) -> Worker {
-        Worker::new(self.worker, "test", "0.0.0")
+    pub(crate) fn worker(&self) -> WorkerIdentity {
+        WorkerIdentity::new(self.worker, "test", "0.0.0")
     }
 }
 
 impl Schema {
     /// Somebody else who opens it.
-    pub(crate) fn another_worker(&self) -> Worker {
-        Worker::new(Uuid::now_v7(), "another", "0.0.0")
+    pub(crate) fn another_worker(&self) -> WorkerIdentity {
+        WorkerIdentity::new(Uuid::now_v7(), "another", "0.0.0")
     }
 }
 

@@ -11,6 +11,8 @@ use runs_store::{NewNotification, Position, SchedulingTime, Store, StoreError, S
 use thiserror::Error;
 
 use super::{FAILED, MISUSED, Settings, fail, print};
+use crate::config::StoreConfig;
+use crate::identity::identity;
 use crate::{data_folder, telemetry};
 
 /// How much of the intake log is brought into a copy in one transaction.
@@ -59,6 +61,9 @@ impl Backup {
             Err(error) => return fail(MISUSED, &error.to_string()),
         };
         let folder = kept.store.folder();
+        if let Err(error) = in_a_file(&kept.store) {
+            return fail(FAILED, &telemetry::chain(&error));
+        }
         match back_up(&folder, &kept.intake.folders(&folder), &self.file).await {
             Ok(waiting) => said(&format!(
                 "{} holds the store as it is now, and {waiting} notifications that were in the intake log alone",
@@ -72,7 +77,10 @@ impl Backup {
 impl Restore {
     pub(super) async fn run(self, settings: &Settings) -> ExitCode {
         let folder = match settings.kept() {
-            Ok(kept) => kept.store.folder(),
+            Ok(kept) => match in_a_file(&kept.store) {
+                Ok(()) => kept.store.folder(),
+                Err(error) => return fail(FAILED, &telemetry::chain(&error)),
+            },
             Err(error) => return fail(MISUSED, &error.to_string()),
         };
         match restore(&folder, self.file.clone(), self.incomplete).await {
@@ -84,6 +92,15 @@ impl Restore {
             Err(error) => fail(FAILED, &telemetry::chain(&error)),
         }
     }
+}
+
+/// A database has tools of its own for copies.
+fn in_a_file(store: &StoreConfig) -> Result<(), StoreError> {
+    if store.location()?.has_one_worker() {
+        return Ok(());
+    }
+    let message = "the database is copied and restored by its own tools; see docs/backup.md";
+    Err(StoreError::Refused(message.to_owned()))
 }
 
 fn said(text: &str) -> ExitCode {
@@ -129,7 +146,7 @@ async fn copy(location: &StoreLocation, log: Option<LogInspection>, to: &Path) -
     location.copy_to(to.to_owned()).await?;
     let Some(log) = log else { return Ok(0) };
     let copy = StoreLocation::File(to.to_owned())
-        .open(SchedulingTime::by_wall_clock())
+        .open(&identity(), SchedulingTime::by_wall_clock())
         .await?;
     let waiting = import(copy.as_ref(), &log).await;
     copy.close().await;

@@ -44,8 +44,8 @@ impl Test {
                 Err(error) => fail(FAILED, &error.to_string()),
             },
             Some(run) => {
-                let folder = loaded.config.store.folder();
-                with_store_of(&folder, async |store| {
+                let store = loaded.config.store.clone();
+                with_store_of(&store, async |store| {
                     let event = self.of_run(store, run).await?;
                     self.try_with(&event, loaded).await
                 })

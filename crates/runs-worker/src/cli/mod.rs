@@ -15,6 +15,7 @@ mod handlers_test;
 mod healthcheck;
 mod in_the_log;
 mod init;
+mod migrate;
 mod moment;
 #[cfg(feature = "postgres")]
 mod move_store;
@@ -35,6 +36,7 @@ mod verify;
 mod version;
 mod which;
 mod with_store;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -189,6 +191,11 @@ enum Command {
     /// Look at the handlers and what waits for each
     #[command(subcommand)]
     Handlers(handlers::Handlers),
+    /// Look at the workers that share a database
+    #[command(subcommand)]
+    Workers(workers::Workers),
+    /// Bring the store up to date with this version, or say whether it is
+    Migrate(migrate::Migrate),
 }
 
 impl Settings {
@@ -289,6 +296,8 @@ pub fn main() -> ExitCode {
             Some(Command::Refresh(refresh)) => refresh.run(&cli.settings).await,
             Some(Command::Replay(replay)) => replay.run(&cli.settings).await,
             Some(Command::Handlers(handlers)) => handlers.run(&cli.settings).await,
+            Some(Command::Workers(workers)) => workers.run(&cli.settings).await,
+            Some(Command::Migrate(migrate)) => migrate.run(&cli.settings).await,
         }
     });
     // A handler that blocks, on a pipe that nobody reads for example, must not keep a stopped worker alive.

@@ -61,7 +61,7 @@ async fn serve(settings: &Settings, loaded: Loaded, sockets: HandedOver) -> Exit
         Ok(worker) => worker,
         Err(error) => {
             let advice = advice(&error).map(|advice| format!("\n  {advice}")).unwrap_or_default();
-            return fail(FAILED, &format!("{}{advice}", telemetry::chain(&error)));
+            return fail(status(&error), &format!("{}{advice}", telemetry::chain(&error)));
         }
     };
     service_manager::ready();
@@ -130,6 +130,14 @@ fn log_settings(loaded: &Loaded) {
     }
     for trouble in loaded.secret_files.iter().filter_map(|file| readable_by_others(file)) {
         warn!(trouble, "a secret is not protected");
+    }
+}
+
+/// Which status says that it does not start: whether something was configured wrongly.
+fn status(error: &StartError) -> u8 {
+    match error {
+        StartError::Store(StoreError::Misconfigured { .. }) => MISUSED,
+        _ => FAILED,
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use runs_store::{
-    Finding, Store, StoreError, Sweep, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps,
+    Finding, Store, StoreError, StoreLocation, Sweep, SweepFound, SweepKind, SweepOrder, SweepPhase, SweepScope, Sweeps,
 };
 use serde_json::json;
 use tallyfy_model::{OrgId, RunId};
@@ -22,10 +22,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::print::plural;
+use super::workers::is_here;
 use super::{FAILED, MISUSED, Settings, fail};
 use crate::clock::Clock;
 use crate::config::{Loaded, Organization, ReconcileScope};
 use crate::fetching::Fetching;
+use crate::identity::identity;
 use crate::redact::PathSecrets;
 use crate::{api, data_folder, telemetry};
 
@@ -132,6 +134,14 @@ struct Seat {
 impl Seat {
     /// An audit looks at a store that is there; a sync may be the first to make one.
     async fn take(loaded: &Loaded, kind: SweepKind) -> Result<Self, ExitCode> {
+        let location = loaded
+            .config
+            .store
+            .location()
+            .map_err(|error| fail(MISUSED, &error.to_string()))?;
+        if !location.has_one_worker() {
+            return Self::beside_workers(&location).await;
+        }
         let folder = loaded.config.store.folder();
         let file = data_folder::store_file(&folder);
         if kind == SweepKind::Audit && !file.exists() {
@@ -144,8 +154,7 @@ impl Seat {
             )
         })?;
         let failed = |error: StoreError| fail(FAILED, &telemetry::chain(&error));
-        let location = data_folder::location(&folder);
-        match location.open(Clock::system().now()).await {
+        match location.open(&identity(), Clock::system().now()).await {
             Ok(store) => {
                 // No worker's log would say what is wrong with the API.
                 let mut log = loaded.config.log.clone();
@@ -162,6 +171,20 @@ impl Seat {
             }
             Err(error) => Err(failed(error)),
         }
+    }
+
+    /// Where several workers have the store, the one that holds the organization's seat does the sweep.
+    async fn beside_workers(location: &StoreLocation) -> Result<Self, ExitCode> {
+        let failed = |error: StoreError| fail(FAILED, &telemetry::chain(&error));
+        let store = location.open_beside().await.map_err(failed)?;
+        let workers = store.workers().await.map_err(failed)?;
+        if !workers.iter().any(is_here) {
+            return Err(fail(
+                FAILED,
+                "no worker runs on this database that would do the sweep; start one first",
+            ));
+        }
+        Ok(Self { store, is_beside: true })
     }
 
     /// Asks for a sweep, and does it if no worker would. Its number.

@@ -7,7 +7,7 @@ use runs_store::{StoreError, Verification, intake_log};
 
 use super::check::{Verdict, show};
 use super::{FAILED, MISUSED, NOTHING, Settings, fail};
-use crate::{data_folder, telemetry};
+use crate::telemetry;
 
 pub(super) async fn run(settings: &Settings) -> ExitCode {
     let kept = match settings.kept() {
@@ -15,8 +15,11 @@ pub(super) async fn run(settings: &Settings) -> ExitCode {
         Err(error) => return fail(MISUSED, &error.to_string()),
     };
     let folder = kept.store.folder();
-    let location = data_folder::location(&folder);
-    let verified = if folder.exists() {
+    let location = match kept.store.location() {
+        Ok(location) => location,
+        Err(error) => return fail(MISUSED, &error.to_string()),
+    };
+    let verified = if folder.exists() || !location.has_one_worker() {
         location.verify().await
     } else {
         Ok(None)

@@ -1,13 +1,13 @@
 //! A command beside the worker: opens the store, does its work, and says how it ended.
 
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 
 use runs_store::{Store, StoreError};
 
 use super::{FAILED, MISUSED, NOTHING, Settings, fail};
-use crate::{data_folder, telemetry};
+use crate::config::StoreConfig;
+use crate::telemetry;
 
 /// How a command ends that did not fail.
 pub(super) enum End {
@@ -52,14 +52,15 @@ pub(super) fn misused(message: impl Into<String>) -> Trouble {
 /// Opens the store, does it, and says how it ended.
 pub(super) async fn with_store(settings: &Settings, work: impl AsyncFnOnce(&dyn Store) -> Outcome) -> ExitCode {
     match settings.kept() {
-        Ok(kept) => with_store_of(&kept.store.folder(), work).await,
+        Ok(kept) => with_store_of(&kept.store, work).await,
         Err(error) => fail(MISUSED, &error.to_string()),
     }
 }
 
-/// The same with the store of this folder.
-pub(super) async fn with_store_of(folder: &Path, work: impl AsyncFnOnce(&dyn Store) -> Outcome) -> ExitCode {
-    let outcome = match data_folder::location(folder).open_beside().await {
+/// The same with this store.
+pub(super) async fn with_store_of(store: &StoreConfig, work: impl AsyncFnOnce(&dyn Store) -> Outcome) -> ExitCode {
+    let opened = async { store.location()?.open_beside().await };
+    let outcome = match opened.await {
         Ok(store) => {
             let outcome = work(store.as_ref()).await;
             store.close().await;
@@ -85,6 +86,7 @@ impl Trouble {
             Self::Misused(message) => fail(MISUSED, &message),
             Self::NotFound(message) => fail(NOTHING, &message),
             Self::Failed(message) => fail(FAILED, &message),
+            Self::Store(error @ StoreError::Misconfigured { .. }) => fail(MISUSED, &error.to_string()),
             Self::Store(error) => fail(FAILED, &telemetry::chain(&error)),
             // The reader of a pipe has seen enough, as `head` has.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

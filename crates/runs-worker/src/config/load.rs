@@ -44,11 +44,13 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>, webhooks: boo
     found.retain(|problem| !unread.iter().any(|key| problem.is_within(key)));
     problems.extend(found);
     if problems.is_empty() {
+        let mut secret_files = secrets.files;
+        secret_files.extend(config.store.url_file.clone());
         Ok(Loaded {
             config,
             organizations,
             handlers,
-            secret_files: secrets.files,
+            secret_files,
             file: places.file().cloned(),
         })
     } else {
@@ -75,6 +77,11 @@ pub fn kept(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Kep
     let mut problems = secrets.problems;
     let matters = |problem: &Problem| problem.is_within("store") || problem.is_within("intake");
     problems.retain(|problem| problem.key().is_none() || matters(problem));
+    if problems.is_empty()
+        && let Err(error) = tables.store.location()
+    {
+        problems.push(Problem::new(tables.store.key(), error.to_string()));
+    }
     if problems.is_empty() {
         let Tables { store, intake, .. } = tables;
         Ok(Kept { store, intake })

@@ -49,6 +49,14 @@ pub(super) fn put_in(
         found: Secrets::default(),
         literal: false,
     };
+    if let Some(store) = table(tables, "store") {
+        // Without a password it tells nothing.
+        let is_public = |url: &str| {
+            url.split_once('@')
+                .is_none_or(|(user, _)| user.matches(':').count() < 2)
+        };
+        putting.value(store, "url", "store", is_public);
+    }
     for (position, table) in list(tables, "organizations") {
         let place = format!("organizations[{position}]");
         for key in ["token", "client_secret", "webhook_secrets"] {

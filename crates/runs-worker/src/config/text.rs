@@ -1,6 +1,7 @@
 //! Values that are written as text in the file, and always in the environment.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -39,6 +40,20 @@ where
         "" => Ok(None),
         text => text.parse().map(Some).map_err(D::Error::custom),
     }
+}
+
+/// A secret; an empty text is none.
+pub(super) fn optional_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(Some(text.trim())
+        .filter(|text| !text.is_empty())
+        .map(SecretString::from))
+}
+
+/// A path; an empty text is none.
+pub(super) fn optional_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(Some(text).filter(|text| !text.trim().is_empty()).map(PathBuf::from))
 }
 
 /// A length of time such as `500ms`, `10s` or `1h 30m`.

@@ -1,14 +1,28 @@
 //! What is wrong with values that are each right alone.
 
+use std::time::Duration;
+
 use super::problem::Problem;
 use super::{AdminConfig, Config, ReceiveConfig};
 use crate::front_door::ListenAddress;
+
+/// A seat that is renewed more often than three times a second keeps the database busy.
+const SHORTEST_TERM: Duration = Duration::from_secs(1);
 
 impl Config {
     /// What is wrong with the values as they stand together.
     pub(super) fn problems(&self) -> Vec<Problem> {
         let mut problems = listeners(&self.receive, &self.admin);
         let mut problem = |key: &str, message: &str| problems.push(Problem::new(key, message));
+        if let Err(error) = self.store.location() {
+            problem(self.store.key(), &error.to_string());
+        }
+        if self.store.seat_term < SHORTEST_TERM {
+            problem(
+                "store.seat_term",
+                "must be at least 1s: a seat is renewed at a third of it",
+            );
+        }
         if self.receive.max_bytes_in_hand < self.receive.max_body_bytes {
             problem(
                 "receive.max_bytes_in_hand",

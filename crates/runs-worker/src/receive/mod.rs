@@ -43,7 +43,7 @@ pub(crate) use compressed::opened;
 use in_hand::{Held, InHand};
 pub(crate) use silence::Silence;
 use way_in::Kept;
-pub(crate) use way_in::WayIn;
+pub(crate) use way_in::{First, WayIn};
 
 /// The header that names the organization. HTTP compares names without regard to case; the vendor spells it both
 /// `X-Tallyfy-orgID` and `X-Tallyfy-OrgID`.

@@ -29,6 +29,13 @@ pub(crate) struct WayIn {
     lost: Arc<Mutex<Option<Lost>>>,
 }
 
+/// Which place is asked first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum First {
+    Log,
+    Store,
+}
+
 /// The last notification was kept nowhere.
 #[derive(Clone)]
 struct Lost {
@@ -79,16 +86,25 @@ enum Trouble {
 pub(crate) struct NotKept(String);
 
 impl WayIn {
-    /// The log first, where there is one.
-    pub(crate) fn new(log: Option<Arc<IntakeLog>>, store: LateStore, clock: Clock, patience: Duration) -> Self {
+    /// The log first, where there is one; or the store, where what it has acknowledged survives this machine.
+    pub(crate) fn new(
+        log: Option<Arc<IntakeLog>>,
+        store: LateStore,
+        clock: Clock,
+        patience: Duration,
+        first: First,
+    ) -> Self {
         let store = Keeper::Store { store, clock, patience };
-        let keepers = log.map(Keeper::Log).into_iter().chain([store]);
+        let mut keepers: Vec<Keeper> = log.map(Keeper::Log).into_iter().chain([store]).collect();
+        if first == First::Store {
+            keepers.reverse();
+        }
         let place = |keeper| Place {
             keeper,
             resting: Mutex::default(),
         };
         Self {
-            places: keepers.map(place).collect(),
+            places: keepers.into_iter().map(place).collect(),
             lost: Arc::default(),
         }
     }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::Router;
 
-use super::stages::{GRACE, StoreStages};
+use super::stages::StoreStages;
 use super::{StartError, WorkerBuilder};
 use crate::admin::{self, Admin};
 use crate::fetching::Fetching;
 use crate::front_door::{self, Limits, ListenAddress, Socket, Sockets};
 use crate::import::Progress;
 use crate::receive::{Receiver, WayIn};
+use crate::shared::grace::GRACE;
 use crate::shared::stage_names::named;
 use crate::worker::{Addresses, Running};
 

@@ -21,8 +21,9 @@ use crate::fetching::Fetching;
 use crate::filter::EventFilter;
 use crate::front_door::{HandedOver, Socket};
 use crate::handler::{self, Handler};
+use crate::identity::identity;
 use crate::import::Progress;
-use crate::receive::{Receiver, WayIn};
+use crate::receive::{First, Receiver, WayIn};
 use crate::redact::PathSecrets;
 use crate::registrations::Board;
 use crate::reload::Reloads;
@@ -166,15 +167,19 @@ impl WorkerBuilder {
         let doors = self.bind()?;
         torture::point("start.bound");
         let handlers = self.all_handlers()?;
-        let opener = Arc::new(self.opener(&handlers));
+        let mut opener = self.opener(&handlers)?;
         let log = self.open_log(&opener).await?;
+        if let Some(log) = &log {
+            opener.worker.id = log.id().as_uuid();
+        }
+        let opener = Arc::new(opener);
         let late = LateStore::default();
         let opened = match log {
             Some(_) => None,
             // Nothing could be kept before.
             None => Some(opener.open_now(&late).await?),
         };
-        let way_in = self.way_in(log.clone(), late.clone());
+        let way_in = self.way_in(log.clone(), late.clone(), &opener);
         let path_secrets = PathSecrets::new(&self.organizations);
         let receiver = self.receiver(&way_in, &path_secrets);
         let progress = log.as_ref().map(|log| Arc::new(Progress::new(Arc::clone(log))));
@@ -222,8 +227,14 @@ impl WorkerBuilder {
         })
     }
 
-    fn way_in(&self, log: Option<Arc<IntakeLog>>, store: LateStore) -> WayIn {
-        WayIn::new(log, store, self.clock.clone(), self.config.receive.store_timeout)
+    /// The log is the way in, unless the store keeps what it has acknowledged on another machine.
+    fn way_in(&self, log: Option<Arc<IntakeLog>>, store: LateStore, opener: &Opener) -> WayIn {
+        let first = if opener.location.has_one_worker() {
+            First::Log
+        } else {
+            First::Store
+        };
+        WayIn::new(log, store, self.clock.clone(), self.config.receive.store_timeout, first)
     }
 
     fn receiver(&self, way_in: &WayIn, path_secrets: &PathSecrets) -> Arc<Receiver> {
@@ -236,13 +247,15 @@ impl WorkerBuilder {
         ))
     }
 
-    fn opener(&self, handlers: &[NamedHandler]) -> Opener {
-        Opener {
-            config: self.config.store.clone(),
+    fn opener(&self, handlers: &[NamedHandler]) -> Result<Opener, StartError> {
+        Ok(Opener {
+            folder: self.config.store.folder(),
+            location: self.config.store.location()?,
+            worker: identity(),
             given: self.store.clone(),
             handlers: handlers.iter().map(|handler| handler.name.clone()).collect(),
             clock: self.clock.clone(),
-        }
+        })
     }
 
     /// Opens the intake log. A store that was given is asked itself, unless a folder of the log is configured.
@@ -251,7 +264,7 @@ impl WorkerBuilder {
             return Ok(None);
         }
         match open::open_log(&self.config.intake, &self.config.store).await {
-            Err(held @ StartError::IntakeLog(IntakeLogError::Held { .. })) => {
+            Err(held @ StartError::IntakeLog(IntakeLogError::Held { .. })) if opener.location.has_one_worker() => {
                 // The store says more of who holds it.
                 Err(opener.open().await.err().unwrap_or(held))
             }

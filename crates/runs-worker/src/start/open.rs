@@ -4,11 +4,12 @@
 //! a full disk is waited for: what arrives meanwhile is in the log. What a person has to mend ends the start.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use runs_store::intake_log::{IntakeLog, IntakeLogError};
-use runs_store::{HandlerName, SchedulingTime, SqliteStore, Store, StoreError, torture};
+use runs_store::{HandlerName, SchedulingTime, Store, StoreError, StoreLocation, WorkerIdentity, torture};
 use tallyfy_transport::Backoff;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -58,7 +59,12 @@ fn make_folder(folder: &std::path::Path) -> Result<(), StartError> {
 
 /// Opens the store.
 pub(super) struct Opener {
-    pub(super) config: StoreConfig,
+    /// The folder of what is kept on this machine.
+    pub(super) folder: PathBuf,
+    /// Where the store is.
+    pub(super) location: StoreLocation,
+    /// Who opens it.
+    pub(super) worker: WorkerIdentity,
     /// The store that was given in the place of that of the configuration.
     pub(super) given: Option<Arc<dyn Store>>,
     pub(super) handlers: Vec<HandlerName>,
@@ -79,9 +85,12 @@ impl Opener {
     pub(super) async fn open(&self) -> Result<Arc<dyn Store>, StartError> {
         let store = match &self.given {
             Some(store) => Arc::clone(store),
-            None => self.open_file().await?,
+            None => self.open_location().await?,
         };
         torture::point("start.opened");
+        if let Ok(Some(shown)) = store.time().await {
+            self.clock.hold_to(shown);
+        }
         let now = self.clock.now();
         let mut told = store.set_handlers(&self.handlers, now).await;
         torture::point("start.handlers-set");
@@ -97,12 +106,11 @@ impl Opener {
         Ok(store)
     }
 
-    async fn open_file(&self) -> Result<Arc<dyn Store>, StartError> {
-        let folder = self.config.folder();
-        make_folder(&folder)?;
-        let (file, now) = (data_folder::store_file(&folder), self.clock.now());
-        let opened = tokio::task::spawn_blocking(move || SqliteStore::open(file, now)).await;
-        Ok(Arc::new(opened.map_err(StartError::Interrupted)??))
+    async fn open_location(&self) -> Result<Arc<dyn Store>, StartError> {
+        if self.location.has_one_worker() {
+            make_folder(&self.folder)?;
+        }
+        Ok(self.location.open(&self.worker, self.clock.now()).await?)
     }
 
     /// Opens it before the worker receives.

@@ -1,7 +1,6 @@
 //! The stages that live on the store: import, refresh, reconcile, deliver and prune.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use runs_store::intake_log::IntakeLog;
 use runs_store::{HandlerName, Store};
@@ -9,7 +8,6 @@ use tallyfy_transport::CircuitBreaker;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
 
 use crate::clock::Clock;
 use crate::config::{Config, DeliverConfig};
@@ -20,11 +18,10 @@ use crate::handler::Handler;
 use crate::import::{Importer, Progress};
 use crate::prune::Pruner;
 use crate::registrations::Board;
-use crate::shared::stage_names::{name, named};
+use crate::seats::{Bench, FetchingParts, Seating};
+use crate::shared::grace::GRACE;
+use crate::shared::stage_names::{first_to_end, named};
 use crate::shared::worker_name::worker_name;
-
-/// How long what is in hand may take once the worker stops. Service managers kill after longer than this.
-pub(crate) const GRACE: Duration = Duration::from_secs(20);
 
 /// A handler, and what it gets.
 #[derive(Clone)]
@@ -70,28 +67,24 @@ impl StoreStages {
             };
             stages.spawn(named("import", importer.run(stop.clone())));
         }
-        for fetching in self.fetchings {
-            let keeper = fetching.budget_keeper(Arc::clone(&store), self.clock.clone());
-            keeper.resume().await;
-            stages.spawn(named("budget", keeper.run(stop.clone())));
-            let reconciler = fetching.reconciler(
-                &self.config,
-                Arc::clone(&store),
-                self.clock.clone(),
-                self.losses.clone(),
-            );
-            stages.spawn(named("reconcile", reconciler.run(stop.clone())));
-            let watch = fetching.watch(&self.config, Arc::clone(&self.registrations));
-            stages.spawn(named("registrations", watch.run(stop.clone())));
-            let refresher = fetching.refresher(
-                &self.config,
-                Arc::clone(&store),
-                self.clock.clone(),
-                Arc::clone(&filters),
-                Arc::clone(&worker),
-            );
-            stages.spawn(named("refresh", refresher.run(stop.clone(), GRACE)));
-        }
+        let parts = FetchingParts {
+            config: Arc::new(self.config.clone()),
+            filters,
+            registrations: self.registrations,
+            losses: self.losses,
+            worker: Arc::clone(&worker),
+        };
+        let benches = self
+            .fetchings
+            .into_iter()
+            .map(|fetching| Bench::new(fetching, parts.clone()));
+        let seating = Seating {
+            store: Arc::clone(&store),
+            clock: self.clock.clone(),
+            term: self.config.store.seat_term,
+            benches: benches.collect(),
+        };
+        stages.spawn(named("fetching", seating.run(stop.clone())));
         for (handler, health) in self.handlers {
             let deliverer = Deliverer {
                 health,
@@ -111,20 +104,6 @@ impl StoreStages {
             config: self.config.retention,
         };
         stages.spawn(named("prune", pruner.run(stop.clone())));
-        until_all_end(stages, stop).await
+        first_to_end(stages, stop).await
     }
-}
-
-/// The name of the first that ended.
-async fn until_all_end(mut stages: JoinSet<&'static str>, stop: CancellationToken) -> &'static str {
-    let mut first = None;
-    while let Some(ended) = stages.join_next().await {
-        let stage = name(ended);
-        if !stop.is_cancelled() {
-            error!(stage, "a stage ended although nobody stopped it");
-            stop.cancel();
-        }
-        first.get_or_insert(stage);
-    }
-    first.unwrap_or("every stage")
 }

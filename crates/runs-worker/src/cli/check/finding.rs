@@ -11,11 +11,12 @@ use crate::cli::{FAILED, WARNED};
 use crate::shared::visible::{visible_json, visible_line};
 
 /// The ids of findings, which stay the same.
-pub(super) const IDS: [&str; 18] = [
+pub(super) const IDS: [&str; 19] = [
     "configuration",
     "secret-files",
     "store",
     "workers",
+    "database",
     "ports",
     "data-folder",
     "file-system",

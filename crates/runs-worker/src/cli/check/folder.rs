@@ -30,6 +30,15 @@ pub(super) fn look(loaded: &Loaded) -> Vec<Finding> {
         return vec![writable];
     };
     let mut findings = vec![writable, kind(there), free(there)];
+    if loaded
+        .config
+        .store
+        .location()
+        .is_ok_and(|location| !location.has_one_worker())
+    {
+        // Only the intake log is in it, which works on any file system.
+        findings.retain(|finding| finding.id != "file-system");
+    }
     if folder.is_dir() {
         findings.push(fsync(&folder));
     }

@@ -2,6 +2,7 @@
 //! nothing.
 
 mod api;
+mod database;
 mod file_system;
 mod finding;
 mod folder;
@@ -88,7 +89,7 @@ impl Check {
             findings.extend(secrets::files(loaded));
         }
         let (store, holder) = store::look(loaded).await;
-        if wanted(&["store", "workers"]) {
+        if wanted(&["store", "workers", "database"]) {
             findings.extend(store);
         }
         if wanted(&["ports"]) {

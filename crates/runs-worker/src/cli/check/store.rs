@@ -2,12 +2,21 @@
 
 use runs_store::Inspection;
 
+use super::database;
 use super::finding::Finding;
 use crate::config::Loaded;
 use crate::{data_folder, telemetry};
 
 /// What is found, and who holds the store.
 pub(super) async fn look(loaded: &Loaded) -> (Vec<Finding>, Option<String>) {
+    match loaded.config.store.location() {
+        Ok(location) if location.has_one_worker() => file(loaded).await,
+        Ok(location) => database::look(&location).await,
+        Err(error) => (vec![Finding::failure("store", error.to_string())], None),
+    }
+}
+
+async fn file(loaded: &Loaded) -> (Vec<Finding>, Option<String>) {
     let folder = loaded.config.store.folder();
     let file = data_folder::store_file(&folder);
     let shown = file.display();

@@ -10,7 +10,7 @@ use tallyfy_runs::{Archived, Client, Error, ListRunsOptions, RunOrder};
 use super::finding::Finding;
 use crate::config::Loaded;
 use crate::registrations::Coverage;
-use crate::{data_folder, telemetry};
+use crate::telemetry;
 
 /// How many notifications are looked at for the last of each kind.
 const LOOKED_AT: usize = 500;
@@ -34,11 +34,11 @@ pub(super) async fn look(loaded: &Loaded, client: &Client, coverage: Option<&Cov
 }
 
 async fn last(loaded: &Loaded, client: &Client) -> Result<Last, StoreError> {
-    let folder = loaded.config.store.folder();
-    if !data_folder::store_file(&folder).exists() {
-        return Ok(Last::default());
-    }
-    let store = data_folder::location(&folder).open_beside().await?;
+    let store = match loaded.config.store.location()?.open_beside().await {
+        Ok(store) => store,
+        Err(StoreError::Missing { .. }) => return Ok(Last::default()),
+        Err(error) => return Err(error),
+    };
     let mut query = Query::default();
     query.org = Some(client.org().clone());
     let found = store.notifications(&query, LOOKED_AT).await;
