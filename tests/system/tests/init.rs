@@ -69,6 +69,7 @@ async fn what_init_writes_works_and_is_private_and_never_written_over() -> anyho
     let only = "configuration,secret-files,secrets,store,data-folder,budget,api,clock,token";
     let check = ["--config", file, "--data-dir", at, "check", "--only", only];
     let checked = worker(&check, &[]).await?;
+    assert!(fs::read_to_string(file)?.contains(&format!("\npublic_url = \"{url}\"\n")));
     anyhow::ensure!(
         checked.status.success(),
         "{}{}",
@@ -111,8 +112,10 @@ async fn what_the_api_refuses_is_said_and_nothing_is_written() -> anyhow::Result
         assert!(!said.contains("wr0ng") && !folder.exists(), "{said}");
     }
     let offline = [("TALLYFY_ORG_ID", sim.org()), ("TALLYFY_TOKEN", "wr0ng")];
-    let output = worker(&["init", "--folder", at, "--offline"], &offline).await?;
+    let init = ["init", "--folder", at, "--offline", "--data-dir", "/srv/runs"];
+    let output = worker(&init, &offline).await?;
     anyhow::ensure!(output.status.success(), "{}", text(&output.stderr));
+    assert!(fs::read_to_string(folder.join("worker.toml"))?.contains("\ndata_dir = \"/srv/runs\"\n"));
     assert!(text(&output.stdout).contains("https://YOUR.HOST/webhooks/"));
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use xshell::{Shell, cmd};
 
 use super::{Parts, copy_folder, units};
@@ -16,7 +17,7 @@ const DESCRIPTION: &str = "Description: reacts to changes of Tallyfy runs
 /// What a person may set for the service besides its configuration file.
 const DEFAULTS: &str = "\
 # Variables of the service runs-worker, such as RUNS_WORKER__LOG__FORMAT=json. The configuration is
-# /etc/runs-worker/worker.toml: runuser -u runs-worker -- runs-worker init --folder /etc/runs-worker
+# /etc/runs-worker/worker.toml, which `runs-worker init` makes.
 ";
 
 const POSTINST: &str = r#"#!/bin/sh
@@ -33,7 +34,8 @@ if [ "$1" = configure ]; then
   fi
   if [ -z "$2" ]; then
     echo "runs-worker is installed. Next, as root:"
-    echo "  runuser -u runs-worker -- runs-worker init --folder /etc/runs-worker --public-url https://YOUR.HOST"
+    echo "  runuser -u runs-worker -- runs-worker init --folder /etc/runs-worker --data-dir /var/lib/runs-worker \\"
+    echo "    --public-url https://YOUR.HOST"
     echo "  systemctl enable --now runs-worker.socket runs-worker.service"
   fi
 fi
@@ -124,10 +126,10 @@ fn control(shell: &Shell, parts: &Parts, root: &Path) -> anyhow::Result<()> {
     let folder = root.join("DEBIAN");
     let size = cmd!(shell, "du --summarize --block-size=1024 {root}").quiet().read()?;
     let size = size.split_whitespace().next().unwrap_or("0").to_owned();
-    let (version, architecture) = (&parts.version, &parts.architecture);
+    let (version, architecture, libc) = (&parts.version, &parts.architecture, libc_of(shell, root)?);
     let control = format!(
         "Package: runs-worker\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: The runs-worker developers <nobody@localhost>\n\
-         Installed-Size: {size}\nDepends: libc6 (>= 2.31), libgcc-s1, passwd\nRecommends: ca-certificates\nSection: net\nPriority: optional\n{DESCRIPTION}"
+         Installed-Size: {size}\nDepends: libc6 (>= {libc}), libgcc-s1, passwd\nRecommends: ca-certificates\nSection: net\nPriority: optional\n{DESCRIPTION}"
     );
     shell.write_file(folder.join("control"), control)?;
     shell.write_file(folder.join("conffiles"), "/etc/default/runs-worker\n")?;
@@ -137,4 +139,16 @@ fn control(shell: &Shell, parts: &Parts, root: &Path) -> anyhow::Result<()> {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
     }
     Ok(())
+}
+
+/// The oldest C library that has every symbol that the binary asks for.
+fn libc_of(shell: &Shell, root: &Path) -> anyhow::Result<String> {
+    let binary = root.join("usr/bin/runs-worker");
+    let symbols = cmd!(shell, "objdump --dynamic-syms {binary}").quiet().read()?;
+    let versions = symbols.split("GLIBC_2.").skip(1).filter_map(|rest| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<u32>().ok()
+    });
+    let newest = versions.max().context("the binary names no version of the C library")?;
+    Ok(format!("2.{newest}"))
 }

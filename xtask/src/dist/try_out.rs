@@ -11,6 +11,9 @@ use xshell::{Shell, cmd};
 /// What somebody has from nothing to the first event.
 const FIVE_MINUTES: Duration = Duration::from_secs(300);
 
+/// Nothing of this machine's environment is there.
+const PATH: &str = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// A Debian in a folder.
 struct Debian<'s> {
     shell: &'s Shell,
@@ -31,7 +34,9 @@ impl<'s> Debian<'s> {
     /// Runs a script in it.
     fn run(&self, script: &str) -> anyhow::Result<String> {
         let (shell, root) = (self.shell, &self.root);
-        let output = cmd!(shell, "chroot {root} /bin/sh -euc {script}").quiet().read();
+        let output = cmd!(shell, "env -i {PATH} chroot {root} /bin/sh -euc {script}")
+            .quiet()
+            .read();
         output.with_context(|| script.to_owned())
     }
 }
@@ -90,16 +95,17 @@ fn first_event(debian: &Debian<'_>) -> anyhow::Result<Duration> {
     let (receive, admin) = (port()?, port()?);
     let (org, token, api) = (sim.org(), sim.token(), sim.api_url());
     debian.run(&format!(
-        "echo {token} | runuser -u runs-worker -- runs-worker init --folder /etc/runs-worker --org {org} --token-file - \
-         --base-url {api} --public-url http://127.0.0.1:{receive}
+        "echo {token} | runuser -u runs-worker -- runs-worker init --folder /etc/runs-worker --data-dir /var/lib/runs-worker --org {org} \
+         --token-file - --base-url {api} --public-url http://127.0.0.1:{receive}
          runuser -u runs-worker -- runs-worker --config /etc/runs-worker/worker.toml connect"
     ))?;
     let script = format!(
         "exec env RUNS_WORKER_LISTEN=127.0.0.1:{receive} RUNS_WORKER_ADMIN_LISTEN=127.0.0.1:{admin} \
-         RUNS_WORKER_DATA_DIR=/var/lib/runs-worker runuser -u runs-worker -- runs-worker \
+         runuser -u runs-worker -- runs-worker \
          --config /etc/runs-worker/worker.toml > /tmp/events 2> /tmp/log"
     );
-    let mut worker = std::process::Command::new("chroot")
+    let mut worker = std::process::Command::new("env")
+        .args(["-i", PATH, "chroot"])
         .arg(&debian.root)
         .args(["/bin/sh", "-euc", &script])
         .spawn()?;

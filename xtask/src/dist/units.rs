@@ -15,7 +15,7 @@ const DIFFERENT: [(&str, &str); 3] = [
          #   /etc/runs-worker/webhook-secrets   the secrets of the webhook URL, one a line\n\
          #   /etc/runs-worker/worker.toml       everything else; it holds no secret, but may name credential files\n",
         "# The configuration and the files with secrets belong to the user runs-worker, and nobody else can read them:\n#\n\
-         #   runuser -u runs-worker -- runs-worker init --folder /etc/runs-worker\n",
+         #   runuser -u runs-worker -- runs-worker init --folder /etc/runs-worker --data-dir /var/lib/runs-worker\n",
     ),
 ];
 
@@ -40,4 +40,23 @@ pub(super) fn packaged_service(text: &str) -> anyhow::Result<String> {
         service = lines.map(|line| format!("{line}\n")).collect();
     }
     Ok(service)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_has_its_own_binary_and_user_and_no_copies_of_secrets() {
+        let service = packaged_service(include_str!("../../../dist/systemd/runs-worker.service")).unwrap_or_default();
+        for line in [
+            "ExecStart=/usr/bin/runs-worker serve",
+            "User=runs-worker",
+            "Environment=RUNS_WORKER_CONFIG=/etc/runs-worker/worker.toml",
+            "StateDirectory=runs-worker",
+        ] {
+            assert!(service.lines().any(|found| found == line), "{line}: {service}");
+        }
+        assert!(!service.contains("LoadCredential") && !service.contains("DynamicUser") && !service.contains("%d/"));
+    }
 }

@@ -81,7 +81,7 @@ impl Init {
         let failed = |error: io::Error| Trouble::Failed(format!("{}: {error}", self.folder.display()));
         data_folder::make_private(&self.folder).map_err(failed)?;
         let texts = [
-            configuration(&answers, self.public_url.as_ref()),
+            configuration(&answers, self.public_url.as_ref(), settings.data_dir.as_deref()),
             format!("{}\n", answers.token.expose_secret()),
             format!("{}\n", answers.webhook_secret.expose_secret()),
         ];
@@ -216,7 +216,7 @@ async fn total<T>(pages: Pages<T>) -> Result<u64, Error> {
 }
 
 /// The example, with what was told in the place of what is a comment in it.
-fn configuration(answers: &Answers, public_url: Option<&BaseUrl>) -> String {
+fn configuration(answers: &Answers, public_url: Option<&BaseUrl>, data_dir: Option<&Path>) -> String {
     let (org, base_url) = (answers.org.as_str(), answers.base_url.to_string());
     let default_url = format!("# base_url = \"{}\"", BaseUrl::default());
     let mut told = vec![
@@ -233,6 +233,10 @@ fn configuration(answers: &Answers, public_url: Option<&BaseUrl>) -> String {
     ];
     if answers.base_url != BaseUrl::default() {
         told.push((&default_url, format!("base_url = \"{base_url}\"")));
+    }
+    if let Some(data_dir) = data_dir {
+        let line = format!("data_dir = {:?}", data_dir.display().to_string());
+        told.push(("# data_dir = \"/var/lib/runs-worker\"", line));
     }
     if let Some(public_url) = public_url {
         told.push(("# public_url = \"\"", format!("public_url = \"{public_url}\"")));
