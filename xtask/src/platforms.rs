@@ -9,10 +9,11 @@ const TARGETS: [&str; 2] = ["x86_64-apple-darwin", "x86_64-pc-windows-msvc"];
 
 /// Checks the client crates for each target whose standard library is installed, without what needs a C compiler for it.
 pub(crate) fn run(shell: &Shell) -> anyhow::Result<()> {
-    let libraries = cmd!(shell, "rustc --print target-libdir").quiet().read()?;
-    let host = cmd!(shell, "rustc --print host-tuple").quiet().read()?;
     for target in TARGETS {
-        if !shell.path_exists(libraries.replace(&host, target)) {
+        let libraries = cmd!(shell, "rustc --print target-libdir --target {target}")
+            .quiet()
+            .read()?;
+        if !shell.path_exists(libraries) {
             println!("skipped: whether the client crates are for {target}; rustup target add {target}");
             continue;
         }
