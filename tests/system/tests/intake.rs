@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::ensure;
 use system_tests::{Account, ReceivedEvent, Stage};
@@ -162,6 +163,55 @@ async fn while_the_disk_of_the_store_is_full_webhooks_are_kept_on_another_one() 
     assert!(ready.contains("wait in the intake log"), "{ready}");
     fs::remove_file(filler)?;
     all_arrives(&stage).await
+}
+
+/// What a load balancer asks is red exactly while a webhook would be refused.
+#[tokio::test]
+async fn the_probe_of_a_load_balancer_is_red_when_no_disk_takes_bytes() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let Some(disk) = SmallDisk::mount(&folder.path().join("small"), "24m")? else {
+        return Ok(());
+    };
+    let data = disk.0.join("data").display().to_string();
+    let environment = [
+        ("RUNS_WORKER_DATA_DIR", data.as_str()),
+        ("RUNS_WORKER__INTAKE__RESERVE_MEGABYTES", "0"),
+    ];
+    let stage = Stage::set(SimConfig::default(), &environment).await?;
+    let header = [("x-tallyfy-orgid", stage.sim.org())];
+    let body = |number: u32, size: usize| {
+        let padding = "x".repeat(size);
+        format!(r#"{{"this_task":{{"id":"t{number}"}},"process":{{"id":"r1"}},"note":"{padding}"}}"#)
+    };
+    let answer = stage.post(&header, body(0, 10).as_bytes()).await?;
+    ensure!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    let receive = stage.get("/health/receive").await?;
+    ensure!(receive.starts_with("HTTP/1.1 200"), "{receive}");
+    let filler = disk.fill()?;
+    // What was reserved is used up first, and then what is left in between.
+    let mut number = 1;
+    for size in [100_000, 10_000, 1_000, 10] {
+        while !stage
+            .post(&header, body(number, size).as_bytes())
+            .await?
+            .starts_with("HTTP/1.1 503")
+        {
+            number += 1;
+            ensure!(number < 5000, "a full disk takes everything");
+        }
+    }
+    let receive = stage.get("/health/receive").await?;
+    ensure!(receive.starts_with("HTTP/1.1 503"), "{receive}");
+    fs::remove_file(filler)?;
+    let again = async {
+        while !stage.get("/health/receive").await?.starts_with("HTTP/1.1 200") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        stage.post(&header, body(0, 10).as_bytes()).await
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(60), again).await??;
+    ensure!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    Ok(())
 }
 
 #[tokio::test]

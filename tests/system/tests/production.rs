@@ -71,6 +71,77 @@ async fn a_compressed_body_is_opened_and_one_that_grows_too_large_is_kept() -> a
     Ok(())
 }
 
+/// Made by `brotli` of a task's completion.
+const BROTLI: &[u8] = &[
+    27, 46, 0, 248, 157, 7, 118, 44, 103, 26, 238, 112, 88, 218, 27, 89, 138, 124, 237, 101, 154, 28, 93, 177, 244,
+    165, 78, 12, 25, 76, 228, 56, 96, 106, 11, 15, 234, 239, 18, 120, 96, 3, 22, 91, 117, 31, 51, 78, 20, 42,
+];
+
+#[tokio::test]
+async fn what_stays_unread_keeps_what_its_headers_say_of_it() -> anyhow::Result<()> {
+    let stage = Stage::set(SimConfig::default(), &[]).await?;
+    let org = ("x-tallyfy-orgid", stage.sim.org());
+    for (headers, body, told) in [
+        (vec![("content-encoding", "br")], BROTLI, "content-encoding: br"),
+        (
+            vec![("content-encoding", "zstd")],
+            b"\x28\xb5\x2f\xfd\x00",
+            "content-encoding: zstd",
+        ),
+        (
+            vec![("content-type", "application/xml")],
+            b"<id>r1</id>",
+            "content-type: application/xml",
+        ),
+    ] {
+        let answer = stage.post(&[&[org], &headers[..]].concat(), body).await?;
+        ensure!(answer.contains(r#""status":"unrecognized""#), "{answer}");
+        let listed = stage
+            .command(&["notifications", "list", "--unrecognized"])
+            .await?
+            .stdout;
+        ensure!(listed.iter().any(|line| line.contains(told)), "{told}: {listed:?}");
+    }
+    // What does not say how it is compressed is opened by what the header says, then and later.
+    let run = stage.sim.launch("Order")?;
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(completed(&run).as_bytes())?;
+    let bare = encoder.finish()?;
+    let answer = stage.post(&[org, ("content-encoding", "deflate")], &bare).await?;
+    ensure!(answer.contains(r#""status":"stored""#), "{answer}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_too_large_and_says_how_it_is_compressed_is_read_later() -> anyhow::Result<()> {
+    let limit = [("RUNS_WORKER__RECEIVE__MAX_BODY_BYTES", "100000")];
+    let stage = Stage::set(SimConfig::default(), &limit).await?;
+    let run = stage.sim.launch("Order")?;
+    let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(format!("{}{}", " ".repeat(200_000), completed(&run)).as_bytes())?;
+    let headers = [("x-tallyfy-orgid", stage.sim.org()), ("content-encoding", "deflate")];
+    let answer = stage.post(&headers, &encoder.finish()?).await?;
+    ensure!(answer.contains(r#""status":"unrecognized""#), "{answer}");
+    let imported = async {
+        while stage
+            .command(&["notifications", "list"])
+            .await?
+            .stdout
+            .concat()
+            .contains("intake log")
+        {}
+        anyhow::Ok(())
+    };
+    imported.await?;
+    let told = stage.command(&["notifications", "retry"]).await?;
+    ensure!(told.stdout.concat().contains("1 can be read now"), "{told:?}");
+    stage
+        .worker
+        .wait_for_events(|events| events.iter().any(|event| event.run() == run))
+        .await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_probe_of_a_load_balancer_is_green_as_long_as_webhooks_are_kept() -> anyhow::Result<()> {
     let environment = [("RUNS_WORKER__API__TOKEN_RETRY", "1h")];

@@ -100,7 +100,8 @@ impl NewNotification {
 pub struct NotificationHead {
     /// Which of the documented bodies it is: `process`, `task`, `organization`; `unrecognized` otherwise.
     pub kind: String,
-    /// The event's name, given by the body or inferred from it, such as `task.completed`.
+    /// The event's name, given by the body or inferred from it, such as `task.completed`. Of a body that cannot be read, what
+    /// its headers say of the content.
     pub event: Option<String>,
     /// The run that the body names.
     pub run: Option<RunId>,

@@ -15,7 +15,7 @@ use super::which::{Output, Which};
 use super::with_store::{End, Outcome, Trouble, misused, with_store};
 use super::{Settings, in_the_log, print};
 use crate::config::ReceiveConfig;
-use crate::receive::{opened, read_notification};
+use crate::receive::{encoding_in, opened, read_notification};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Notifications {
@@ -166,7 +166,8 @@ async fn read_again(store: &dyn Store, mut query: Query) -> Outcome {
         let Some(whole) = store.notification(found.id).await? else {
             continue;
         };
-        let body = opened(&whole.body, most).unwrap_or(whole.body);
+        let encoding = found.event.as_deref().and_then(encoding_in);
+        let body = opened(&whole.body, encoding, most).unwrap_or(whole.body);
         let again = NewNotification {
             id: found.id,
             ..read_notification(&found.org, body, found.received_at)

@@ -1,20 +1,25 @@
 //! Bodies that were compressed on the way, by a relay or a proxy.
 //!
-//! They are told by how they begin, not by a header, so that a body that is stored can be opened by a later version, too. One
+//! They are told by how they begin, whatever the headers say, and by a header where they have no beginning of their own. One
 //! layer is opened, within a limit.
 
 use std::io::Read;
 
 use bytes::Bytes;
-use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
-/// What is in a compressed body: `None` if it is not compressed, is broken, or holds more than `limit` bytes.
-pub(crate) fn opened(body: &[u8], limit: usize) -> Option<Bytes> {
+/// What is in a compressed body, of which a header may name the encoding: `None` if it is not compressed, is broken, or holds
+/// more than `limit` bytes.
+pub(crate) fn opened(body: &[u8], encoding: Option<&str>, limit: usize) -> Option<Bytes> {
     match body {
         [0x1f, 0x8b, 8, ..] => read(MultiGzDecoder::new(body), limit),
         // The compression method and a check of the first two bytes. No JSON and no form begins with these.
         [first @ 0x78, second, ..] if u16::from_be_bytes([*first, *second]).is_multiple_of(31) => {
             read(ZlibDecoder::new(body), limit)
+        }
+        // Some send what the name says, and not what it means.
+        _ if encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case("deflate")) => {
+            read(DeflateDecoder::new(body), limit)
         }
         _ => None,
     }
@@ -47,18 +52,28 @@ mod tests {
         let mut deflate = ZlibEncoder::new(Vec::new(), Compression::default());
         deflate.write_all(b"{}").unwrap();
         for compressed in [gzip(b"{}"), deflate.finish().unwrap()] {
-            assert_eq!(opened(&compressed, 2).as_deref(), Some(b"{}".as_slice()));
+            assert_eq!(opened(&compressed, None, 2).as_deref(), Some(b"{}".as_slice()));
         }
         let whole = gzip(b"{\"id\":1}");
         for other in [b"{}".as_slice(), b"", b"x", b"x=1&y=2", &whole[..12], &gzip(&[b' '; 3])] {
-            assert_eq!(opened(other, 2), None, "{other:?}");
+            assert_eq!(opened(other, None, 2), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn bare_deflate_is_opened_where_the_header_says_so() {
+        let mut bare = flate2::write::DeflateEncoder::new(Vec::new(), Compression::default());
+        bare.write_all(b"{}").unwrap();
+        let bare = bare.finish().unwrap();
+        assert_eq!(opened(&bare, Some("Deflate"), 2).as_deref(), Some(b"{}".as_slice()));
+        assert_eq!(opened(&bare, None, 2), None);
+        assert_eq!(opened(b"{}", Some("deflate"), 2), None);
     }
 
     #[test]
     fn what_grows_beyond_the_limit_is_left_as_it_is() {
         let bomb = gzip(&vec![0; 10 << 20]);
         assert!(bomb.len() < 20_000);
-        assert_eq!(opened(&bomb, 1 << 20), None);
+        assert_eq!(opened(&bomb, Some("gzip"), 1 << 20), None);
     }
 }

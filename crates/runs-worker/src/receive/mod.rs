@@ -6,6 +6,7 @@ mod address;
 mod authenticate;
 mod body;
 mod compressed;
+mod content;
 mod in_hand;
 mod silence;
 mod way_in;
@@ -40,6 +41,7 @@ use authenticate::Refusal;
 pub(crate) use authenticate::SharedAuthenticator;
 use body::BodyError;
 pub(crate) use compressed::opened;
+pub(crate) use content::encoding_in;
 use in_hand::{Held, InHand};
 pub(crate) use silence::Silence;
 use way_in::Kept;
@@ -48,6 +50,9 @@ pub(crate) use way_in::{First, WayIn};
 /// The header that names the organization. HTTP compares names without regard to case; the vendor spells it both
 /// `X-Tallyfy-orgID` and `X-Tallyfy-OrgID`.
 const ORG_HEADER: &str = "x-tallyfy-orgid";
+
+/// The kind of a body that cannot be read.
+const UNRECOGNIZED: &str = "unrecognized";
 
 /// The receiving stage.
 pub(crate) struct Receiver {
@@ -130,10 +135,16 @@ impl Receiver {
         }
     }
 
-    async fn receive(&self, org: &OrgId, body: Bytes) -> Answer {
+    async fn receive(&self, org: &OrgId, content: Option<String>, body: Bytes) -> Answer {
         let received_at = self.clock.wall();
         let body = self.path_secrets.without(body);
-        let notification = read_notification(org, body, received_at);
+        let mut notification = read_notification(org, body, received_at);
+        if notification.head.kind == UNRECOGNIZED {
+            notification.head.event = content.map(|content| {
+                let content = self.path_secrets.without(content.into());
+                String::from_utf8_lossy(&content).into_owned()
+            });
+        }
         let (id, notified) = (notification.id, Notified::of(&notification));
         let is_recognized = notification.subject.is_some();
         torture::point("receive.before-append");
@@ -217,8 +228,8 @@ async fn answer(
         Ok((body, _)) if body.is_empty() => Answer::Empty,
         Ok((body, held)) => match receiver.in_hand.wait_for_store() {
             Ok(_waiting) => {
-                let (body, _held) = decompressed(body, held, limit);
-                receiver.receive(&org, body).await
+                let (body, _held) = decompressed(headers, body, held, limit);
+                receiver.receive(&org, content::told(headers), body).await
             }
             Err(in_hand::Busy) => Answer::Busy,
         },
@@ -230,8 +241,8 @@ async fn answer(
 }
 
 /// What is in a compressed body, if there is memory for it now; else it is kept as it came.
-fn decompressed(body: Bytes, mut held: Held, limit: usize) -> (Bytes, Held) {
-    match opened(&body, limit) {
+fn decompressed(headers: &HeaderMap, body: Bytes, mut held: Held, limit: usize) -> (Bytes, Held) {
+    match opened(&body, content::encoding(headers), limit) {
         Some(opened) if held.replace(body.len(), opened.len()) => (opened, held),
         _ => (body, held),
     }
@@ -268,7 +279,7 @@ pub(crate) fn read_notification(org: &OrgId, body: Bytes, received_at: jiff::Tim
                 org: org.clone(),
                 subject: None,
                 head: NotificationHead {
-                    kind: "unrecognized".to_owned(),
+                    kind: UNRECOGNIZED.to_owned(),
                     ..NotificationHead::default()
                 },
                 dedupe_key: None,

@@ -19,6 +19,10 @@ use crate::telemetry;
 /// How long a place that failed is passed over while another one takes what comes.
 const REST: Duration = Duration::from_secs(1);
 
+/// How long after a notification was lost it is not even tried whether one would be kept: on a full disk there may be room
+/// for the try, and for nothing else.
+const FOR_SURE: Duration = Duration::from_secs(5);
+
 /// After how long a place that failed is worth another try: as long as the log leaves a folder alone.
 const TRY_AGAIN: Duration = Duration::from_secs(30);
 
@@ -113,6 +117,9 @@ impl WayIn {
     /// to find out, unless the last one was lost.
     pub(crate) async fn trouble(&self) -> Option<String> {
         let lost = self.lost().clone();
+        if let Some(lost) = lost.as_ref().filter(|lost| lost.at.elapsed() < FOR_SURE) {
+            return Some(lost.reason.clone());
+        }
         let mut store = None;
         for place in self.places.iter() {
             match &place.keeper {
