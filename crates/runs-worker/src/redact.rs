@@ -53,13 +53,14 @@ impl PathSecrets {
         *secrets = all.into();
     }
 
-    /// The bytes without the secrets.
+    /// The bytes without the secrets. A text in UTF-16 that has some becomes one in UTF-8.
     pub(crate) fn without(&self, bytes: Bytes) -> Bytes {
         let secrets = Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner));
-        match std::str::from_utf8(&bytes).ok().and_then(|text| redact(text, &secrets)) {
-            Some(redacted) => redacted.into(),
-            None => bytes,
-        }
+        let redacted = match from_utf16(&bytes) {
+            Some(text) => redact(text.as_bytes(), &secrets),
+            None => redact(&bytes, &secrets),
+        };
+        redacted.map_or(bytes, Bytes::from)
     }
 }
 
@@ -112,10 +113,27 @@ fn token_of(request: &Request) -> Secrets {
     Secrets::new([header.strip_prefix("Bearer ").unwrap_or(&header)])
 }
 
-/// The text without the secrets; `None` if there are none.
-fn redact(text: &str, secrets: &[SecretString]) -> Option<String> {
-    let bytes = text.as_bytes();
-    let (mut out, mut copied, mut at) = (String::new(), 0, 0);
+/// What is written in UTF-16: it says so, or every other of its first bytes is zero.
+fn from_utf16(bytes: &[u8]) -> Option<String> {
+    let (text, unit): (_, fn([u8; 2]) -> u16) = match bytes {
+        [0xff, 0xfe, text @ ..] => (text, u16::from_le_bytes),
+        [0xfe, 0xff, text @ ..] => (text, u16::from_be_bytes),
+        [1..=255, 0, 1..=255, 0, ..] | [1..=255, 0] => (bytes, u16::from_le_bytes),
+        [0, 1..=255, 0, 1..=255, ..] | [0, 1..=255] => (bytes, u16::from_be_bytes),
+        _ => return None,
+    };
+    let units = text.as_chunks::<2>().0.iter().map(|pair| unit(*pair));
+    let characters = char::decode_utf16(units);
+    Some(
+        characters
+            .map(|one| one.unwrap_or(char::REPLACEMENT_CHARACTER))
+            .collect(),
+    )
+}
+
+/// The text without the secrets; `None` if there are none. What is no text around them stays as it is.
+fn redact(bytes: &[u8], secrets: &[SecretString]) -> Option<Vec<u8>> {
+    let (mut out, mut copied, mut at) = (Vec::new(), 0, 0);
     while at < bytes.len() {
         let found = secrets
             .iter()
@@ -124,14 +142,14 @@ fn redact(text: &str, secrets: &[SecretString]) -> Option<String> {
             at = escaped(bytes, at).1;
             continue;
         };
-        out.push_str(text.get(copied..from)?);
-        out.push_str(REDACTED);
+        out.extend_from_slice(bytes.get(copied..from)?);
+        out.extend_from_slice(REDACTED.as_bytes());
         (copied, at) = (to, to);
     }
     if copied == 0 {
         return None;
     }
-    out.push_str(text.get(copied..)?);
+    out.extend_from_slice(bytes.get(copied..)?);
     Some(out)
 }
 
@@ -217,7 +235,29 @@ mod tests {
     use super::*;
 
     fn without(text: &str, secret: &str) -> Option<String> {
-        redact(text, &[secret.into()])
+        redact(text.as_bytes(), &[secret.into()]).map(|redacted| String::from_utf8(redacted).unwrap())
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_of_utf_16_and_of_what_is_no_text() {
+        let secrets = PathSecrets(Arc::new(RwLock::new(Arc::new(["3b1f0c8e5a7d4962".into()]))));
+        let text = r#"{"a":"3b1f0c8e5a7d4962","b":"%33b1f0c8e5a7d4962ü"}"#;
+        let expected = r#"{"a":"[redacted]","b":"[redacted]ü"}"#;
+        let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        let with_mark = |mark: &[u8], text: &[u8]| [mark, text].concat();
+        for body in [
+            little.clone(),
+            big.clone(),
+            with_mark(b"\xff\xfe", &little),
+            with_mark(b"\xfe\xff", &big),
+        ] {
+            assert_eq!(secrets.without(body.into()), expected);
+        }
+        let broken = with_mark(b"\xff3b1f0c8e5a7d4962", b"\xfe\xff");
+        assert_eq!(secrets.without(broken.into()), b"\xff[redacted]\xfe\xff".as_slice());
+        let other: Vec<u8> = "{\"a\":1}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(secrets.without(other.clone().into()), other, "nothing to take out");
     }
 
     #[test]

@@ -203,6 +203,22 @@ async fn root_does_not_work_in_the_folder_of_another_user() -> anyhow::Result<()
             );
         }
     }
+    // Nor does root make a folder there.
+    for missing in ["data/new", "data/a/b"] {
+        let missing = folder.path().join(missing);
+        let settings = settings
+            .clone()
+            .with("RUNS_WORKER_DATA_DIR", &missing.display().to_string());
+        for command in ["serve", "sync"] {
+            let exit = system_tests::run(&settings, &[command]).await?;
+            let said = exit.stderr.concat() + &exit.stdout.concat();
+            ensure!(
+                !exit.status.success() && said.contains("belongs to user 54321"),
+                "{command}: {said}"
+            );
+            ensure!(!missing.exists(), "{}", missing.display());
+        }
+    }
     ensure!(std::fs::read_to_string(&victim)? == "precious");
     ensure!(std::fs::metadata(&victim)?.permissions().mode() & 0o777 == 0o644);
     let names: Vec<_> = std::fs::read_dir(&data)?

@@ -16,6 +16,20 @@ fn spellings(secret: &str) -> Vec<String> {
     vec![secret.to_owned(), percent, escaped, twice, mixed]
 }
 
+fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    text.encode_utf16().flat_map(bytes).collect()
+}
+
+/// How a body may be encoded: UTF-16 with and without a mark, and what is no text at all.
+const ENCODINGS: [fn(&str) -> Vec<u8>; 6] = [
+    |text| text.as_bytes().to_vec(),
+    |text| utf16(text, u16::to_le_bytes),
+    |text| utf16(text, u16::to_be_bytes),
+    |text| [b"\xff\xfe", &utf16(text, u16::to_le_bytes)[..]].concat(),
+    |text| [b"\xfe\xff", &utf16(text, u16::to_be_bytes)[..]].concat(),
+    |text| [b"\x80\x81", text.as_bytes(), b"\xc0"].concat(),
+];
+
 #[tokio::test]
 async fn no_spelling_of_any_organizations_secret_reaches_events_or_the_store() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
@@ -41,11 +55,16 @@ async fn no_spelling_of_any_organizations_secret_reaches_events_or_the_store() -
         let body = format!(
             r#"{{"this_task":{{"id":"t{number}","webhook":"https://t.example/webhooks/{spelled}"}},"process":{{"id":"{run}"}}}}"#
         );
-        let status = post(&url, sim.org(), &body).await?;
-        ensure!(status.starts_with("HTTP/1.1 202"), "{status}");
+        for (form, encode) in ENCODINGS.iter().enumerate() {
+            let body = encode(&body.replace(&format!("\"t{number}\""), &format!("\"t{number}-{form}\"")));
+            let status = post(&url, sim.org(), &body).await?;
+            ensure!(status.starts_with("HTTP/1.1 202"), "{status}");
+        }
     }
     let has_all = |events: &[system_tests::ReceivedEvent]| {
-        events.iter().map(|event| event.notifications().len()).sum::<usize>() >= named.len()
+        let told = events.iter().map(|event| event.notifications().len()).sum::<usize>();
+        // The last form is no JSON, and kept unread.
+        told >= named.len() * (ENCODINGS.len() - 1)
     };
     worker.wait_for_events(has_all).await?;
     let exit = worker.terminate().await?;
@@ -60,6 +79,11 @@ async fn no_spelling_of_any_organizations_secret_reaches_events_or_the_store() -
         // The end of it is a secret, too.
         let tail = &spelled.as_bytes()[spelled.len() / 2..];
         for bytes in &written {
+            let in_utf16 = utf16(&spelled[spelled.len() / 2..], u16::to_le_bytes);
+            ensure!(
+                !bytes.windows(in_utf16.len()).any(|window| window == in_utf16),
+                "{spelled}"
+            );
             let found = bytes.windows(tail.len()).position(|window| window == tail);
             ensure!(
                 found.is_none(),
@@ -71,15 +95,15 @@ async fn no_spelling_of_any_organizations_secret_reaches_events_or_the_store() -
     Ok(())
 }
 
-async fn post(url: &str, org: &str, body: &str) -> anyhow::Result<String> {
+async fn post(url: &str, org: &str, body: &[u8]) -> anyhow::Result<String> {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let (address, path) = url.trim_start_matches("http://").split_once('/').unwrap_or_default();
     let mut stream = tokio::net::TcpStream::connect(address).await?;
     let request = format!(
-        "POST /{path} HTTP/1.1\r\nhost: t\r\nx-tallyfy-orgid: {org}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /{path} HTTP/1.1\r\nhost: t\r\nx-tallyfy-orgid: {org}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    stream.write_all(request.as_bytes()).await?;
+    stream.write_all(&[request.as_bytes(), body].concat()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
@@ -131,8 +155,9 @@ async fn a_token_file_is_read_as_meant_or_the_hint_says_what_is_wrong() -> anyho
         .with("TALLYFY_TOKEN_FILE", &file.display().to_string());
         let exit = system_tests::run(&settings, &["check"]).await?;
         let said = exit.stdout.join("\n");
-        ensure!(exit.status.success() == is_well, "{text:?}: {said}");
-        ensure!(is_well || said.contains("in quotes"), "{text:?}: {said}");
+        let is_refused = said.contains("there is no usable token");
+        ensure!(is_refused != is_well, "{text:?}: {said}");
+        ensure!(said.contains("in quotes") != is_well, "{text:?}: {said}");
         ensure!(!said.contains(&token), "{said}");
     }
     Ok(())

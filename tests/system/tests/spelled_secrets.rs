@@ -99,7 +99,7 @@ async fn no_spelling_of_a_secret_is_in_anything_that_the_worker_writes() -> anyh
         let forms = spellings(secret);
         texts.extend(forms.iter().cloned());
         // As a receiver may shorten what it repeats.
-        for form in [&forms[0], &forms[4], &forms[5]] {
+        for form in &forms {
             texts.extend((1..form.len()).map(|length| form[..length].to_owned()));
         }
     }
@@ -120,8 +120,13 @@ async fn no_spelling_of_a_secret_is_in_anything_that_the_worker_writes() -> anyh
     ];
     let mut stage = Stage::set(sim, &environment).await?;
     stage.connect_templates()?;
-    stage.sim.launch("Order 1")?;
-    stage.worker.wait_for_log(|line| line.contains("dead letter")).await?;
+    // Several at a time, until there is nothing left to repeat.
+    let runs = 8;
+    for number in 0..runs {
+        stage.sim.launch(&format!("Order {number}"))?;
+    }
+    let dead = |log: &[String]| log.iter().filter(|line| line.contains("dead letter")).count() >= runs;
+    stage.worker.wait_for_log_lines(dead).await?;
     let mut written = vec![stage.get("/health/ready").await?, stage.get("/metrics").await?];
     for line in ["dead-letters list --json", "handlers list --json", "deliveries list"] {
         written.push(stage.settings().run(&line.split(' ').collect::<Vec<_>>()).await?);
