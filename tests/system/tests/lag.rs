@@ -262,3 +262,32 @@ async fn an_older_answer_is_believed_once_it_has_stood_for_a_minute() -> anyhow:
     assert!(began.elapsed() >= Duration::from_secs(59), "{:?}", began.elapsed());
     Ok(())
 }
+
+#[tokio::test]
+async fn without_tasks_in_the_answers_a_completed_task_is_owed_no_longer_than_the_run_is_older() -> anyhow::Result<()> {
+    let environment = [WEBHOOKS_ONLY, ("RUNS_WORKER__REFRESH__INCLUDES", "checklist,tags")];
+    let stage = Stage::set(SimConfig::default(), &environment).await?;
+    stage.connect_templates()?;
+    let run = stage.sim.launch("First")?;
+    ends_on(&stage, &run, "First").await?;
+    stage.sim.set_lag(Lag::Time(Duration::from_millis(1500)));
+    while stage.sim.complete_next(&run)?.is_some() {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    let completed = |event: &ReceivedEvent| event.word() == "completed";
+    let events = stage
+        .worker
+        .wait_for_events(|events| events.iter().any(completed))
+        .await?;
+    let last = events.iter().find(|event| completed(event));
+    assert!(
+        last.is_some_and(|event| event.json["data"]["stale"].is_null()),
+        "{last:?}"
+    );
+    // Nothing is owed any more: there are no further looks than the one for what was announced without a time.
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    let before = stage.sim.requests().of_run(&run);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(stage.sim.requests().of_run(&run), before);
+    Ok(())
+}

@@ -92,15 +92,26 @@ async fn answers_that_are_not_the_apis_are_believed_of_one_run_at_most() -> anyh
 
 #[tokio::test]
 async fn a_run_that_the_api_cannot_serve_is_given_up_and_keeps_nothing_else_waiting() -> anyhow::Result<()> {
+    // A login page is an answer of 302, or of 200 after it was followed.
+    for (fault, reason) in [
+        (Fault::Status { status: 500 }, "500"),
+        (Fault::Status { status: 302 }, "302"),
+        (Fault::Status { status: 422 }, "422"),
+        (Fault::Html { status: 200 }, "JSON"),
+        (Fault::EmptyBody, "JSON"),
+    ] {
+        is_given_up(fault, reason).await?;
+    }
+    Ok(())
+}
+
+async fn is_given_up(fault: Fault, reason: &str) -> anyhow::Result<()> {
     let mut environment = vec![("RUNS_WORKER__REFRESH__GIVE_UP_AFTER", "1s")];
     environment.extend(QUICK);
     let stage = Stage::set(SimConfig::default(), &environment).await?;
     stage.connect_templates()?;
     let broken = stage.sim.launch("Broken")?;
-    let rule = stage
-        .sim
-        .faults()
-        .add(FaultRule::always(Fault::Status { status: 500 }).on_run(&broken));
+    let rule = stage.sim.faults().add(FaultRule::always(fault).on_run(&broken));
     let header = [("x-tallyfy-orgid", stage.sim.org())];
     stage.post(&header, completed(&broken).as_bytes()).await?;
     let told = |run: &str, word: &str, events: &[ReceivedEvent]| {
@@ -125,7 +136,7 @@ async fn a_run_that_the_api_cannot_serve_is_given_up_and_keeps_nothing_else_wait
         .find(|event| event.run() == broken)
         .map(|event| &event.json["data"]);
     assert!(
-        event.is_some_and(|data| data["reason"].to_string().contains("500")),
+        event.is_some_and(|data| data["reason"].to_string().contains(reason)),
         "{event:?}"
     );
     assert!(stage.get("/metrics").await?.contains(r#"outcome="given up""#));

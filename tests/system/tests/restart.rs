@@ -1,5 +1,6 @@
 //! Kill -9 and restart: what was answered with 2xx is in an event afterwards.
 
+use std::path::Path;
 use system_tests::{Account, Stage, burst};
 use tallyfy_sim::SimConfig;
 
@@ -65,6 +66,15 @@ async fn a_second_worker_on_the_same_data_is_refused_and_told_who_has_it() -> an
         refusal.contains("is in use by") && refusal.contains(&holder),
         "{refusal}"
     );
+    // A rolling update starts the new one first.
+    assert!(
+        refusal.contains("rolling update") && refusal.contains("One at a time"),
+        "{refusal}"
+    );
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/backup.md"))?;
+    for word in ["## One at a time", "Recreate", "StatefulSet"] {
+        assert!(page.contains(word), "{word}");
+    }
     Ok(())
 }
 

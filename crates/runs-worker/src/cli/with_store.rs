@@ -87,6 +87,8 @@ impl Trouble {
             Self::NotFound(message) => fail(NOTHING, &message),
             Self::Failed(message) => fail(FAILED, &message),
             Self::Store(error @ StoreError::Misconfigured { .. }) => fail(MISUSED, &error.to_string()),
+            // It names something that is not there, or asks for what must not be.
+            Self::Store(StoreError::Refused(message)) => fail(MISUSED, &message),
             Self::Store(error) => fail(FAILED, &telemetry::chain(&error)),
             // The reader of a pipe has seen enough, as `head` has.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

@@ -193,13 +193,7 @@ async fn a_receiver_that_refuses_an_event_is_asked_again_for_a_while() {
     let handler = format!("[[handlers]]\nname = \"crm\"\ntype = \"http\"\nurl = \"{url}\"\nreject_after = \"1ms\"");
     let worker = start(&folder, &handler).await;
     notify(&worker, "r1").await;
-    let letters = loop {
-        let letters = dead_letters(&folder).await;
-        if !letters.is_empty() {
-            break letters;
-        }
-        tokio::task::yield_now().await;
-    };
+    let letters = first_dead_letters(&folder).await;
     worker.stop().await;
     let reason = &letters[0].reason;
     assert!(
@@ -372,6 +366,17 @@ async fn dead_letters(folder: &TempDir) -> Vec<runs_store::DeadLetter> {
     store.dead_letters(&runs_store::Query::default(), 10).await.unwrap()
 }
 
+/// The same, as soon as there are some.
+async fn first_dead_letters(folder: &TempDir) -> Vec<runs_store::DeadLetter> {
+    loop {
+        let letters = dead_letters(folder).await;
+        if !letters.is_empty() {
+            return letters;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test]
 async fn an_event_that_is_too_old_is_given_up_when_a_try_fails() {
     let folder = tempfile::tempdir().unwrap();
@@ -380,13 +385,7 @@ async fn an_event_that_is_too_old_is_given_up_when_a_try_fails() {
     let worker = start(&folder, &handler).await;
     notify(&worker, "r1").await;
     received.recv().await.unwrap();
-    let letters = loop {
-        let letters = dead_letters(&folder).await;
-        if !letters.is_empty() {
-            break letters;
-        }
-        tokio::task::yield_now().await;
-    };
+    let letters = first_dead_letters(&folder).await;
     worker.stop().await;
     let reason = &letters[0].reason;
     assert!(

@@ -367,7 +367,7 @@ async fn a_replay_keeps_to_the_filter_as_it_is_configured() {
         (said.as_str(), status),
         (
             "runs-worker: no handler was ever called `crms`; configure it and start the worker once\n",
-            1
+            2
         )
     );
 }

@@ -15,15 +15,13 @@ const AT: &str = "2026-01-31T09:00:00Z";
 
 async fn start(folder: &tempfile::TempDir, api: Arc<Api>) -> (Worker, UnboundedReceiver<Event>) {
     let (relay, events) = Relay::new(|_| Ok(()));
-    (
-        builder(folder, &[])
-            .transport(api)
-            .handler("relay", relay)
-            .start()
-            .await
-            .unwrap(),
-        events,
-    )
+    (start_with(folder, &[], api, relay).await, events)
+}
+
+/// With these settings and this handler.
+async fn start_with(folder: &tempfile::TempDir, settings: &[(&str, &str)], api: Arc<Api>, relay: Relay) -> Worker {
+    let builder = builder(folder, settings).transport(api).handler("relay", relay);
+    builder.start().await.unwrap()
 }
 
 fn json(event: &Event) -> Value {
@@ -368,12 +366,7 @@ async fn an_answer_that_stays_older_is_delivered_with_a_mark() {
     let api = Api::new(|_, _| (200, run("r1", r#""tasks":[{"id":"t1","status":"active"}]"#)));
     let (relay, mut events) = Relay::new(|_| Ok(()));
     let settings = [("RUNS_WORKER__REFRESH__STALE_RETRIES", "0")];
-    let worker = builder(&folder, &settings)
-        .transport(api)
-        .handler("relay", relay)
-        .start()
-        .await
-        .unwrap();
+    let worker = start_with(&folder, &settings, api, relay).await;
     webhook(&worker, &task_completed("r1", "t1", AT)).await;
     let event = events.recv().await.unwrap();
     worker.stop().await;
@@ -391,12 +384,7 @@ async fn a_failing_handler_gets_the_same_event_again_and_nothing_of_that_run_bef
             Ok(())
         }
     });
-    let worker = builder(&folder, &[])
-        .transport(api)
-        .handler("relay", relay)
-        .start()
-        .await
-        .unwrap();
+    let worker = start_with(&folder, &[], api, relay).await;
     webhook(&worker, &task_completed("r1", "t1", AT)).await;
     let first = events.recv().await.unwrap();
     webhook(&worker, &task_completed("r1", "t2", AT)).await;
@@ -423,12 +411,13 @@ async fn a_handler_that_cannot_work_costs_no_attempt_and_makes_the_worker_not_re
             Ok(())
         }
     });
-    let worker = builder(&folder, &[("RUNS_WORKER__DELIVER__MAX_ATTEMPTS", "1")])
-        .transport(Api::new(|_, _| (200, run("r1", r#""status":"active""#))))
-        .handler("relay", relay)
-        .start()
-        .await
-        .unwrap();
+    let worker = start_with(
+        &folder,
+        &[("RUNS_WORKER__DELIVER__MAX_ATTEMPTS", "1")],
+        Api::new(|_, _| (200, run("r1", r#""status":"active""#))),
+        relay,
+    )
+    .await;
     webhook(&worker, r#"{"event":"process.launched","process":{"id":"r1"}}"#).await;
     let first = events.recv().await.unwrap();
     let ready = loop {
@@ -459,12 +448,7 @@ async fn a_panic_or_a_rejection_of_one_event_stops_neither_the_run_nor_the_other
             _ => Ok(()),
         },
     );
-    let worker = builder(&folder, &[])
-        .transport(api)
-        .handler("relay", relay)
-        .start()
-        .await
-        .unwrap();
+    let worker = start_with(&folder, &[], api, relay).await;
     for run in ["panics", "rejects"] {
         webhook(&worker, &task_completed(run, "t1", AT)).await;
     }
@@ -493,12 +477,7 @@ async fn a_burst_for_one_run_costs_two_fetches() {
     let api = Api::new(|_, before| (200, run("r1", &format!(r#""name":"version {before}""#))));
     let (relay, mut events) = Relay::new(|_| Ok(()));
     let settings = [("RUNS_WORKER__REFRESH__WINDOW", "1h")];
-    let worker = builder(&folder, &settings)
-        .transport(Arc::clone(&api) as _)
-        .handler("relay", relay)
-        .start()
-        .await
-        .unwrap();
+    let worker = start_with(&folder, &settings, Arc::clone(&api), relay).await;
     for task in 0..50 {
         assert_eq!(
             webhook(&worker, &task_completed("r1", &format!("t{task}"), AT)).await.0,
@@ -522,12 +501,7 @@ async fn a_refused_token_pauses_fetching_and_a_new_one_resumes_it() {
     });
     let (relay, mut events) = Relay::new(|_| Ok(()));
     let settings = [("RUNS_WORKER__API__TOKEN_RETRY", "50ms")];
-    let worker = builder(&folder, &settings)
-        .transport(Arc::clone(&api) as _)
-        .handler("relay", relay)
-        .start()
-        .await
-        .unwrap();
+    let worker = start_with(&folder, &settings, Arc::clone(&api), relay).await;
     webhook(&worker, &task_completed("r1", "t1", AT)).await;
     let event = events.recv().await.unwrap();
     assert_eq!(
@@ -551,12 +525,7 @@ async fn a_run_that_alone_is_refused_stops_only_itself() {
         ("RUNS_WORKER__REFRESH__RETRY_INITIAL", "1h"),
         ("RUNS_WORKER__REFRESH__RETRY_MAX", "1h"),
     ];
-    let worker = builder(&folder, &settings)
-        .transport(Arc::clone(&api) as _)
-        .handler("relay", relay)
-        .start()
-        .await
-        .unwrap();
+    let worker = start_with(&folder, &settings, Arc::clone(&api), relay).await;
     webhook(&worker, &task_completed("r1", "t1", AT)).await;
     for task in ["t1", "t2", "t3"] {
         webhook(&worker, &task_completed("r2", task, AT)).await;
@@ -610,12 +579,7 @@ async fn what_is_empty_where_there_was_something_is_told_when_another_look_confi
     ];
     let api = Api::new(move |_, before| (200, run("r1", tasks[before.min(1)])));
     let (relay, mut events) = Relay::new(|_| Ok(()));
-    let worker = builder(&folder, &[("RUNS_WORKER__REFRESH__SECOND_LOOK", "200ms")])
-        .transport(api)
-        .handler("relay", relay)
-        .start()
-        .await
-        .unwrap();
+    let worker = start_with(&folder, &[("RUNS_WORKER__REFRESH__SECOND_LOOK", "200ms")], api, relay).await;
     webhook(&worker, r#"{"event":"process.updated","process":{"id":"r1"}}"#).await;
     let mut kinds = Vec::new();
     while kinds.last().is_none_or(|last| last != "task.removed") {
@@ -825,12 +789,13 @@ async fn a_stop_does_not_wait_for_a_budget_that_is_used_up() {
     let asked_for = move |path: &str| runs.into_iter().find(|id| path.contains(id)).unwrap();
     let api = Api::new(move |path, _| (200, run(asked_for(path), r#""name":"x""#)));
     let (relay, mut events) = Relay::new(|_| Ok(()));
-    let worker = builder(&folder, &[("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "1")])
-        .transport(Arc::clone(&api) as _)
-        .handler("relay", relay)
-        .start()
-        .await
-        .unwrap();
+    let worker = start_with(
+        &folder,
+        &[("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "1")],
+        Arc::clone(&api),
+        relay,
+    )
+    .await;
     events.recv().await.unwrap();
     let stopped = tokio::time::timeout(std::time::Duration::from_secs(10), worker.stop()).await;
     stopped.unwrap();
@@ -838,12 +803,7 @@ async fn a_stop_does_not_wait_for_a_budget_that_is_used_up() {
 
     let api = Api::new(move |path, _| (200, run(asked_for(path), r#""name":"x""#)));
     let (relay, mut events) = Relay::new(|_| Ok(()));
-    let worker = builder(&folder, &[])
-        .transport(Arc::clone(&api) as _)
-        .handler("relay", relay)
-        .start()
-        .await
-        .unwrap();
+    let worker = start_with(&folder, &[], Arc::clone(&api), relay).await;
     events.recv().await.unwrap();
     events.recv().await.unwrap();
     worker.stop().await;

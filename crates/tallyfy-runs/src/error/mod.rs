@@ -70,7 +70,7 @@ pub enum Error {
     #[error("nothing was asked: {}", in_one_line(.0))]
     BudgetSpent(#[source] TransportError),
     /// There is no usable token. Nothing was sent.
-    #[error("there is no usable token: {}", in_one_line(.0))]
+    #[error("there is no usable token: {}", with_causes(.0))]
     Credentials(#[source] TransportError),
     /// The answer is larger than the transport accepts.
     #[error("the answer is too large: {}", in_one_line(.0))]
@@ -225,6 +225,22 @@ fn retry_text(retry_after: Option<Duration>) -> String {
     }
 }
 
+/// A failure of the transport with every cause, in the order in which they led to it.
+fn with_causes(error: &TransportError) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        line.push_str(": ");
+        line.push_str(&deeper.to_string());
+        cause = deeper.source();
+    }
+    on_one_line(&line)
+}
+
+fn on_one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// A failure of the transport with what it comes from in the end, such as a refused connection.
 fn in_one_line(error: &TransportError) -> String {
     let mut line = error.to_string();
@@ -238,5 +254,5 @@ fn in_one_line(error: &TransportError) -> String {
         line.push_str(": ");
         line.push_str(&root);
     }
-    line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    on_one_line(&line)
 }
