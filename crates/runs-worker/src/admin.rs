@@ -1,6 +1,8 @@
 //! The listener for operators: is it alive, can it receive, what is wrong, how is it doing.
 
 mod asked_by;
+mod heart;
+mod pages;
 mod stats;
 
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use http::header::CONTENT_TYPE;
 use runs_store::{HandlerStats, Store};
 use serde_json::{Map, json};
 use tallyfy_model::OrgId;
-use tallyfy_transport::{CircuitBreaker, CircuitState};
+use tallyfy_transport::{CircuitBreaker, CircuitState, RateLimiter, RateLimits};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +29,9 @@ use crate::refresh::TokenGate;
 use crate::registrations::Board;
 use crate::shared::late_store::LateStore;
 use crate::telemetry;
+use crate::vitals::Vitals;
+
+pub(crate) use pages::Pages;
 
 /// How long the store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -43,6 +48,12 @@ pub(crate) struct Admin {
     pub(crate) progress: Option<Arc<Progress>>,
     pub(crate) way_in: WayIn,
     pub(crate) clock: Clock,
+    pub(crate) vitals: Arc<Vitals>,
+    /// The budgets, by organization, and what their limits are.
+    pub(crate) limiters: Vec<(String, RateLimiter)>,
+    pub(crate) limits: RateLimits,
+    /// After how long without a webhook there is a warning.
+    pub(crate) silence: Duration,
     pub(crate) breaker: CircuitBreaker,
     pub(crate) gates: Vec<(String, Arc<TokenGate>)>,
     pub(crate) registrations: Arc<Board>,
@@ -68,7 +79,7 @@ struct Found {
 
 impl Admin {
     /// The routes, to be mounted anywhere: other addresses belong to others.
-    pub(crate) fn routes(self) -> Router {
+    pub(crate) fn routes(self: Arc<Self>) -> Router {
         Router::new()
             .route(
                 "/health/live",
@@ -167,7 +178,7 @@ pub(crate) async fn not_found() -> impl IntoResponse {
     (StatusCode::NOT_FOUND, Json(json!({"error": "not found"})))
 }
 
-type Asked = State<Arc<(Admin, Found)>>;
+type Asked = State<Arc<(Arc<Admin>, Found)>>;
 
 /// For load balancers: red only when there is no place for a webhook.
 async fn receive(State(asked): Asked) -> Response {

@@ -21,6 +21,7 @@ use crate::reconcile::Reconciler;
 use crate::redact::PathSecrets;
 use crate::refresh::{BudgetKeeper, Refresher, TokenGate};
 use crate::registrations::{Board, Here, Watch};
+use crate::vitals::Vitals;
 
 /// Access to the API for one organization.
 pub(crate) struct Fetching {
@@ -80,6 +81,11 @@ impl Fetching {
         (self.client.org().to_string(), Arc::clone(&self.gate))
     }
 
+    /// Its budget, under the name of its organization.
+    pub(crate) fn named_limiter(&self) -> (String, RateLimiter) {
+        (self.client.org().to_string(), self.limiter.clone())
+    }
+
     /// Its tokens, under the name of its organization.
     pub(crate) fn named_tokens(&self) -> (OrgId, ReplaceableTokens) {
         (self.client.org().clone(), self.tokens.clone())
@@ -105,7 +111,7 @@ impl Fetching {
         store: Arc<dyn Store>,
         clock: Clock,
         handlers: Arc<[(HandlerName, EventFilter)]>,
-        worker: Arc<str>,
+        vitals: Arc<Vitals>,
     ) -> Refresher {
         Refresher {
             store,
@@ -119,7 +125,7 @@ impl Fetching {
             config: config.refresh.clone(),
             events: config.events.clone(),
             handlers,
-            worker,
+            vitals,
             give_back: CancellationToken::new(),
         }
     }

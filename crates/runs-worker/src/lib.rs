@@ -57,7 +57,9 @@ mod service_manager;
 mod service_manager;
 mod shared;
 mod start;
+mod tell;
 mod test_bench;
+mod vitals;
 mod wait;
 mod worker;
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::short_id::ShortId;
 use super::table::Table;
 use super::which::{OfHandler, Output, Which};
-use super::with_store::{End, Outcome, Trouble, misused, with_store};
+use super::with_store::{End, Outcome, Trouble, misused, note, with_store};
 use super::{Settings, print};
 
 #[derive(Debug, Subcommand)]
@@ -58,13 +58,27 @@ impl DeadLetters {
             }
             Self::Show { id } => show(store, id.find(store, IdsOf::Events).await?).await,
             Self::Retry(meant) => {
+                let query = meant.query(store).await?;
                 let put_back = store
-                    .retry_dead_letters(&meant.query(store).await?, SchedulingTime::by_wall_clock())
+                    .retry_dead_letters(&query, SchedulingTime::by_wall_clock())
                     .await?;
+                note(
+                    store,
+                    &query,
+                    format!("had {} sent again", print::plural(put_back, "dead letter")),
+                )
+                .await;
                 print::counted(put_back, "event", "put back")
             }
             Self::Drop(meant) => {
-                let dropped = store.drop_dead_letters(&meant.query(store).await?).await?;
+                let query = meant.query(store).await?;
+                let dropped = store.drop_dead_letters(&query).await?;
+                note(
+                    store,
+                    &query,
+                    format!("deleted {}", print::plural(dropped, "dead letter")),
+                )
+                .await;
                 print::counted(dropped, "dead letter", "deleted")
             }
         })

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::table::Table;
 use super::which::{OfHandler, Output, Which};
-use super::with_store::{Outcome, misused, with_store};
+use super::with_store::{Outcome, misused, note, with_store};
 use super::{Settings, print};
 
 #[derive(Debug, Subcommand)]
@@ -54,6 +54,12 @@ impl Deliveries {
                 }
                 let query = meant.query(store).await?;
                 let retried = store.retry_deliveries(&query, SchedulingTime::by_wall_clock()).await?;
+                note(
+                    store,
+                    &query,
+                    format!("had {} tried now", print::plural(retried, "delivery")),
+                )
+                .await;
                 print::counted(retried, "delivery", "due now")
             }
         })

@@ -7,7 +7,7 @@ use runs_store::{HandlerName, SchedulingTime, Store};
 use serde_json::json;
 
 use super::table::Table;
-use super::with_store::{End, Outcome, misused, with_store};
+use super::with_store::{End, Outcome, about, misused, note, with_store};
 use super::{Settings, handlers_test, print};
 
 #[derive(Debug, Subcommand)]
@@ -56,7 +56,10 @@ impl Handlers {
 }
 
 async fn set_paused(store: &dyn Store, name: String, paused: bool) -> Outcome {
-    if store.set_paused(&HandlerName::new(name.clone()), paused).await? {
+    let handler = HandlerName::new(name.clone());
+    if store.set_paused(&handler, paused).await? {
+        let done = if paused { "paused" } else { "resumed" };
+        note(store, &about(&handler), format!("{done} handler {handler}")).await;
         Ok(End::Well)
     } else {
         Err(misused(format!("no handler was ever called `{name}`")))

@@ -15,6 +15,7 @@ mod handlers_test;
 mod healthcheck;
 mod in_the_log;
 mod init;
+mod look;
 mod migrate;
 mod moment;
 #[cfg(feature = "postgres")]
@@ -24,9 +25,11 @@ mod print;
 mod refresh;
 mod replay;
 mod run_ref;
+mod runs;
 mod serve;
 mod shell;
 mod short_id;
+mod status;
 mod sweep;
 mod table;
 #[cfg(test)]
@@ -172,6 +175,11 @@ enum Command {
     Sync(sweep::Sync),
     /// Hold the run list against the store, and say what is missing there
     Audit(sweep::Audit),
+    /// How everything stands, on one screen
+    Status(status::ShowStatus),
+    /// Look at runs: which there are, and what happened to one
+    #[command(subcommand)]
+    Runs(runs::Runs),
     /// Look at events
     #[command(subcommand)]
     Events(events::Events),
@@ -289,6 +297,8 @@ pub fn main() -> ExitCode {
             Some(Command::Completions(completions)) => completions.run(),
             Some(Command::Man(man)) => man.run(),
             Some(Command::VerifyStore) => verify::run(&cli.settings).await,
+            Some(Command::Status(status)) => status.run(&cli.settings).await,
+            Some(Command::Runs(runs)) => runs.run(&cli.settings).await,
             Some(Command::Events(events)) => events.run(&cli.settings).await,
             Some(Command::Notifications(notifications)) => notifications.run(&cli.settings).await,
             Some(Command::Deliveries(deliveries)) => deliveries.run(&cli.settings).await,

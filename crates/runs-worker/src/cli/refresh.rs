@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use runs_store::{Lane, SchedulingTime};
+use runs_store::{Lane, Query, SchedulingTime};
 use tallyfy_model::{OrgId, RunId};
 
 use super::run_ref::run_ref;
-use super::with_store::{End, misused, with_store};
+use super::with_store::{End, misused, note, with_store};
 use super::{Settings, print};
 
 #[derive(Debug, Args)]
@@ -38,6 +38,9 @@ impl Refresh {
                 store
                     .request_refresh(&org, run, Lane::Live, SchedulingTime::by_wall_clock())
                     .await?;
+                let mut about = Query::default();
+                (about.org, about.run) = (Some(org.clone()), Some(run.clone()));
+                note(store, &about, format!("asked for a fetch of run {run}")).await;
             }
             print::say(&format!(
                 "{} asked for; the worker fetches as soon as it may",

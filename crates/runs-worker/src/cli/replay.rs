@@ -9,7 +9,7 @@ use runs_store::{HandlerName, IdsOf, Query, SchedulingTime, Store};
 use uuid::Uuid;
 
 use super::which::Which;
-use super::with_store::{End, Outcome, Trouble, misused, with_store};
+use super::with_store::{End, Outcome, Trouble, about, misused, note, with_store};
 use super::{Settings, print, verdict};
 use crate::filter::EventFilter;
 use crate::shared::unknown_word::unknown_word;
@@ -80,6 +80,13 @@ impl Replay {
         let replayed = store
             .replay(&chosen.ids, &handler, SchedulingTime::by_wall_clock())
             .await?;
+        let events = print::plural(replayed, "event");
+        note(
+            store,
+            &about(&handler),
+            format!("had {events} sent to handler {handler} again"),
+        )
+        .await;
         match (replayed, chosen.kept_back) {
             (0, 0) => Ok(End::Nothing),
             (_, 0) => print::counted(replayed, "event", "put in line again"),

@@ -3,10 +3,12 @@
 use std::io;
 use std::process::ExitCode;
 
-use runs_store::{Store, StoreError};
+use jiff::Timestamp;
+use runs_store::{HandlerName, JournalEntry, Query, Store, StoreError};
 
 use super::{FAILED, MISUSED, NOTHING, Settings, fail};
 use crate::config::StoreConfig;
+use crate::shared::visible::visible_line;
 use crate::telemetry;
 
 /// How a command ends that did not fail.
@@ -95,4 +97,27 @@ impl Trouble {
             Self::Output(error) => fail(FAILED, &format!("standard output: {error}")),
         }
     }
+}
+
+/// Writes into the journal what a person did by a command. Only what was done counts: the journal is no reason to fail.
+pub(super) async fn note(store: &dyn Store, about: &Query, text: String) {
+    let name = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok());
+    let who = name.map_or_else(
+        || "the command line".to_owned(),
+        |name| format!("{name} on the command line"),
+    );
+    let mut entry = JournalEntry::new(Timestamp::now(), visible_line(&who), "person", text);
+    entry.org.clone_from(&about.org);
+    entry.run.clone_from(&about.run);
+    entry.handler.clone_from(&about.handler);
+    let _: Result<(), StoreError> = store.note(entry).await;
+}
+
+/// What a query is about, for one handler.
+pub(super) fn about(handler: &HandlerName) -> Query {
+    let mut query = Query::default();
+    query.handler = Some(handler.clone());
+    query
 }

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -80,6 +81,18 @@ pub struct AdminConfig {
     /// by a name of its own.
     #[serde(deserialize_with = "text::list")]
     pub hosts: Vec<String>,
+    /// Whether what stands in the way can be set right on the pages: events sent again, handlers paused, runs fetched. The
+    /// commands can do that always.
+    pub actions: bool,
+    /// A file with the password of the pages, for any name. Health checks and metrics need none.
+    #[serde(deserialize_with = "text::optional")]
+    pub password_file: Option<PathBuf>,
+    /// The header in which a proxy says who looks on, such as X-Forwarded-User; it is recorded with what that person does.
+    #[serde(deserialize_with = "text::optional")]
+    pub user_header: Option<String>,
+    /// The path that a proxy shows the pages under, such as /runs-worker.
+    #[serde(deserialize_with = "text::optional")]
+    pub base_path: Option<String>,
 }
 
 impl Default for AdminConfig {
@@ -88,6 +101,10 @@ impl Default for AdminConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8081)),
             allow_remote: false,
             hosts: Vec::new(),
+            actions: false,
+            password_file: None,
+            user_header: None,
+            base_path: None,
         }
     }
 }

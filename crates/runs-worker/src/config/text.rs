@@ -119,3 +119,9 @@ pub(super) fn separated(text: &str) -> Vec<String> {
         .map(str::to_owned)
         .collect()
 }
+
+/// A text that need not be there; an empty one is none.
+pub(super) fn optional<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.filter(|text| !text.trim().is_empty()).map(T::from))
+}

@@ -10,6 +10,7 @@ use super::report::{self, Meters};
 use crate::clock::Clock;
 use crate::config::DeliverConfig;
 use crate::handler::{Event, Handler, HandlerError};
+use crate::vitals::Vitals;
 
 /// What these steps need.
 pub(super) struct Calling {
@@ -17,6 +18,7 @@ pub(super) struct Calling {
     pub(super) health: Arc<HandlerHealth>,
     pub(super) meters: Meters,
     pub(super) clock: Clock,
+    pub(super) vitals: Arc<Vitals>,
     pub(super) name: HandlerName,
     pub(super) config: DeliverConfig,
 }
@@ -31,6 +33,7 @@ impl Calling {
         for called in called {
             let decided = decide(called, &self.config, rand::random());
             self.meters.measure(&decided);
+            report::count(&self.vitals, &decided);
             report::log(&self.name, &decided);
             attempts.push(decided);
         }

@@ -40,6 +40,7 @@ use crate::clock::Clock;
 use crate::config::DeliverConfig;
 use crate::handler::{Event, Handler};
 use crate::telemetry;
+use crate::vitals::Vitals;
 use crate::wait::{AFTER_STORE_TROUBLE, Wait};
 
 pub(crate) use self::health::HandlerHealth;
@@ -54,8 +55,7 @@ pub(crate) struct Deliverer {
     pub(crate) wakeup: watch::Receiver<u64>,
     pub(crate) clock: Clock,
     pub(crate) name: HandlerName,
-    /// What the worker is called.
-    pub(crate) worker: Arc<str>,
+    pub(crate) vitals: Arc<Vitals>,
     pub(crate) handler: Arc<dyn Handler>,
     pub(crate) health: Arc<HandlerHealth>,
     pub(crate) config: DeliverConfig,
@@ -107,12 +107,13 @@ impl Stage {
             },
             at_once,
             in_hand: JoinSet::new(),
-            unsettled: Unsettled::new(deliverer.name.clone(), deliverer.worker),
+            unsettled: Unsettled::new(deliverer.name.clone(), Arc::clone(&deliverer.vitals)),
             calling: Arc::new(Calling {
                 handler: deliverer.handler,
                 health: Arc::clone(&deliverer.health),
                 meters: Meters::new(&deliverer.name),
                 clock: deliverer.clock.clone(),
+                vitals: deliverer.vitals,
                 name: deliverer.name.clone(),
                 config: deliverer.config,
             }),

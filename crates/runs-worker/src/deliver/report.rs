@@ -5,6 +5,7 @@ use runs_store::{Delivery, HandlerName, Settlement};
 use tracing::{error, info, warn};
 
 use super::decide::Decided;
+use crate::vitals::{DELIVERIES, FAILED_DELIVERIES, Vitals};
 
 const DELIVERED: &str = "delivered";
 const FAILED: &str = "failed";
@@ -40,6 +41,15 @@ impl Meters {
         };
         outcome.increment(1);
         self.seconds.record(decided.called.took.as_secs_f64());
+    }
+}
+
+/// Adds an attempt to what the worker has done.
+pub(super) fn count(vitals: &Vitals, decided: &Decided) {
+    match &decided.settlement {
+        Settlement::Delivered => vitals.done(DELIVERIES, 1),
+        Settlement::Retry { .. } | Settlement::DeadLetter { .. } => vitals.done(FAILED_DELIVERIES, 1),
+        Settlement::Released => {}
     }
 }
 

@@ -13,6 +13,7 @@ use tracing::{debug, error};
 
 use super::decide::Decided;
 use crate::telemetry;
+use crate::vitals::Vitals;
 
 /// How much longer than the handler's time-out a delivery stays leased, for what comes before and after the call.
 pub(super) const LEASE_MARGIN: Duration = Duration::from_secs(60);
@@ -21,15 +22,15 @@ pub(super) const LEASE_MARGIN: Duration = Duration::from_secs(60);
 /// delivered once more when its lease has run out; after that, somebody else may have the lease.
 pub(super) struct Unsettled {
     handler: HandlerName,
-    worker: Arc<str>,
+    vitals: Arc<Vitals>,
     attempts: Vec<(Decided, Instant)>,
 }
 
 impl Unsettled {
-    pub(super) fn new(handler: HandlerName, worker: Arc<str>) -> Self {
+    pub(super) fn new(handler: HandlerName, vitals: Arc<Vitals>) -> Self {
         Self {
             handler,
-            worker,
+            vitals,
             attempts: Vec::new(),
         }
     }
@@ -59,7 +60,7 @@ impl Unsettled {
             report: Some(AttemptReport {
                 at: decided.called.at,
                 took: decided.called.took,
-                worker: self.worker.to_string(),
+                worker: self.vitals.name().to_owned(),
             }),
         };
         self.attempts.iter().map(of).collect()

@@ -36,6 +36,7 @@ use crate::config::{Organization, ReceiveConfig};
 use crate::front_door::{KnownSender, Seldom};
 use crate::redact::PathSecrets;
 use crate::shared::notified::Notified;
+use crate::vitals::Vitals;
 
 use authenticate::Refusal;
 pub(crate) use authenticate::SharedAuthenticator;
@@ -67,6 +68,7 @@ pub(crate) struct Receiver {
     losses: watch::Sender<u64>,
     in_hand: Arc<InHand>,
     not_found: Seldom,
+    vitals: Arc<Vitals>,
 }
 
 impl Receiver {
@@ -76,6 +78,7 @@ impl Receiver {
         organizations: &[Organization],
         path_secrets: PathSecrets,
         config: &ReceiveConfig,
+        vitals: Arc<Vitals>,
     ) -> Self {
         Self {
             way_in,
@@ -92,6 +95,7 @@ impl Receiver {
             losses: watch::Sender::new(0),
             in_hand: InHand::new(config.max_bytes_in_hand.get(), config.max_waiting.get()),
             not_found: Seldom::default(),
+            vitals,
         }
     }
 
@@ -157,6 +161,7 @@ impl Receiver {
         };
         torture::point("receive.appended");
         gauge!("runs_worker_last_notification_timestamp_seconds").set(seconds(received_at));
+        self.vitals.webhook(org, received_at);
         if let Some(heard) = self.heard.get(org) {
             heard.send_replace(());
         }
@@ -186,6 +191,7 @@ async fn webhook(
     let answer = answer(&receiver, address::secret(uri.path()), &method, &headers, body).await;
     if let Some(reason) = answer.refusal() {
         counter!("runs_worker_webhooks_refused_total", "reason" => reason).increment(1);
+        receiver.vitals.refused(reason);
         match answer {
             Answer::NotFound => receiver.note_not_found(uri.path()),
             Answer::WrongMethod => debug!(reason, "webhook refused"),

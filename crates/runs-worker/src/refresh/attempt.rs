@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use metrics::histogram;
 use runs_store::{
-    DueRefresh, FetchCause, FetchReport, Lane, PostponeCause, SchedulingTime, Standing, Subject, torture,
+    DueRefresh, FetchCause, FetchReport, Lane, PostponeCause, RefreshEnd, SchedulingTime, Standing, Subject, torture,
 };
 use tallyfy_model::{RunId, TaskId};
 use tallyfy_runs::{Error, GetTaskOptions};
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::telemetry;
+use crate::vitals::{EVENTS, FAILED_FETCHES, FETCHES};
 
 use super::Refresher;
 use super::decide::{Decider, Decision};
@@ -59,14 +60,24 @@ impl Refresher {
             outcome: decision.outcome.to_owned(),
             changes: u32::try_from(decision.changes).unwrap_or(u32::MAX),
             stale: decision.is_stale(),
-            worker: self.worker.to_string(),
+            worker: self.vitals.name().to_owned(),
         };
+        self.count(&decision);
         Attempted {
             due,
             decision,
             report,
             until,
         }
+    }
+
+    /// Adds an attempt to what the worker has done.
+    fn count(&self, decision: &Decision) {
+        match &decision.end {
+            RefreshEnd::Postpone(_) => self.vitals.done(FAILED_FETCHES, 1),
+            RefreshEnd::Commit(_) | RefreshEnd::Resolve(_) => self.vitals.done(FETCHES, 1),
+        }
+        self.vitals.done(EVENTS, decision.event_types.len() as u64);
     }
 
     async fn attempt_run(&self, due: &DueRefresh, run: &RunId, started: SchedulingTime) -> (Decision, TokenVerdict) {

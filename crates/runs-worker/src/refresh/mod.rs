@@ -34,6 +34,7 @@ use crate::clock::Clock;
 use crate::config::{EventsConfig, RefreshConfig};
 use crate::filter::EventFilter;
 use crate::telemetry;
+use crate::vitals::Vitals;
 use crate::wait::{AFTER_STORE_TROUBLE, Wait};
 
 use attempt::Attempted;
@@ -64,8 +65,7 @@ pub(crate) struct Refresher {
     pub(crate) events: EventsConfig,
     /// Who wants which events.
     pub(crate) handlers: Arc<[(HandlerName, EventFilter)]>,
-    /// What the worker is called.
-    pub(crate) worker: Arc<str>,
+    pub(crate) vitals: Arc<Vitals>,
     /// Cancelled when what is not fetched yet is to be given back.
     pub(crate) give_back: CancellationToken,
 }

@@ -16,6 +16,7 @@ use crate::filter::EventFilter;
 use crate::registrations::Board;
 use crate::shared::grace::GRACE;
 use crate::shared::stage_names::{first_to_end, named};
+use crate::vitals::Vitals;
 
 /// What the stages of every organization share.
 #[derive(Clone)]
@@ -24,8 +25,7 @@ pub(crate) struct FetchingParts {
     pub(crate) filters: Arc<[(HandlerName, EventFilter)]>,
     pub(crate) registrations: Arc<Board>,
     pub(crate) losses: watch::Receiver<u64>,
-    /// What this worker is called.
-    pub(crate) worker: Arc<str>,
+    pub(crate) vitals: Arc<Vitals>,
 }
 
 /// An organization, and the stages that fetch for it while this worker holds its seat.

@@ -6,7 +6,7 @@ use axum::Router;
 
 use super::stages::StoreStages;
 use super::{StartError, WorkerBuilder};
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, Pages};
 use crate::fetching::Fetching;
 use crate::front_door::{self, Limits, ListenAddress, Socket, Sockets};
 use crate::import::Progress;
@@ -78,9 +78,19 @@ impl WorkerBuilder {
         }
     }
 
-    pub(super) fn serve_admin(&self, running: &mut Running, routes: Router, sockets: Option<Sockets>) {
+    pub(super) fn serve_admin(
+        &self,
+        running: &mut Running,
+        admin: &Arc<Admin>,
+        routes: Router,
+        sockets: Option<Sockets>,
+    ) {
         if let Some(sockets) = sockets {
-            let routes = admin::asked_by(routes.fallback(admin::not_found), self.config.admin.hosts.clone());
+            let pages = Pages::new(Arc::clone(admin), self.config.admin.clone()).routes();
+            let routes = admin::asked_by(
+                routes.merge(pages).fallback(admin::not_found),
+                self.config.admin.hosts.clone(),
+            );
             let serving = front_door::serve(sockets, routes, self.limits(), running.stop_admin.clone());
             running.admin = Some(tokio::spawn(serving));
         }
@@ -105,6 +115,10 @@ impl WorkerBuilder {
             progress,
             way_in,
             clock: self.clock.clone(),
+            vitals: Arc::clone(&stages.vitals),
+            limiters: stages.fetchings.iter().map(Fetching::named_limiter).collect(),
+            limits: self.config.api.rate_limits(),
+            silence: self.config.receive.silence_warning,
             breaker: stages.breaker.clone(),
             gates,
             registrations: Arc::clone(&stages.registrations),

@@ -28,6 +28,8 @@ use crate::redact::PathSecrets;
 use crate::registrations::Board;
 use crate::reload::Reloads;
 use crate::shared::late_store::LateStore;
+use crate::shared::stage_names::named;
+use crate::vitals::Vitals;
 use crate::worker::{Addresses, Routes, Running, Worker};
 
 pub use error::StartError;
@@ -181,13 +183,15 @@ impl WorkerBuilder {
         };
         let way_in = self.way_in(log.clone(), late.clone(), &opener);
         let path_secrets = PathSecrets::new(&self.organizations);
-        let receiver = self.receiver(&way_in, &path_secrets);
+        let vitals = Vitals::new(self.clock.wall());
+        let receiver = self.receiver(&way_in, &path_secrets, &vitals);
         let progress = log.as_ref().map(|log| Arc::new(Progress::new(Arc::clone(log))));
         let parts = self.store_stages(
             handlers.clone(),
             log.clone().zip(progress.clone()),
             &receiver,
             &path_secrets,
+            vitals,
         )?;
         let mut running = Running::new(late.clone(), log);
         let reloads = Reloads {
@@ -196,11 +200,14 @@ impl WorkerBuilder {
             tokens: parts.fetchings.iter().map(Fetching::named_tokens).collect(),
             here: parts.fetchings.iter().map(Fetching::named_here).collect(),
         };
+        let admin = Arc::new(self.admin(&running, &parts, progress, way_in));
+        let beat = Arc::clone(&admin).beat(running.stop.clone());
+        running.stages.spawn(named("beat", beat));
         let routes = Routes {
             webhooks: Arc::clone(&receiver).routes_to_mount(),
-            admin: self.admin(&running, &parts, progress, way_in).routes(),
+            admin: Arc::clone(&admin).routes(),
         };
-        self.serve_admin(&mut running, routes.admin.clone(), doors.admin);
+        self.serve_admin(&mut running, &admin, routes.admin.clone(), doors.admin);
         self.receive(&mut running, receiver, doors.public);
         let opening = match opened {
             Some(opening) => Ok(opening),
@@ -237,13 +244,14 @@ impl WorkerBuilder {
         WayIn::new(log, store, self.clock.clone(), self.config.receive.store_timeout, first)
     }
 
-    fn receiver(&self, way_in: &WayIn, path_secrets: &PathSecrets) -> Arc<Receiver> {
+    fn receiver(&self, way_in: &WayIn, path_secrets: &PathSecrets, vitals: &Arc<Vitals>) -> Arc<Receiver> {
         Arc::new(Receiver::new(
             way_in.clone(),
             self.clock.clone(),
             &self.organizations,
             path_secrets.clone(),
             &self.config.receive,
+            Arc::clone(vitals),
         ))
     }
 
@@ -278,6 +286,7 @@ impl WorkerBuilder {
         import: Option<(Arc<IntakeLog>, Arc<Progress>)>,
         receiver: &Receiver,
         path_secrets: &PathSecrets,
+        vitals: Arc<Vitals>,
     ) -> Result<StoreStages, StartError> {
         let transport = match &self.transport {
             Some(transport) => Arc::clone(transport),
@@ -296,6 +305,7 @@ impl WorkerBuilder {
         Ok(StoreStages {
             config: self.config.clone(),
             clock: self.clock.clone(),
+            vitals,
             breaker,
             fetchings,
             handlers: handlers.into_iter().map(with_health).collect(),

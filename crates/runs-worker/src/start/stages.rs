@@ -21,7 +21,7 @@ use crate::registrations::Board;
 use crate::seats::{Bench, FetchingParts, Seating};
 use crate::shared::grace::GRACE;
 use crate::shared::stage_names::{first_to_end, named};
-use crate::shared::worker_name::worker_name;
+use crate::vitals::Vitals;
 
 /// A handler, and what it gets.
 #[derive(Clone)]
@@ -36,6 +36,7 @@ pub(crate) struct NamedHandler {
 pub(crate) struct StoreStages {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
+    pub(crate) vitals: Arc<Vitals>,
     pub(crate) breaker: CircuitBreaker,
     pub(crate) fetchings: Vec<Fetching>,
     pub(crate) handlers: Vec<(NamedHandler, Arc<HandlerHealth>)>,
@@ -52,7 +53,6 @@ impl StoreStages {
     /// name of the first that ended.
     pub(crate) async fn run(self, store: Arc<dyn Store>, stop: CancellationToken) -> &'static str {
         let mut stages = JoinSet::new();
-        let worker = worker_name();
         let filters: Arc<[(HandlerName, EventFilter)]> = self
             .handlers
             .iter()
@@ -72,7 +72,7 @@ impl StoreStages {
             filters,
             registrations: self.registrations,
             losses: self.losses,
-            worker: Arc::clone(&worker),
+            vitals: Arc::clone(&self.vitals),
         };
         let benches = self
             .fetchings
@@ -92,7 +92,7 @@ impl StoreStages {
                 wakeup: store.wakeups().deliverable,
                 clock: self.clock.clone(),
                 name: handler.name,
-                worker: Arc::clone(&worker),
+                vitals: Arc::clone(&self.vitals),
                 handler: handler.handler,
                 config: handler.deliver,
             };
