@@ -21,7 +21,7 @@ pub struct ReceiveConfig {
     #[serde(deserialize_with = "text::list")]
     pub listen: Vec<ListenAddress>,
     /// Where Tallyfy reaches those addresses, without `/webhooks/SECRET`; what is registered there is held against it.
-    #[serde(deserialize_with = "text::optional_url")]
+    #[serde(deserialize_with = "text::optional")]
     pub public_url: Option<BaseUrl>,
     /// The largest body that is accepted, in bytes.
     pub max_body_bytes: NonZeroUsize,

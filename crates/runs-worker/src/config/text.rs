@@ -31,7 +31,7 @@ where
 }
 
 /// The same; an empty text is none.
-pub(super) fn optional_url<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(super) fn optional<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: FromStr<Err: Display>,
@@ -118,10 +118,4 @@ pub(super) fn separated(text: &str) -> Vec<String> {
         .filter(|part| !part.is_empty())
         .map(str::to_owned)
         .collect()
-}
-
-/// A text that need not be there; an empty one is none.
-pub(super) fn optional<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(text.filter(|text| !text.trim().is_empty()).map(T::from))
 }
