@@ -14,7 +14,12 @@ fn root() -> PathBuf {
 fn named_in(text: &str) -> BTreeSet<String> {
     let is_part = |character: char| character.is_ascii_lowercase() || character == '_';
     text.match_indices("runs_worker_")
-        .map(|(start, _)| text[start..].chars().take_while(|character| is_part(*character)).collect())
+        .map(|(start, _)| {
+            text[start..]
+                .chars()
+                .take_while(|character| is_part(*character))
+                .collect()
+        })
         .map(|name: String| name.trim_end_matches("_bucket").to_owned())
         .collect()
 }
@@ -27,7 +32,11 @@ fn sources(folder: &Path, found: &mut BTreeSet<String>) -> anyhow::Result<()> {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path)?;
             // Only where one is counted or described: the name is a text of its own there.
-            found.extend(text.split('"').flat_map(named_in).filter(|name| text.contains(&format!("\"{name}\""))));
+            found.extend(
+                text.split('"')
+                    .flat_map(named_in)
+                    .filter(|name| text.contains(&format!("\"{name}\""))),
+            );
         }
     }
     Ok(())
@@ -69,17 +78,25 @@ fn every_alert_fires_in_one_case_and_is_quiet_in_another() -> anyhow::Result<()>
     let tests = std::fs::read_to_string(folder.join("alerts.test.yml"))?;
     for alert in alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
         for case in ["fires", "is quiet"] {
-            ensure!(tests.contains(&format!("name: {alert} {case}")), "no case in which {alert} {case}");
+            ensure!(
+                tests.contains(&format!("name: {alert} {case}")),
+                "no case in which {alert} {case}"
+            );
         }
     }
-    let ran = Command::new("promtool").args(["test", "rules", "alerts.test.yml"]).current_dir(&folder).output();
+    let ran = Command::new("promtool")
+        .args(["test", "rules", "alerts.test.yml"])
+        .current_dir(&folder)
+        .output();
     match ran {
         Ok(ran) => {
             let told = String::from_utf8_lossy(&ran.stderr).into_owned() + &String::from_utf8_lossy(&ran.stdout);
             ensure!(ran.status.success(), "{told}");
         }
         Err(error) if std::env::var_os("CI").is_some() => return Err(error).context("promtool is needed here"),
-        Err(error) => skipped(&format!("promtool cannot be run ({error}); it is in Debian's package prometheus")),
+        Err(error) => skipped(&format!(
+            "promtool cannot be run ({error}); it is in Debian's package prometheus"
+        )),
     }
     Ok(())
 }

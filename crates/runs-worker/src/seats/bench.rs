@@ -123,13 +123,13 @@ async fn fetch(
         filters,
         registrations,
         losses,
-        worker,
+        vitals,
     } = parts;
     let reconciler = fetching.reconciler(&config, Arc::clone(&store), clock.clone(), losses);
     stages.spawn(named("reconcile", reconciler.run(stop.clone())));
     let watch = fetching.watch(&config, registrations);
     stages.spawn(named("registrations", watch.run(stop.clone())));
-    let refresher = fetching.refresher(&config, store, clock, filters, worker);
+    let refresher = fetching.refresher(&config, store, clock, filters, vitals);
     stages.spawn(named("refresh", refresher.run(stop.clone(), GRACE)));
     first_to_end(stages, stop).await
 }
