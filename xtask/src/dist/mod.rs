@@ -120,9 +120,13 @@ fn build(shell: &Shell) -> anyhow::Result<PathBuf> {
     let locked = locked();
     let commit = cmd!(shell, "git rev-parse HEAD").quiet().read().unwrap_or_default();
     let _commit = shell.push_env("RUNS_WORKER_COMMIT", commit);
-    cargo(cmd!(shell, "cargo build --release {locked...} --package runs-worker")).run()?;
+    cargo(cmd!(
+        shell,
+        "cargo build --profile slim {locked...} --package runs-worker"
+    ))
+    .run()?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    Ok(shell.current_dir().join(target).join("release/runs-worker"))
+    Ok(shell.current_dir().join(target).join("slim/runs-worker"))
 }
 
 /// Everything in one folder, for other systems than Debian.
