@@ -105,4 +105,21 @@ macro_rules! in_transaction {
     }};
 }
 
-pub(super) use in_transaction;
+/// Runs a verb that writes; its error says what was being done.
+macro_rules! write {
+    ($store:expr, $doing:literal, $transaction:ident => $work:expr) => {{
+        let done = $crate::postgres::core::in_transaction!($store.core.as_ref(), $transaction => $work);
+        done.map_err(|failure| $store.core.error(failure, $doing))
+    }};
+}
+
+/// Runs a verb that reads, from one moment's view of the store.
+macro_rules! read {
+    ($store:expr, $doing:literal, $view:ident => $work:expr) => {{
+        let access = $crate::postgres::session::Access::Read;
+        let seen = $crate::postgres::core::in_transaction!($store.core.as_ref(), access, $view => $work);
+        seen.map_err(|failure| $store.core.error(failure, $doing))
+    }};
+}
+
+pub(super) use {in_transaction, read, write};

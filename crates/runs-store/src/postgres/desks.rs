@@ -8,10 +8,9 @@ use jiff::Timestamp;
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
 
-use super::core::in_transaction;
+use super::core::{in_transaction, read, write};
 use super::import::{self, Span};
 use super::operator::{self, dead_letters, deliveries, events, handlers, ids, notifications, replay};
-use super::session::Access;
 use super::{PostgresStore, claim, inbox, outbox, refresh, retention, seats, settle, stats, sweep, workers};
 use crate::desks::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EndedDelivery, EndedRefresh, EventPage, EventSummary,
@@ -22,22 +21,6 @@ use crate::desks::{
 use crate::error::StoreError;
 use crate::intake_log::{LogId, Position};
 use crate::time::SchedulingTime;
-
-/// Runs a verb that writes; its error says what was being done.
-macro_rules! write {
-    ($store:expr, $doing:literal, $transaction:ident => $work:expr) => {{
-        let done = in_transaction!($store.core.as_ref(), $transaction => $work);
-        done.map_err(|failure| $store.core.error(failure, $doing))
-    }};
-}
-
-/// Runs a verb that reads, from one moment's view of the store.
-macro_rules! read {
-    ($store:expr, $doing:literal, $view:ident => $work:expr) => {{
-        let seen = in_transaction!($store.core.as_ref(), Access::Read, $view => $work);
-        seen.map_err(|failure| $store.core.error(failure, $doing))
-    }};
-}
 
 #[async_trait]
 impl InboxDesk for PostgresStore {

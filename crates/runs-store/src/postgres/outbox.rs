@@ -95,8 +95,8 @@ pub(super) fn columns(places: &[Place]) -> (Vec<i64>, Vec<i64>, Vec<i64>) {
     (handlers, subjects, numbers)
 }
 
-/// Notes how events ended for handlers: kept back by a key of a filter, or handed over.
-pub(super) async fn note_outcomes(
+/// Notes that events were kept back from handlers by a key of a filter.
+async fn note_outcomes(
     transaction: &Transaction,
     ended: Vec<(Place, Option<String>)>,
     now: SchedulingTime,

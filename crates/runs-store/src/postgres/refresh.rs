@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::outbox::{self, Covered, Published};
 use super::params::{params, text};
 use super::session::Transaction;
+use super::story;
 use super::subjects::{run_key, want};
 use super::sweep;
 use crate::desks::{
@@ -36,7 +37,9 @@ pub(super) async fn end(
     let mut held = lock(transaction, ended).await?;
     let mut outcomes = Vec::with_capacity(ended.len());
     let (mut commits, mut postponed, mut resolved) = (Vec::new(), Vec::new(), Vec::new());
-    for EndedRefresh { lease, end, .. } in ended {
+    let mut told = Vec::new();
+    for each in ended {
+        let EndedRefresh { lease, end, report } = each;
         let is_ours = lease.handler.is_none() && held.get(&lease.key).is_some_and(|held| held.fence == lease.fence);
         // A lease ends once.
         let Some(held) = is_ours.then(|| held.remove(&lease.key)).flatten() else {
@@ -44,6 +47,7 @@ pub(super) async fn end(
             continue;
         };
         outcomes.push(Ok(()));
+        told.extend(report.as_ref().map(|report| (each, held.events + 1, report)));
         match end {
             RefreshEnd::Commit(refreshed) => commits.push((lease.key, held, refreshed)),
             RefreshEnd::Postpone(postponement) => postponed.push((lease.key, postponement)),
@@ -56,6 +60,9 @@ pub(super) async fn end(
     }
     for (key, held, run) in resolved {
         resolve_task(transaction, key, &held, run, now).await?;
+    }
+    for (each, first_event, report) in told {
+        story::fetched(transaction, each, first_event, report).await?;
     }
     Ok(outcomes)
 }
@@ -120,7 +127,13 @@ async fn commit(
         .map(|(subject, held, refreshed)| (held.org, *subject, refreshed.version.as_ref()))
         .collect();
     sweep::fetched(transaction, &seen).await?;
-    end_leases(transaction, commits, now).await
+    end_leases(transaction, commits, now).await?;
+    for (subject, _, refreshed) in commits {
+        if let Some(label) = &refreshed.label {
+            story::label(transaction, *subject, label).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn keep_snapshots(transaction: &Transaction, commits: &[(i64, Held, &Refreshed)]) -> Result<(), Failure> {
@@ -185,10 +198,10 @@ async fn end_leases(
                 SET covered = s.claimed, lease_until = NULL, holder = NULL, due_at = c.due_at, looking = c.looking,
                     not_before = c.not_before, standing = c.standing, events = c.events, memory = c.memory,
                     lane = CASE WHEN c.looking THEN 1 ELSE coalesce(s.next_lane, 0) END, next_lane = NULL, failures = 0,
-                    reason = NULL
-               FROM unnest($1, $2, $3, $4, $5, $6, $7) AS c (key, due_at, looking, not_before, standing, events, memory)
+                    reason = NULL, fetched_at = $1
+               FROM unnest($2, $3, $4, $5, $6, $7, $8) AS c (key, due_at, looking, not_before, standing, events, memory)
               WHERE s.key = c.key",
-            params![; keys, due_at, looking, not_before, standing, events, memory],
+            params![micros(now); keys, due_at, looking, not_before, standing, events, memory],
         )
         .await?;
     Ok(())

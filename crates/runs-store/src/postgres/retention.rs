@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::column::{Columns as _, limit, micros};
+use super::column::{Columns as _, limit, micros, number};
 use super::failure::Failure;
 use super::params::params;
 use super::session::Transaction;
@@ -19,7 +19,8 @@ const EVENTS: Old = Old {
     select: "SELECT e.seq, EXISTS (SELECT 1 FROM deliveries d WHERE d.subject = e.subject AND d.number = e.number)
                         OR EXISTS (SELECT 1 FROM dead_letters d WHERE d.subject = e.subject AND d.number = e.number)
                FROM events e WHERE e.seq > $1 AND e.created_at < $2 ORDER BY e.seq LIMIT $3",
-    delete: "WITH gone AS (DELETE FROM events WHERE seq = ANY ($1) RETURNING subject, number)
+    delete: "WITH gone AS (DELETE FROM events WHERE seq = ANY ($1) RETURNING subject, number),
+                  tried AS (DELETE FROM attempts a USING gone g WHERE a.subject = g.subject AND a.number = g.number)
              DELETE FROM outcomes o USING gone g WHERE o.subject = g.subject AND o.number = g.number",
 };
 
@@ -57,13 +58,17 @@ pub(super) async fn prune(transaction: &Transaction, prune: &Prune) -> Result<Pr
         most,
     )
     .await?;
+    let told = match prune.events_before {
+        Some(before) => forget(transaction, before, most).await?,
+        None => 0,
+    };
     Ok(Pruned {
         next,
         events,
         notifications,
         snapshots,
-        told: 0,
-        is_done: no_more_events && no_more_notifications && no_more_snapshots,
+        told,
+        is_done: no_more_events && no_more_notifications && no_more_snapshots && told < most as u64,
         used_bytes,
     })
 }
@@ -92,6 +97,25 @@ async fn remove(
         transaction.execute(old.delete, params![; over]).await?;
     }
     Ok((removed, rows.len() < most))
+}
+
+/// Removes what was told of the time before, at most so many rows of it.
+async fn forget(transaction: &Transaction, before: Timestamp, most: usize) -> Result<u64, Failure> {
+    let fetches = transaction
+        .execute(
+            "DELETE FROM fetches f USING (SELECT subject, fence FROM fetches WHERE at < $1 ORDER BY at LIMIT $2) old
+              WHERE f.subject = old.subject AND f.fence = old.fence",
+            params![micros(before), limit(most)],
+        )
+        .await?;
+    let left = limit(most).saturating_sub(number(fetches));
+    let entries = transaction
+        .execute(
+            "DELETE FROM journal WHERE place IN (SELECT place FROM journal WHERE at < $1 ORDER BY place LIMIT $2)",
+            params![micros(before), left.max(0)],
+        )
+        .await?;
+    Ok(fetches + entries)
 }
 
 /// What the tables take up on the server's disk.

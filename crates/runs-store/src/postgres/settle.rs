@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use super::column::{Columns as _, micros};
 use super::failure::Failure;
-use super::outbox::{Place, columns, note_outcomes};
+use super::outbox::{Place, columns};
 use super::params::{params, text};
 use super::session::Transaction;
+use super::story;
 use crate::desks::{EndedDelivery, Lease, LeaseLost, Settlement};
 use crate::time::SchedulingTime;
 
@@ -26,7 +27,8 @@ pub(super) async fn settle(
     let mut held = lock(transaction, ended).await?;
     let mut outcomes = Vec::with_capacity(ended.len());
     let mut ends = Ends::default();
-    for EndedDelivery { lease, settlement, .. } in ended {
+    for each in ended {
+        let lease = &each.lease;
         // A lease ends once.
         let Some(held) = held.remove(&(
             lease.handler.as_ref().map_or("", |name| name.as_str()),
@@ -37,7 +39,8 @@ pub(super) async fn settle(
             continue;
         };
         outcomes.push(Ok(()));
-        ends.note(held, settlement);
+        story::attempted(transaction, held.place, held.attempts, each).await?;
+        ends.note(held, each);
     }
     ends.write(transaction, now).await?;
     Ok(outcomes)
@@ -86,16 +89,16 @@ async fn lock<'e>(
 /// What is to be written.
 #[derive(Default)]
 struct Ends<'e> {
-    delivered: Vec<Place>,
+    delivered: Vec<(Held, &'e EndedDelivery)>,
     retried: Vec<(Place, SchedulingTime, &'e str)>,
     dead: Vec<(Held, &'e str, Option<&'e str>)>,
     released: Vec<Place>,
 }
 
 impl<'e> Ends<'e> {
-    fn note(&mut self, held: Held, settlement: &'e Settlement) {
-        match settlement {
-            Settlement::Delivered => self.delivered.push(held.place),
+    fn note(&mut self, held: Held, ended: &'e EndedDelivery) {
+        match &ended.settlement {
+            Settlement::Delivered => self.delivered.push((held, ended)),
             Settlement::Retry { at, reason } => self.retried.push((held.place, *at, reason)),
             Settlement::DeadLetter { reason, answer } => self.dead.push((held, reason, answer.as_deref())),
             Settlement::Released => self.released.push(held.place),
@@ -103,15 +106,57 @@ impl<'e> Ends<'e> {
     }
 
     async fn write(self, transaction: &Transaction, now: SchedulingTime) -> Result<(), Failure> {
-        let mut over = self.delivered.clone();
+        let mut over: Vec<Place> = self.delivered.iter().map(|(held, _)| held.place).collect();
         over.extend(self.dead.iter().map(|(held, ..)| held.place));
-        let delivered = self.delivered.iter().map(|place| (*place, None)).collect();
-        note_outcomes(transaction, delivered, now).await?;
+        note_delivered(transaction, &self.delivered, now).await?;
         bury(transaction, &self.dead, now).await?;
         advance(transaction, &over, now).await?;
         retry(transaction, &self.retried, now).await?;
         release(transaction, &self.released).await
     }
+}
+
+/// Notes that handlers have events, with the attempts that brought them there.
+async fn note_delivered(
+    transaction: &Transaction,
+    delivered: &[(Held, &EndedDelivery)],
+    now: SchedulingTime,
+) -> Result<(), Failure> {
+    if delivered.is_empty() {
+        return Ok(());
+    }
+    let places: Vec<Place> = delivered.iter().map(|(held, _)| held.place).collect();
+    let (handlers, subjects, numbers) = columns(&places);
+    let report = |ended: &EndedDelivery| ended.report.clone();
+    let reports: Vec<_> = delivered.iter().map(|(_, ended)| report(ended)).collect();
+    let fences: Vec<Option<i64>> = delivered
+        .iter()
+        .zip(&reports)
+        .map(|((_, ended), report)| report.as_ref().map(|_| ended.lease.fence))
+        .collect();
+    let attempts: Vec<i32> = delivered.iter().map(|(held, _)| held.attempts).collect();
+    let told_at: Vec<Option<i64>> = reports.iter().map(|report| Some(micros(report.as_ref()?.at))).collect();
+    let took: Vec<Option<i64>> = reports
+        .iter()
+        .map(|report| Some(story::length(report.as_ref()?.took)))
+        .collect();
+    let workers: Vec<Option<String>> = reports
+        .iter()
+        .map(|report| Some(text(&report.as_ref()?.worker)))
+        .collect();
+    transaction
+        .execute(
+            "INSERT INTO outcomes (handler, subject, number, at, fence, attempt, told_at, took, worker)
+             SELECT handler, subject, number, $1, fence, attempt, told_at, took, worker
+               FROM unnest($2, $3, $4, $5, $6, $7, $8, $9)
+                 AS o (handler, subject, number, fence, attempt, told_at, took, worker)
+             ON CONFLICT (subject, number, handler) DO UPDATE
+                SET at = excluded.at, kept_back_by = NULL, fence = excluded.fence, attempt = excluded.attempt,
+                    told_at = excluded.told_at, took = excluded.took, worker = excluded.worker",
+            params![micros(now); handlers, subjects, numbers, fences, attempts, told_at, took, workers],
+        )
+        .await?;
+    Ok(())
 }
 
 async fn bury(

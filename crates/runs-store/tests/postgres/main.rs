@@ -79,3 +79,4 @@ impl SeveralUnderTest for OnAServer {
 
 runs_store::store_contract!(OnAServer);
 runs_store::several_workers_contract!(OnAServer);
+runs_store::story_contract!(OnAServer);

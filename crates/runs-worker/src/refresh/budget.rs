@@ -28,7 +28,7 @@ pub(crate) struct BudgetKeeper {
     pub(crate) limiter: RateLimiter,
 }
 
-/// What is used, at a time of the wall clock, since the process that wrote it has ended when it is read.
+/// What is used, at a time that other processes understand: near the wall clock's, or that of the database that they share.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Written {
     at: Timestamp,
@@ -72,7 +72,7 @@ impl BudgetKeeper {
             }
         };
         let written = written.and_then(|text| serde_json::from_str::<Written>(&text).ok());
-        let Some(used) = written.map(|written| written.left(self.clock.wall())) else {
+        let Some(used) = written.map(|written| written.left(self.clock.now().shown())) else {
             return;
         };
         if !used.pause.is_zero() {
@@ -96,7 +96,7 @@ impl BudgetKeeper {
     }
 
     async fn keep(&self, used: &UsedBudget) {
-        let Ok(text) = serde_json::to_string(&Written::new(used, self.clock.wall())) else {
+        let Ok(text) = serde_json::to_string(&Written::new(used, self.clock.now().shown())) else {
             return;
         };
         if let Err(error) = self.store.keep_budget(&self.org, text).await {

@@ -5,7 +5,7 @@ use crate::desks::{DeadLetter, HandlerName, Query};
 use crate::postgres::column::{Columns as _, limit as rows};
 use crate::postgres::failure::Failure;
 use crate::postgres::outbox::{Place, columns};
-use crate::postgres::params::{params, typed};
+use crate::postgres::params::{params, text, typed};
 use crate::postgres::session::Transaction;
 use crate::time::SchedulingTime;
 
@@ -18,6 +18,15 @@ const GIVEN_UP: &str = "
     JOIN dead_letters given_up ON given_up.subject = e.subject AND given_up.number = e.number
     JOIN handlers given_up_for ON given_up_for.key = given_up.handler";
 
+/// What comes after the dead letter of the event $9 for the handler $10.
+const AFTER: &str = "
+    ($9 IS NULL OR (given_up.at, given_up.subject, given_up.number, given_up.handler) <
+        (SELECT d.at, d.subject, d.number, d.handler
+           FROM dead_letters d
+           JOIN events e ON e.subject = d.subject AND e.number = d.number
+           JOIN handlers h ON h.key = d.handler
+          WHERE e.id = $9 AND h.name = $10))";
+
 /// Dead letters, the latest first.
 pub(in crate::postgres) async fn latest(
     view: &Transaction,
@@ -27,10 +36,15 @@ pub(in crate::postgres) async fn latest(
     let (of_event, from) = (events::COLUMNS, events::FROM);
     let sql = format!(
         "SELECT given_up_for.name, given_up.attempts, given_up.reason, given_up.at, given_up.answer, {of_event}
-           FROM {from} {GIVEN_UP} WHERE {EVENT_IS_MEANT} AND {MEANT} ORDER BY given_up.at DESC LIMIT $8"
+           FROM {from} {GIVEN_UP} WHERE {EVENT_IS_MEANT} AND {MEANT} AND {AFTER}
+          ORDER BY given_up.at DESC, given_up.subject DESC, given_up.number DESC, given_up.handler DESC LIMIT $8"
     );
     let (meant, limit) = (Meant::by(query), rows(limit));
-    let found = view.rows(&sql, &meant.and(&[typed(&limit)])).await?;
+    let after = query.after.as_ref().map(|after| after.id);
+    let handler = query.after.as_ref().and_then(|after| after.handler.as_ref());
+    let handler = handler.map(|handler| text(handler.as_str()));
+    let values = meant.and(&[typed(&limit), typed(&after), typed(&handler)]);
+    let found = view.rows(&sql, &values).await?;
     let letters = found.iter().map(|row| {
         Ok(DeadLetter {
             handler: HandlerName::new(row.at::<String>(0)?),

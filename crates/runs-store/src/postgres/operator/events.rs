@@ -13,7 +13,7 @@ use crate::postgres::params::{params, typed};
 use crate::postgres::session::Transaction;
 
 /// The columns of an event.
-pub(super) const COLUMNS: &str = "
+pub(in crate::postgres) const COLUMNS: &str = "
     e.id, o.name, s.id, e.number, e.type, e.created_at,
     ARRAY (SELECT h.name FROM deliveries d JOIN handlers h ON h.key = d.handler
             WHERE d.subject = e.subject AND d.number = e.number ORDER BY h.key),
@@ -29,7 +29,7 @@ pub(super) const COLUMNS: &str = "
 const COLUMN_COUNT: usize = 11;
 
 /// Where they are from.
-pub(super) const FROM: &str = "events e JOIN subjects s ON s.key = e.subject JOIN orgs o ON o.key = s.org";
+pub(in crate::postgres) const FROM: &str = "events e JOIN subjects s ON s.key = e.subject JOIN orgs o ON o.key = s.org";
 
 /// What else a query says of events, for its values $3, $4, $7 and $8.
 const MEANT: &str = "
@@ -49,11 +49,15 @@ pub(in crate::postgres) async fn newest(
     query: &Query,
     limit: usize,
 ) -> Result<Vec<EventSummary>, Failure> {
-    let sql = format!("SELECT {COLUMNS} FROM {FROM} WHERE {EVENT_IS_MEANT} AND {MEANT} ORDER BY e.seq DESC LIMIT $9");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM {FROM} WHERE {EVENT_IS_MEANT} AND {MEANT}
+            AND ($10 IS NULL OR e.seq < (SELECT seq FROM events WHERE id = $10))
+          ORDER BY e.seq DESC LIMIT $9"
+    );
     let (meant, limit) = (Meant::by(query), rows(limit));
-    let found = view
-        .rows(&sql, &meant.and(&[typed(&query.pending), typed(&limit)]))
-        .await?;
+    let after = query.after.as_ref().map(|after| after.id);
+    let values = meant.and(&[typed(&query.pending), typed(&limit), typed(&after)]);
+    let found = view.rows(&sql, &values).await?;
     found.iter().map(|row| summary(row, 0)).collect()
 }
 
@@ -95,7 +99,7 @@ pub(in crate::postgres) async fn page(
 }
 
 /// Reads [`COLUMNS`] from this column on.
-pub(super) fn summary(row: &Row, first: usize) -> Result<EventSummary, Failure> {
+pub(in crate::postgres) fn summary(row: &Row, first: usize) -> Result<EventSummary, Failure> {
     let names = |column| -> Result<Vec<HandlerName>, Failure> {
         let names: Vec<String> = row.at(first + column)?;
         Ok(names.into_iter().map(HandlerName::new).collect())

@@ -83,6 +83,18 @@ async fn put_back(transaction: &Transaction, mut places: Vec<Place>, now: Schedu
             params![micros(now); handlers, subjects, numbers],
         )
         .await?;
+    // That it was delivered once is told along with what becomes of it now.
+    transaction
+        .execute(
+            "INSERT INTO attempts (subject, number, handler, fence, attempt, at, took, ended, worker)
+             SELECT o.subject, o.number, o.handler, o.fence, o.attempt, o.told_at, o.took, 0, o.worker
+               FROM unnest($1, $2, $3) AS p (handler, subject, number)
+               JOIN outcomes o ON o.subject = p.subject AND o.number = p.number AND o.handler = p.handler
+              WHERE o.fence IS NOT NULL
+             ON CONFLICT DO NOTHING",
+            params![; handlers, subjects, numbers],
+        )
+        .await?;
     transaction
         .execute(
             "DELETE FROM outcomes o USING unnest($1, $2, $3) AS p (handler, subject, number)

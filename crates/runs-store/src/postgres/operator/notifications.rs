@@ -12,28 +12,42 @@ use crate::postgres::failure::Failure;
 use crate::postgres::params::{params, typed};
 use crate::postgres::session::Transaction;
 
+/// The columns of a notification.
+pub(in crate::postgres) const COLUMNS: &str = "
+    n.id, o.name, n.kind, n.event, n.run, n.task, n.received_at, n.duplicates, coalesce(n.ticket <= s.covered, false),
+    ARRAY (SELECT e.id FROM events e
+            WHERE e.subject = n.subject AND n.ticket BETWEEN e.first_ticket AND e.last_ticket ORDER BY e.number)";
+
+/// Where they are from.
+pub(in crate::postgres) const FROM: &str =
+    "notifications n JOIN orgs o ON o.key = n.org LEFT JOIN subjects s ON s.key = n.subject";
+
 /// Notifications, the newest first.
 pub(in crate::postgres) async fn newest(
     view: &Transaction,
     query: &Query,
     limit: usize,
 ) -> Result<Vec<NotificationSummary>, Failure> {
-    let sql = "
-        SELECT n.id, o.name, n.kind, n.event, n.run, n.task, n.received_at, n.duplicates,
-               coalesce(n.ticket <= s.covered, false),
-               ARRAY (SELECT e.id FROM events e
-                       WHERE e.subject = n.subject AND n.ticket BETWEEN e.first_ticket AND e.last_ticket
-                       ORDER BY e.number)
-          FROM notifications n JOIN orgs o ON o.key = n.org LEFT JOIN subjects s ON s.key = n.subject
+    let sql = format!(
+        "
+        SELECT {COLUMNS} FROM {FROM}
          WHERE ($1 IS NULL OR n.run = $1) AND ($2 IS NULL OR o.name = $2)
            AND ($3 IS NULL OR n.received_at >= $3) AND ($4 IS NULL OR n.received_at < $4)
            AND (cardinality($5) = 0 OR n.id = ANY ($5)) AND cardinality($6) >= 0 AND ($7 IS NULL OR true)
            AND (NOT $8 OR n.subject IS NULL)
            AND (NOT $9 OR n.ticket > s.covered)
-         ORDER BY n.seq DESC LIMIT $10";
+           AND ($11 IS NULL OR n.seq < (SELECT seq FROM notifications WHERE id = $11))
+         ORDER BY n.seq DESC LIMIT $10"
+    );
     let (meant, limit) = (Meant::by(query), rows(limit));
-    let values = meant.and(&[typed(&query.unrecognized), typed(&query.pending), typed(&limit)]);
-    let found = view.rows(sql, &values).await?;
+    let after = query.after.as_ref().map(|after| after.id);
+    let values = meant.and(&[
+        typed(&query.unrecognized),
+        typed(&query.pending),
+        typed(&limit),
+        typed(&after),
+    ]);
+    let found = view.rows(&sql, &values).await?;
     found.iter().map(summary).collect()
 }
 
@@ -54,7 +68,8 @@ pub(in crate::postgres) async fn whole(
     Ok(body.map(|body| Whole::new(summary, Bytes::from(body))))
 }
 
-fn summary(row: &Row) -> Result<NotificationSummary, Failure> {
+/// Reads [`COLUMNS`].
+pub(in crate::postgres) fn summary(row: &Row) -> Result<NotificationSummary, Failure> {
     Ok(NotificationSummary {
         id: row.at(0)?,
         org: OrgId::new(row.at::<String>(1)?),
