@@ -235,8 +235,10 @@ async fn a_hang_up_reads_secrets_tokens_and_the_log_filter_again() -> anyhow::Re
     };
     assert_eq!(post("new-secret-0123456789").await?, "Answered(404)");
 
-    // A mistake changes nothing.
+    // A mistake changes nothing, and neither does what a log rotator sends.
     write(&sim.token(), "not a = filter")?;
+    worker.signal(Signal::SIGUSR1)?;
+    worker.signal(Signal::SIGUSR2)?;
     worker.signal(Signal::SIGHUP)?;
     worker.wait_for_log(|line| line.contains("not taken over")).await?;
     assert_eq!(post("old-secret-0123456789").await?, "Answered(202)");

@@ -38,6 +38,16 @@ impl Serve {
     }
 }
 
+/// Tools that rotate logs send these to whoever they take for the writer. By default they end a process at once.
+fn ignore_signals_of_log_rotators() {
+    for kind in [SignalKind::user_defined1(), SignalKind::user_defined2()] {
+        // From now on it is caught, and nobody asks for it.
+        if let Err(error) = signal(kind) {
+            warn!(%error, "a signal of log rotators would end the worker");
+        }
+    }
+}
+
 async fn serve(settings: &Settings, loaded: Loaded, sockets: HandedOver) -> ExitCode {
     let log = match telemetry::start_logging(&loaded.config.log) {
         Ok(log) => log,
@@ -48,6 +58,7 @@ async fn serve(settings: &Settings, loaded: Loaded, sockets: HandedOver) -> Exit
         Ok(signals) => signals,
         Err(error) => return fail(FAILED, &format!("cannot listen for signals: {error}")),
     };
+    ignore_signals_of_log_rotators();
     log_settings(&loaded);
     tokio::spawn(reap_orphans());
     front_door::raise_descriptors(loaded.config.receive.max_connections.get());
