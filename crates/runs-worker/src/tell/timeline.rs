@@ -194,6 +194,7 @@ fn webhook(of: &NotificationSummary) -> Item {
 
 fn fetch(of: &ToldFetch) -> Item {
     let (tone, title) = match of.outcome.as_str() {
+        "changed" if of.changes == 0 => (Tone::Good, "Fetched".to_owned()),
         "changed" => (
             Tone::Good,
             format!("Fetched: {}", plural(u64::from(of.changes), "change")),
