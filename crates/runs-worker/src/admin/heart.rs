@@ -16,6 +16,8 @@ use crate::tell::{Budget, HandlerReport, OrgReport, WorkerReport};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(5);
+/// How soon it is looked again whether the store is open.
+const UNTIL_OPEN: Duration = Duration::from_millis(100);
 
 /// What the journal calls these entries.
 const KIND: &str = "worker";
@@ -25,7 +27,9 @@ impl Admin {
     pub(crate) async fn beat(self: Arc<Self>, stop: CancellationToken) {
         let mut known: Option<BTreeMap<String, String>> = None;
         loop {
+            let mut pause = UNTIL_OPEN;
             if let Ok(store) = self.store.get() {
+                pause = EVERY;
                 let store = Arc::clone(store);
                 let report = self.report(store.as_ref()).await;
                 if let Err(error) = self.say(store.as_ref(), &report, &mut known).await {
@@ -37,7 +41,7 @@ impl Admin {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
