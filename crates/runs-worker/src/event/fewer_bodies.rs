@@ -14,6 +14,10 @@ pub(crate) enum Most {
     /// So many bytes of bodies.
     OfBodies(usize),
     /// So many bytes of event, as far as leaving out bodies can make it fit.
+    #[cfg_attr(
+        not(any(feature = "nats", test)),
+        expect(dead_code, reason = "only NATS has such a limit")
+    )]
     OfEvent(usize),
 }
 
