@@ -149,9 +149,12 @@ impl Decider<'_> {
         }
         let carried = carry_forward(before, run, &self.config.includes, &doubts);
         let is_incomplete = carried.members.len() > doubts.len() || self.lacks_tasks(&carried.run);
+        let were_left_out = memory.incomplete_since.is_some() && self.lacks_tasks(before);
         self.note_incomplete(is_incomplete, memory);
+        // Handlers were told of the run without its tasks, which were asked for: now they are told of these.
+        let before_tasks = were_left_out.then(|| with_no_tasks(before)).flatten();
         Compared {
-            changes: changes(before, &carried.run),
+            changes: changes(before_tasks.as_ref().unwrap_or(before), &carried.run),
             run: carried.run,
             kept: carried.members,
         }
@@ -431,4 +434,10 @@ impl Decider<'_> {
         };
         backoff.wait(tries, self.random)
     }
+}
+
+/// A run whose tasks are not known, as one that has none.
+fn with_no_tasks(run: &Run) -> Option<Run> {
+    let none = Run::from_json(r#"{"id":"none","tasks":[]}"#).ok()?;
+    Some(carry_forward(&none, run.clone(), &[Include::Tasks], &[]).run)
 }
