@@ -173,13 +173,16 @@ async fn a_run_is_completed_and_archived_between_two_fetches() -> anyhow::Result
 
 #[tokio::test]
 async fn a_stale_read_hides_a_completion_for_seconds() -> anyhow::Result<()> {
+    const LAG: Duration = Duration::from_secs(12);
     let stage = Stage::set(SimConfig::default(), &WEBHOOKS_ONLY).await?;
     stage.connect_templates()?;
     let run = stage.sim.launch("Hidden")?;
     expect(&stage, &run, &["seen"]).await?;
     almost_complete(&stage, &run)?;
     stage.sim.settle().await;
-    stage.sim.set_lag(Lag::Time(Duration::from_secs(12)));
+    // A replica that is so far behind would not know of the launch.
+    tokio::time::sleep(LAG).await;
+    stage.sim.set_lag(Lag::Time(LAG));
     complete(&stage, &run)?;
     expect(&stage, &run, &["seen", "completed"]).await
 }

@@ -71,7 +71,7 @@ async fn a_second_worker_on_the_same_data_is_refused_and_told_who_has_it() -> an
         refusal.contains("rolling update") && refusal.contains("One at a time"),
         "{refusal}"
     );
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/backup.md"))?;
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/moving.md"))?;
     for word in ["## One at a time", "Recreate", "StatefulSet"] {
         assert!(page.contains(word), "{word}");
     }

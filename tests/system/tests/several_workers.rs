@@ -241,7 +241,10 @@ async fn a_database_that_does_not_do_is_told_in_a_sentence() -> anyhow::Result<(
         "http://127.0.0.1:1/api",
         folder.path(),
     );
-    let no_database = database.url().replace("/test?", "/no_such_database?");
+    let url = database.url();
+    let (server, schema) = url.split_once('?').unwrap_or((&url, ""));
+    let (server, _) = server.rsplit_once('/').unwrap_or((server, ""));
+    let no_database = format!("{server}/no_such_database?{schema}");
     for (url, said) in [
         (no_database.as_str(), "there is no database no_such_database"),
         ("mysql://host/s3cret", "does not begin with postgres://"),
