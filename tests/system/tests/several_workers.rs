@@ -135,7 +135,8 @@ impl Sink {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        let arrived = tokio::time::timeout(Duration::from_secs(60), arrives).await;
+        // What a killed worker was delivering is leased for a minute longer than the handler's time-out.
+        let arrived = tokio::time::timeout(Duration::from_secs(75), arrives).await;
         arrived.with_context(|| format!("missing: {:?}", self.account().missing(acknowledged)))
     }
 }
@@ -154,6 +155,7 @@ async fn stage(database: &Database, sink: &Sink, folder: &Path) -> anyhow::Resul
         ("RUNS_WORKER__REFRESH__WINDOW", "50ms".to_owned()),
         ("RUNS_WORKER__RECEIVE__STORE_TIMEOUT", "500ms".to_owned()),
         ("RUNS_WORKER__STORE__SEAT_TERM", "2s".to_owned()),
+        ("RUNS_WORKER__DELIVER__TIMEOUT", "1s".to_owned()),
     ];
     let environment: Vec<(&str, &str)> = environment
         .iter()
