@@ -347,10 +347,12 @@ impl<'a> Line<'a> {
 fn of_the_run(before: Told<'_>, now: Told<'_>, is_reactivation: bool, issued: &Issued) -> Option<String> {
     let since = |undone: &Undone| was_undone(undone, before, now, issued);
     let (completion, archiving) = (since(&Undone::Completion), since(&Undone::Archiving));
-    if let (Some(before), Some(now)) = (before.done.updated, now.done.updated)
-        && now < before
+    // An operation is several changes of one moment, with one version: these are not told apart.
+    if let (Some(was), Some(is)) = (before.done.updated, now.done.updated)
+        && is < was
+        && before.version != now.version
     {
-        return Some(format!("it was last updated {before}, and then {now}"));
+        return Some(format!("it was last updated {was}, and then {is}"));
     }
     if before.done.is_complete && !now.done.is_complete && !completion {
         return Some("it was complete, and nobody reopened it".to_owned());
@@ -370,9 +372,10 @@ fn of_a_task(before: Told<'_>, now: Told<'_>, issued: &Issued) -> Option<String>
         .next()
 }
 
-/// Whether the run's people took this back between two states.
+/// Whether the run's people took this back between two states. The version is written before that is done: a read in
+/// between shows the one without the other.
 fn was_undone(what: &Undone, before: Told<'_>, now: Told<'_>, issued: &Issued) -> bool {
-    let between = |version: Version| before.version < version && version <= now.version;
+    let between = |version: Version| before.version <= version && version <= now.version;
     issued
         .undone
         .iter()
