@@ -12,6 +12,7 @@ mod story;
 mod sweeps;
 mod turns;
 mod version;
+mod wanted;
 mod words;
 
 use async_trait::async_trait;
@@ -45,6 +46,7 @@ pub use sweeps::{
 };
 pub(crate) use turns::{InTurn, Waiting, in_turn, lanes, lines};
 pub use version::Version;
+pub(crate) use wanted::{Candidate, LOOKED_AT, Wanted};
 pub(crate) use words::Word;
 
 /// The durable state of the worker.

@@ -6,13 +6,12 @@ use jiff::Timestamp;
 use rusqlite::{Row, params};
 use tallyfy_model::{OrgId, RunId};
 
-use crate::desks::{HandlerName, RunLabel, RunPlace, RunSummary, RunsOnly, RunsPage, RunsQuery};
+use crate::desks::{
+    Candidate, HandlerName, LOOKED_AT, RunLabel, RunPlace, RunSummary, RunsOnly, RunsPage, RunsQuery, Wanted,
+};
 use crate::sqlite::column::{Column, limit as rows};
 use crate::sqlite::failure::Failure;
 use crate::sqlite::writer::Transaction;
-
-/// How many runs are looked at for one page.
-const LOOKED_AT: usize = 20_000;
 
 /// The columns of a run.
 const COLUMNS: &str = "
@@ -29,39 +28,6 @@ const COLUMNS: &str = "
 /// What is looked at of a run to see whether it is meant.
 const SEEN: &str = "subjects.key, subjects.fetched_at, subjects.org, subjects.id, subjects.name, subjects.template,
     subjects.template_name";
-
-/// A run that may be meant.
-struct Candidate {
-    key: i64,
-    fetched_at: i64,
-    org: i64,
-    id: String,
-    name: Option<String>,
-    template: Option<String>,
-    template_name: Option<String>,
-}
-
-/// A query, prepared for many candidates.
-struct Wanted {
-    org: Option<i64>,
-    name: Option<String>,
-    template: Option<String>,
-}
-
-impl Wanted {
-    fn is_meant(&self, run: &Candidate) -> bool {
-        let has = |text: Option<&str>, part: &str| text.is_some_and(|text| text.to_ascii_lowercase().contains(part));
-        self.org.is_none_or(|org| org == run.org)
-            && self
-                .name
-                .as_deref()
-                .is_none_or(|part| has(run.name.as_deref(), part) || has(Some(&run.id), part))
-            && self.template.as_deref().is_none_or(|part| {
-                run.template.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(part))
-                    || has(run.template_name.as_deref(), part)
-            })
-    }
-}
 
 pub(in crate::sqlite) fn page(
     view: &Transaction<'_>,
@@ -121,11 +87,7 @@ fn wanted(view: &Transaction<'_>, query: &RunsQuery) -> Result<Option<Wanted>, F
             found => found,
         },
     };
-    Ok(Some(Wanted {
-        org,
-        name: query.name.as_deref().map(str::to_ascii_lowercase),
-        template: query.template.as_deref().map(str::to_ascii_lowercase),
-    }))
+    Ok(Some(Wanted::new(org, query)))
 }
 
 fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
