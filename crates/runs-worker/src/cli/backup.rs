@@ -99,7 +99,7 @@ fn in_a_file(store: &StoreConfig) -> Result<(), StoreError> {
     if store.location()?.has_one_worker() {
         return Ok(());
     }
-    let message = "the database is copied and restored by its own tools; see docs/backup.md";
+    let message = "the database is copied and restored by its own tools; see docs/postgresql.md";
     Err(StoreError::Refused(message.to_owned()))
 }
 

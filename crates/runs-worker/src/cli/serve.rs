@@ -161,7 +161,7 @@ fn advice(error: &StartError) -> Option<&'static str> {
         StartError::DataFolder { .. } => Some("set a folder that this user can write with --data-dir"),
         StartError::Store(StoreError::Held { .. }) => Some(
             "stop that worker first, or give this one a folder of its own with --data-dir; where a new one is started \
-                 before the old one ends (a rolling update), let the old one end first: see backup.md, \"One at a time\"",
+                 before the old one ends (a rolling update), let the old one end first: see moving.md, \"One at a time\"",
         ),
         StartError::Store(StoreError::NewerSchema { .. }) => {
             Some("start the version that wrote it, or a newer one; nothing was changed")
