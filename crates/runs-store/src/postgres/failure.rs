@@ -78,6 +78,13 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// Whether the server, or whoever stands between, has ended the connection: whatever was not committed is undone. The
+/// last words of a server come before its end is seen.
+pub(super) fn connection_ended(error: &tokio_postgres::Error) -> bool {
+    let last_words = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN];
+    error.is_closed() || error.code().is_some_and(|state| last_words.contains(state))
+}
+
 impl Failure {
     pub(super) fn damaged(what: &str) -> Self {
         Self::Damaged(what.to_owned())
@@ -105,9 +112,13 @@ impl Failure {
 
     /// Whether nothing happened and the same may go well when it is tried again at once.
     pub(super) fn is_passing(&self) -> bool {
-        match self.state() {
-            Some(state) => *state == SqlState::T_R_SERIALIZATION_FAILURE || *state == SqlState::T_R_DEADLOCK_DETECTED,
-            None => matches!(self, Self::Conflict),
+        match self {
+            Self::Conflict => true,
+            Self::Postgres(error) => {
+                let conflicts = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
+                connection_ended(error) || error.code().is_some_and(|state| conflicts.contains(state))
+            }
+            _ => false,
         }
     }
 

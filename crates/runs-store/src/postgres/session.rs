@@ -8,7 +8,7 @@ use deadpool_postgres::{Object, Pool, PoolError};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::failure::Failure;
+use super::failure::{Failure, connection_ended};
 use super::params::Typed;
 
 /// How long a statement may take, and a transaction may wait for its client.
@@ -71,8 +71,8 @@ impl Transaction {
             match transaction.client()?.batch_execute(&begin).await {
                 Ok(()) => return Ok(transaction),
                 // The server was restarted meanwhile: the next connection may be a new one.
-                Err(error) if tries > CONNECTIONS || !transaction.client()?.is_closed() => return Err(error.into()),
-                Err(_) => {}
+                Err(error) if tries <= CONNECTIONS && connection_ended(&error) => {}
+                Err(error) => return Err(error.into()),
             }
         }
     }
@@ -113,8 +113,12 @@ impl Transaction {
 
     /// Ends it. Whom it may have given something to do.
     pub(super) async fn commit(mut self) -> Result<Woken, Failure> {
-        self.client()?.batch_execute("COMMIT").await?;
-        self.connection = None;
+        match self.client()?.batch_execute("COMMIT").await {
+            Ok(()) => self.connection = None,
+            // The server may have done it before it closed the connection.
+            Err(error) if connection_ended(&error) => return Err(Failure::NoConnection(error.into())),
+            Err(error) => return Err(error.into()),
+        }
         Ok(Woken {
             due: self.due.load(Ordering::Relaxed),
             deliverable: self.deliverable.load(Ordering::Relaxed),
