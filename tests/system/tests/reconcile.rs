@@ -46,8 +46,9 @@ fn completed_now(sim: &Simulator, run: &str) -> anyhow::Result<usize> {
 
 #[tokio::test]
 async fn a_change_that_no_webhook_told_of_is_found_by_the_next_sweep() -> anyhow::Result<()> {
-    let sim = SimConfig::default();
-    let stage = Stage::set(sim, &SWEEPING).await?;
+    let [interval, window] = SWEEPING;
+    let soon_believed = ("RUNS_WORKER__REFRESH__RETRY_MAX", "1s");
+    let stage = Stage::set(SimConfig::default(), &[interval, window, soon_believed]).await?;
     a_whole_sweep(&stage.worker).await?;
     let run = stage.sim.launch("Nobody tells")?;
     stage

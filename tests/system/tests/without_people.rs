@@ -6,7 +6,12 @@ use tallyfy_sim::SimConfig;
 
 #[tokio::test]
 async fn what_jobs_and_admins_do_leads_to_the_right_events() -> anyhow::Result<()> {
-    let stage = Stage::set(SimConfig::default(), &[("RUNS_WORKER__REFRESH__RETRY_INITIAL", "10ms")]).await?;
+    // What is not there any more is believed soon.
+    let soon = [
+        ("RUNS_WORKER__REFRESH__RETRY_INITIAL", "10ms"),
+        ("RUNS_WORKER__REFRESH__RETRY_MAX", "300ms"),
+    ];
+    let stage = Stage::set(SimConfig::default(), &soon).await?;
     let (org, admin) = (stage.sim.org().to_owned(), stage.sim.founding().admin);
     let run = stage.sim.launch("Order")?;
     told(&stage, &run, "seen", 1).await?;

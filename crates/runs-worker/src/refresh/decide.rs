@@ -29,7 +29,7 @@ const STALE_WAIT: Duration = Duration::from_millis(500);
 
 /// How long an answer that is older than the last state must stand before it is believed, and the longest wait until it
 /// is asked for again.
-const BELIEVED_AFTER: Duration = Duration::from_secs(60);
+pub(super) const BELIEVED_AFTER: Duration = Duration::from_secs(60);
 const OLDER_WAIT: Duration = Duration::from_secs(15);
 
 /// What is to be done, and its name in logs and metrics.
@@ -95,6 +95,7 @@ impl Decider<'_> {
         let look_again = sabotage::look_again(look_again, &mut memory);
         memory.stale = 0;
         memory.missing = 0;
+        memory.missing_since = None;
         memory.refused = false;
         let told = self.events(before.as_ref(), &compared, &mut memory);
         self.commit_run(&compared, &told, lag.is_some(), look_again, &memory)

@@ -11,7 +11,7 @@ use tracing::{error, warn};
 use crate::event::{EventType, Occurrence};
 use crate::telemetry;
 
-use super::decide::{Decider, Decision};
+use super::decide::{BELIEVED_AFTER, Decider, Decision};
 use super::memory::Memory;
 
 /// How long what was claimed before the circuit opened is left alone.
@@ -71,14 +71,15 @@ impl Decider<'_> {
         };
         memory.missing = tries;
         let is_known = self.due.standing == standing && self.due.notifications.is_empty();
-        if tries < enough && !is_known {
-            return self.postpone(
-                "missing",
-                PostponeCause::NotTried,
-                self.backoff(tries),
-                reason,
-                Some(&memory),
-            );
+        let until_believed = self.until_absence_is_believed(&mut memory);
+        if (tries < enough || !until_believed.is_zero()) && !is_known {
+            let wait = self.backoff(tries);
+            let wait = if until_believed.is_zero() {
+                wait
+            } else {
+                wait.min(until_believed)
+            };
+            return self.postpone("missing", PostponeCause::NotTried, wait, reason, Some(&memory));
         }
         memory = Memory {
             told: memory.told,
@@ -92,6 +93,17 @@ impl Decider<'_> {
                 self.without_event(outcome, standing)
             }
         }
+    }
+
+    /// For how much longer the answers have to say that a run is not there which was: a replica that lags behind may not
+    /// know it yet.
+    fn until_absence_is_believed(&self, memory: &mut Memory) -> Duration {
+        let since = *memory.missing_since.get_or_insert(self.started);
+        if self.due.standing != Standing::Present {
+            return Duration::ZERO;
+        }
+        let long = BELIEVED_AFTER.min(self.config.retry_max);
+        long.saturating_sub(self.now.apart(since))
     }
 
     /// Whether the API may have failed for this run alone, which the list of runs shows.

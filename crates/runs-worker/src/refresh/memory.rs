@@ -20,6 +20,9 @@ pub(super) struct Memory {
     /// How many answers in a row said that it is not there, or not to be seen.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) missing: u32,
+    /// Since when they say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) missing_since: Option<SchedulingTime>,
     /// Whether the token was refused when it was asked for last.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(super) refused: bool,
