@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use super::failure::{Failure, store_error};
@@ -62,7 +63,9 @@ pub(super) fn in_memory() -> rusqlite::Result<Connection> {
 pub(super) fn reading(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "busy_timeout", 5_000)?;
+    plan_once(&connection)?;
     Ok(connection)
 }
 
@@ -158,7 +161,15 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
         connection.pragma_update(None, pragma, value)?;
     }
     flush_to_the_medium(connection)?;
+    plan_once(connection)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES)
+}
+
+/// A statement is planned when it is prepared, and not again for each value that is bound to a column that the condition of an
+/// index names.
+fn plan_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// On macOS, `fsync` leaves the last pages in the cache of the drive, which a power cut empties: SQLite asks for more there, as
@@ -191,4 +202,23 @@ fn verify(connection: &Connection, path: &Path) -> Result<(), StoreError> {
         )
         .into(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    #[test]
+    fn what_is_bound_plans_no_statement_anew() {
+        let connection = in_memory().unwrap();
+        // The conditions of two indexes name the kind.
+        let find = "SELECT key FROM subjects WHERE org = ? AND kind = ? AND id = ?";
+        let mut statement = connection.prepare(find).unwrap();
+        for id in ["one", "two", "three"] {
+            assert!(!statement.exists((1, "run", id)).unwrap());
+        }
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+    }
 }
