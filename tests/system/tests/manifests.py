@@ -26,9 +26,17 @@ assert not faults, faults
 compose["services"]["runs-worker"]["restrat"] = "always"
 assert list(validator.iter_errors(compose)), "the schema accepts anything"
 
-folder = dist / "kubernetes"
-kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
-for name in kustomization["resources"]:
-    for document in yaml.safe_load_all((folder / name).read_text()):
-        kubernetes_validate.validate(document, "1.31", strict=True)
-        print("ok", document["kind"])
+def validate(folder):
+    """Each resource of a kustomization, and of those that it stands on."""
+    kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
+    for name in kustomization["resources"]:
+        if (folder / name).is_dir():
+            validate(folder / name)
+            continue
+        for document in yaml.safe_load_all((folder / name).read_text()):
+            kubernetes_validate.validate(document, "1.31", strict=True)
+            print("ok", document["kind"])
+
+
+for name in ["sqlite", "postgresql"]:
+    validate(dist / "kubernetes" / name)

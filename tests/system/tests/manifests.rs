@@ -34,24 +34,28 @@ fn the_manifests_keep_to_their_schemas() -> anyhow::Result<()> {
         return Ok(());
     }
     assert!(output.status.success(), "{said}{complained}");
-    assert_eq!(said, "ok StatefulSet\nok Service\n");
+    assert_eq!(said, "ok Service\nok StatefulSet\nok Service\nok Deployment\nok PodDisruptionBudget\n");
     Ok(())
 }
 
 #[test]
-fn the_configuration_of_the_pod_is_right() -> anyhow::Result<()> {
-    let folder = tempfile::tempdir()?;
-    let file = dist().join("kubernetes/worker.toml");
-    let text = fs::read_to_string(file)?.replace("/run/secrets/runs-worker/", &format!("{}/", folder.path().display()));
-    let config = folder.path().join("worker.toml");
-    fs::write(&config, text)?;
-    fs::write(folder.path().join("token"), "t")?;
-    fs::write(folder.path().join("webhook-secrets"), "s")?;
-    let output = Command::new(system_tests::binary()?)
-        .env_clear()
-        .args(["config", "--check"])
-        .arg(&config)
-        .output()?;
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+fn the_configuration_of_the_pods_is_right() -> anyhow::Result<()> {
+    for kind in ["sqlite", "postgresql"] {
+        let folder = tempfile::tempdir()?;
+        let file = dist().join("kubernetes").join(kind).join("worker.toml");
+        let secrets = format!("{}/", folder.path().display());
+        let text = fs::read_to_string(file)?.replace("/run/secrets/runs-worker/", &secrets);
+        let config = folder.path().join("worker.toml");
+        fs::write(&config, text)?;
+        fs::write(folder.path().join("token"), "t")?;
+        fs::write(folder.path().join("webhook-secrets"), "s")?;
+        fs::write(folder.path().join("database-url"), "postgres://u:p@db/app")?;
+        let output = Command::new(system_tests::binary()?)
+            .env_clear()
+            .args(["config", "--check"])
+            .arg(&config)
+            .output()?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
     Ok(())
 }
