@@ -19,7 +19,7 @@
 //! let org = "org".into();
 //! store.request_refresh(&org, &"run".into(), Lane::Live, now).await?;
 //!
-//! let claim = Claim { now, lease: Duration::from_secs(60), limit: 10 };
+//! let claim = Claim { now, lease: Duration::from_secs(60), limit: 10, in_flight: None };
 //! let claimed = store.claim_due(&org, Lanes::All, claim).await?;
 //! assert_eq!(claimed.work.len(), 1);
 //! store.close().await;

@@ -87,6 +87,7 @@ pub(super) fn claim(seconds: i64) -> Claim {
         now: at(seconds),
         lease: LEASE,
         limit: 100,
+        in_flight: None,
     }
 }
 

@@ -119,6 +119,7 @@ macro_rules! store_contract {
                 an_attempt_that_ends_with_its_lease_counts
                 a_released_delivery_was_no_attempt
                 the_limit_leaves_the_rest_due
+                no_more_are_in_flight_than_may_be
                 a_lease_that_was_handed_out_again_changes_nothing
                 attempts_that_end_together_have_an_outcome_each
                 what_settling_makes_due_is_claimed_with_it

@@ -1,5 +1,7 @@
 //! Deliveries: for each handler and run in order, one at a time, until settled.
 
+use std::num::NonZeroUsize;
+
 use super::arrange::{
     Desk, LEASE, again, at, changed, claim, give_up, handler, of_run, org, run, text, unchanged, wall,
 };
@@ -165,6 +167,36 @@ pub async fn the_limit_leaves_the_rest_due<S: StoreUnderTest>() {
         (vec!["b", "a"], Some(at(3))),
         "the longest due first"
     );
+}
+
+pub async fn no_more_are_in_flight_than_may_be<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h", "other"]).await;
+    for name in ["a", "b", "c", "d"] {
+        desk.change(name, name, 0).await;
+    }
+    let two = |seconds| Claim {
+        in_flight: NonZeroUsize::new(2),
+        ..claim(seconds)
+    };
+    assert_eq!(desk.deliveries("other", 1).await.len(), 4, "another handler's do not count");
+    let first = desk.claim_deliveries("h", two(1)).await;
+    assert_eq!(
+        (first.work.len(), first.next_due),
+        (2, Some(at(61))),
+        "what waits is due when a lease ends"
+    );
+    let none = desk.claim_deliveries("h", two(2)).await;
+    assert_eq!((none.work.len(), none.next_due), (0, Some(at(61))));
+    desk.settle(&first.work[0].lease, DELIVERED, 3).await;
+    let third = desk.claim_deliveries("h", two(3)).await;
+    assert_eq!(third.work.len(), 1);
+    assert_ne!(third.work[0].run, first.work[1].run);
+    let later = desk.claim_deliveries("h", two(63)).await;
+    assert_eq!(later.work.len(), 2, "leases that have ended do not count");
+    desk.settle(&later.work[0].lease, DELIVERED, 64).await;
+    desk.settle(&later.work[1].lease, DELIVERED, 64).await;
+    let last = desk.claim_deliveries("h", two(64)).await;
+    assert_eq!((last.work.len(), last.next_due), (1, Some(at(124))));
 }
 
 pub async fn a_lease_that_was_handed_out_again_changes_nothing<S: StoreUnderTest>() {

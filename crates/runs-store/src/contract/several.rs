@@ -1,6 +1,7 @@
 //! What holds when several workers have one store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ macro_rules! several_workers_contract {
             several: [
                 runs_are_handed_out_to_one_worker_each
                 deliveries_are_handed_out_to_one_worker_each_and_in_order
+                no_more_are_in_flight_than_may_be_with_all_workers_together
                 what_one_has_leased_stays_its_own_when_another_starts_or_ends
                 who_comes_back_late_changes_nothing
                 appends_in_both_directions_do_not_get_stuck
@@ -138,6 +140,33 @@ pub async fn deliveries_are_handed_out_to_one_worker_each_and_in_order<S: Severa
         }
     }
     assert!(numbers.values().all(|numbers| numbers.len() == 5));
+}
+
+pub async fn no_more_are_in_flight_than_may_be_with_all_workers_together<S: SeveralUnderTest>() {
+    let (desk, other) = two::<S>(&["h"]).await;
+    for number in 0..20 {
+        desk.change(&number.to_string(), "1", 0).await;
+    }
+    let three = Claim {
+        limit: 2,
+        in_flight: NonZeroUsize::new(3),
+        ..claim(1)
+    };
+    let (name, here) = (handler("h"), desk.0.store());
+    for _ in 0..10 {
+        let claimed = tokio::join!(
+            here.claim_deliveries(&name, three),
+            other.claim_deliveries(&name, three),
+            here.claim_deliveries(&name, three),
+            other.claim_deliveries(&name, three)
+        );
+        let claimed = [claimed.0, claimed.1, claimed.2, claimed.3];
+        let work: Vec<_> = claimed.into_iter().flat_map(|claimed| claimed.unwrap().work).collect();
+        assert!(work.len() <= 3, "{} at a time", work.len());
+        let ended = work.into_iter().map(|delivery| (delivery.lease, Settlement::Delivered).into());
+        other.settle(ended.collect(), at(1)).await.unwrap();
+    }
+    assert_eq!(desk.stats(2).await.handlers[0].waiting, 0, "as many as may be, each time");
 }
 
 pub async fn what_one_has_leased_stays_its_own_when_another_starts_or_ends<S: SeveralUnderTest>() {

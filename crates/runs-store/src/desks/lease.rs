@@ -3,6 +3,7 @@
 //! A lease that ran out counts as a failed attempt, so that a run that brings the worker down cannot do so in a loop without
 //! a pause.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -19,6 +20,9 @@ pub struct Claim {
     pub lease: Duration,
     /// The most pieces of work to hand out.
     pub limit: usize,
+    /// The most deliveries of one handler that may be leased at a time, to all workers together; `None` is without limit.
+    /// It does not matter for runs.
+    pub in_flight: Option<NonZeroUsize>,
 }
 
 /// What a claim handed out.
@@ -27,7 +31,7 @@ pub struct Claimed<T> {
     /// The work, possibly none.
     pub work: Vec<T>,
     /// When something will be due, if nothing changes until then; `None` if nothing waits. In the past if the limit
-    /// left work behind. Leases that may expire count.
+    /// left work behind. Leases that may expire count; while as much is in flight as may be, only they do.
     pub next_due: Option<SchedulingTime>,
 }
 

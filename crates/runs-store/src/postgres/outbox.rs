@@ -198,10 +198,42 @@ pub(super) async fn claim_deliveries(
     let Some(key) = active(transaction, handler).await? else {
         return Ok(nothing(None));
     };
-    let heads = claimable(transaction, key, claim).await?;
+    let room = room(transaction, key, claim).await?;
+    let heads = claimable(transaction, key, Claim { limit: room, ..claim }).await?;
     let work = lease(transaction, handler, key, heads, claim, holder).await?;
-    let next_due = next_due(transaction, key).await?;
+    let next_due = if room < claim.limit && work.len() == room {
+        in_flight(transaction, key, claim.now).await?.1
+    } else {
+        next_due(transaction, key).await?
+    };
     Ok(Claimed { work, next_due })
+}
+
+/// How many deliveries may be handed out. Where other workers count, one counts after the other.
+async fn room(transaction: &Transaction, handler: i64, claim: Claim) -> Result<usize, Failure> {
+    let Some(most) = claim.in_flight else {
+        return Ok(claim.limit);
+    };
+    let lock = "SELECT key FROM handlers WHERE key = $1 FOR NO KEY UPDATE";
+    transaction.row(lock, params![handler]).await?;
+    let (leased, _) = in_flight(transaction, handler, claim.now).await?;
+    Ok(most.get().saturating_sub(leased).min(claim.limit))
+}
+
+/// How many deliveries of a handler are leased, and when the first of those leases ends.
+async fn in_flight(
+    view: &Transaction,
+    handler: i64,
+    now: SchedulingTime,
+) -> Result<(usize, Option<SchedulingTime>), Failure> {
+    let leased = view
+        .row(
+            "SELECT count(*), min(lease_until) FROM cursors
+              WHERE handler = $1 AND due_at IS NOT NULL AND lease_until > $2",
+            params![handler, micros(now)],
+        )
+        .await?;
+    leased.map_or(Ok((0, None)), |row| Ok((row.small(0)?, row.due_if_any(1)?)))
 }
 
 /// When something of a handler is due, from the past on; `None` if nothing waits. Only reads.

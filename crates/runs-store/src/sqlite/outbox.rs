@@ -175,9 +175,13 @@ pub(super) fn claim_deliveries(
             next_due: None,
         });
     };
+    let room = match claim.in_flight {
+        Some(most) => most.get().saturating_sub(in_flight(transaction, key, claim.now)?.0).min(claim.limit),
+        None => claim.limit,
+    };
     let mut work = Vec::new();
     let mut bytes = 0;
-    for subject in claimable(transaction, key, claim)? {
+    for subject in claimable(transaction, key, Claim { limit: room, ..claim })? {
         if bytes >= MAX_CLAIMED_EVENT_BYTES {
             break;
         }
@@ -186,8 +190,27 @@ pub(super) fn claim_deliveries(
             work.push(delivery);
         }
     }
-    let next_due = next_due(transaction, key)?;
+    let next_due = if room < claim.limit && work.len() == room {
+        in_flight(transaction, key, claim.now)?.1
+    } else {
+        next_due(transaction, key)?
+    };
     Ok(Claimed { work, next_due })
+}
+
+/// How many deliveries of a handler are leased, and when the first of those leases ends.
+fn in_flight(
+    transaction: &Transaction<'_>,
+    handler: i64,
+    now: SchedulingTime,
+) -> Result<(usize, Option<SchedulingTime>), Failure> {
+    let leased = transaction.row(
+        "SELECT count(*), min(lease_until) FROM cursors INDEXED BY cursors_leased
+          WHERE handler = ? AND lease_until > ?",
+        params![handler, Column(now)],
+        |row| Ok((row.get(0)?, row.get::<_, Option<Column<SchedulingTime>>>(1)?)),
+    )?;
+    Ok(leased.map_or((0, None), |(count, first)| (count, first.map(|Column(first)| first))))
 }
 
 /// When something of a handler is due, from the past on; `None` if nothing waits. Only reads.

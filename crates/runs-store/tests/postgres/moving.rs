@@ -30,6 +30,7 @@ fn claim(seconds: i64) -> Claim {
         now: at(seconds),
         lease: Duration::from_secs(60),
         limit: 1,
+        in_flight: None,
     }
 }
 

@@ -14,6 +14,8 @@ use super::text;
 pub struct DeliverConfig {
     /// The most calls of one handler at a time; for one run there is never more than one delivery.
     pub concurrency: NonZeroUsize,
+    /// The most deliveries of one handler at a time, of all workers together; 0 is without limit.
+    pub max_in_flight: usize,
     /// How long a handler may take.
     #[serde(deserialize_with = "text::duration")]
     pub timeout: Duration,
@@ -41,6 +43,7 @@ impl Default for DeliverConfig {
     fn default() -> Self {
         Self {
             concurrency: const { NonZeroUsize::new(8).unwrap() },
+            max_in_flight: 0,
             timeout: Duration::from_secs(30),
             retry_initial: Duration::from_secs(1),
             retry_max: Duration::from_secs(10 * 60),

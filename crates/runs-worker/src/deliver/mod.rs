@@ -166,6 +166,7 @@ impl Stage {
             now: self.clock.now(),
             lease: self.calling.config.timeout + LEASE_MARGIN,
             limit: room,
+            in_flight: NonZeroUsize::new(self.calling.config.max_in_flight),
         };
         let ended = self.unsettled.ended();
         let claimed = match (ended.is_empty(), room) {

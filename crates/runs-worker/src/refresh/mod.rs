@@ -214,6 +214,7 @@ impl Stage {
                     now,
                     lease: config.lease,
                     limit: *limit,
+                    in_flight: None,
                 },
             )),
             _ => None,

@@ -213,6 +213,7 @@ impl World {
                 now: due,
                 lease: Duration::from_secs(60),
                 limit: 1,
+                in_flight: None,
             };
             let claimed = self.store.claim_due(&org(), Lanes::All, claim).await.unwrap();
             for work in claimed.work {

@@ -66,6 +66,7 @@ fn claim(seconds: i64) -> Claim {
         now: at(seconds),
         lease: Duration::from_secs(60),
         limit: 1000,
+        in_flight: None,
     }
 }
 

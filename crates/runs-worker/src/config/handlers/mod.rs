@@ -38,6 +38,8 @@ pub(super) struct HandlerTable {
     pub(super) timeout: Option<Duration>,
     /// In the place of `deliver.concurrency`.
     pub(super) concurrency: Option<NonZeroUsize>,
+    /// In the place of `deliver.max_in_flight`.
+    pub(super) max_in_flight: Option<usize>,
     /// In the place of `deliver.max_attempts`.
     pub(super) max_attempts: Option<u32>,
     /// In the place of `deliver.max_age`.
@@ -170,6 +172,7 @@ impl HandlerTable {
     fn deliver(&self, general: &DeliverConfig) -> DeliverConfig {
         DeliverConfig {
             concurrency: self.concurrency.unwrap_or(general.concurrency),
+            max_in_flight: self.max_in_flight.unwrap_or(general.max_in_flight),
             timeout: self.timeout.unwrap_or(general.timeout),
             retry_initial: self.retry_initial.unwrap_or(general.retry_initial),
             retry_max: self.retry_max.unwrap_or(general.retry_max),
