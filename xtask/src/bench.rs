@@ -24,6 +24,8 @@ enum Measured {
     Decode,
     /// What the worker takes, and what it costs: some five minutes, and three gigabytes of disk
     Worker,
+    /// The same with workers on a PostgreSQL server of its own: some forty minutes
+    Postgres,
 }
 
 impl Bench {
@@ -31,11 +33,11 @@ impl Bench {
     pub(crate) fn run(&self, shell: &Shell) -> anyhow::Result<()> {
         let programs: &[&str] = match self.of {
             Measured::Decode => &["decode_time", "decode_memory"],
-            Measured::Worker => &["worker"],
+            Measured::Worker | Measured::Postgres => &["worker"],
         };
         let locked = locked();
         let mut binary = None;
-        if matches!(self.of, Measured::Worker) {
+        if !matches!(self.of, Measured::Decode) {
             cargo(cmd!(
                 shell,
                 "cargo build --quiet --release {locked...} --package runs-worker"
@@ -49,6 +51,9 @@ impl Bench {
             let package = ["--package", "benches", "--bench", program];
             cargo(cmd!(shell, "cargo bench --quiet {locked...} {package...} --no-run")).run()?;
             let mut bench = cargo(cmd!(shell, "cargo bench --quiet {locked...} {package...}")).quiet();
+            if matches!(self.of, Measured::Postgres) {
+                bench = bench.args(["--", "postgres"]);
+            }
             if let Some(binary) = &binary {
                 bench = bench.env("RUNS_WORKER_BIN", binary);
             }

@@ -58,7 +58,7 @@ impl Scene {
 
     pub(crate) fn load(&self, runs: Vec<String>) -> Load {
         Load {
-            door: self.worker.receive_address(),
+            doors: [self.worker.receive_address()].into(),
             org: self.sim.org().to_owned(),
             secret: SECRET,
             runs: runs.into(),
@@ -97,7 +97,7 @@ async fn through(table: &mut Table) -> anyhow::Result<()> {
         .unwrap_or_default();
     let request = request.replace("GET /", &format!("GET {prefix}/"));
 
-    let mut connection = Connection::to(load.door).await?;
+    let mut connection = load.connect(0).await?;
     let (mut through, mut round_trips) = (Vec::new(), Vec::new());
     for number in 0..WEBHOOKS {
         scene

@@ -15,10 +15,11 @@ pub(crate) const CONNECTIONS: usize = 64;
 /// The size of a webhook's body.
 const BODY_BYTES: usize = 2048;
 
-/// Sends webhooks to one worker, each of another task.
+/// Sends webhooks, each of another task.
 #[derive(Clone)]
 pub(crate) struct Load {
-    pub(crate) door: SocketAddr,
+    /// Of one worker or several, to which the connections are shared out.
+    pub(crate) doors: Arc<[SocketAddr]>,
     pub(crate) org: String,
     pub(crate) secret: &'static str,
     pub(crate) runs: Arc<[String]>,
@@ -26,6 +27,11 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    /// The connection of this number.
+    pub(crate) async fn connect(&self, number: usize) -> anyhow::Result<Connection> {
+        Connection::to(self.doors[number % self.doors.len()]).await
+    }
+
     fn request(&self) -> Vec<u8> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let run = usize::try_from(number).map_or("", |number| self.runs[number % self.runs.len()].as_str());
@@ -47,10 +53,10 @@ impl Load {
     pub(crate) async fn as_fast_as_possible(&self, lasts: Duration) -> anyhow::Result<f64> {
         let began = Instant::now();
         let mut senders = JoinSet::new();
-        for _ in 0..CONNECTIONS {
+        for number in 0..CONNECTIONS {
             let load = self.clone();
             senders.spawn(async move {
-                let mut connection = Connection::to(load.door).await?;
+                let mut connection = load.connect(number).await?;
                 let mut answered = 0_u32;
                 while began.elapsed() < lasts {
                     connection.post(&load.request()).await?;
@@ -75,7 +81,7 @@ impl Load {
         for number in 0..CONNECTIONS {
             let load = self.clone();
             senders.spawn(async move {
-                let mut connection = Connection::to(load.door).await?;
+                let mut connection = load.connect(number).await?;
                 let mut times = Vec::new();
                 #[expect(clippy::cast_possible_truncation, reason = "64 connections")]
                 let mut due = began + pause * number as u32 / CONNECTIONS as u32;
@@ -100,14 +106,15 @@ impl Load {
         Ok(times)
     }
 
-    /// So many, as fast as possible.
-    pub(crate) async fn burst(&self, webhooks: usize) -> anyhow::Result<()> {
+    /// About so many, as fast as possible. How many it were.
+    pub(crate) async fn burst(&self, webhooks: usize) -> anyhow::Result<usize> {
+        let of_each = webhooks.div_ceil(CONNECTIONS);
         let mut senders = JoinSet::new();
-        for _ in 0..CONNECTIONS {
+        for number in 0..CONNECTIONS {
             let load = self.clone();
             senders.spawn(async move {
-                let mut connection = Connection::to(load.door).await?;
-                for _ in 0..webhooks.div_ceil(CONNECTIONS) {
+                let mut connection = load.connect(number).await?;
+                for _ in 0..of_each {
                     connection.post(&load.request()).await?;
                 }
                 anyhow::Ok(())
@@ -116,7 +123,7 @@ impl Load {
         while let Some(sent) = senders.join_next().await {
             sent??;
         }
-        Ok(())
+        Ok(of_each * CONNECTIONS)
     }
 
     /// One.

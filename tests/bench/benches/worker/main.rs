@@ -4,12 +4,14 @@
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
+mod api;
 mod backlog;
 mod faults;
 mod latency;
 mod load;
 mod no_store;
 mod place;
+mod postgres;
 mod rate;
 mod whole;
 
@@ -40,6 +42,12 @@ async fn measure() -> anyhow::Result<ExitCode> {
     let named: Vec<String> = std::env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
     let is_wanted = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
     let mut table = Table::new("the worker, on two cores with whoever sends");
+    // Only when it is asked for, since it takes half an hour and a server.
+    if named.iter().any(|name| name == "postgres") {
+        let is_wanted = |part: &str| named.len() == 1 || named.iter().any(|name| name == part);
+        postgres::measure(&mut table, is_wanted).await?;
+        return Ok(table.verdict());
+    }
     if is_wanted("rate") {
         rate::measure(&mut table).await?;
     }

@@ -31,7 +31,7 @@ pub(crate) fn settings(data_dir: &Path) -> WorkerSettings {
 
 pub(crate) fn load(worker: &WorkerProcess) -> Load {
     Load {
-        door: worker.receive_address(),
+        doors: [worker.receive_address()].into(),
         org: ORG.to_owned(),
         secret: SECRET,
         runs: (0..1000)

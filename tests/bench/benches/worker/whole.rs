@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use benches::{Limit, Table};
 use system_tests::{WorkerProcess, WorkerSettings};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
 
+use crate::api::{self, Server};
 use crate::load::Load;
 use crate::place;
 use crate::rate::{ORG, SECRET};
@@ -34,12 +33,9 @@ pub(crate) async fn measure(table: &mut Table) -> anyhow::Result<()> {
         println!("  whole events are not measured: {OTHER} names no other build to measure against");
         return Ok(());
     };
-    let api = TcpListener::bind("127.0.0.1:0").await?;
-    let address = api.local_addr()?;
-    let serving = tokio::spawn(serve(api));
-    let other = cost(Some(other), address).await.context("the other build")?;
-    let this = cost(None, address).await?;
-    serving.abort();
+    let api = Server::start(api::run).await?;
+    let other = cost(Some(other), api.address).await.context("the other build")?;
+    let this = cost(None, api.address).await?;
     table.row(
         "CPU for a whole event, to the other build",
         place::ratio(this.cpu, other.cpu),
@@ -86,12 +82,15 @@ async fn cost(program: Option<PathBuf>, api: SocketAddr) -> anyhow::Result<Cost>
     let mut replay = vec!["replay", "--handler", "file", "--all"];
     match program {
         Some(program) => settings = settings.of_program(program),
-        // Others may not know it, and not ask.
-        None => replay.push("--yes"),
+        // Others may not know them.
+        None => {
+            settings = settings.with("RUNS_WORKER__API__REQUESTS_PER_FIVE_SECONDS", "0");
+            replay.push("--yes");
+        }
     }
     let worker = WorkerProcess::start(&settings).await?;
     let load = Load {
-        door: worker.receive_address(),
+        doors: [worker.receive_address()].into(),
         org: ORG.to_owned(),
         secret: SECRET,
         runs: (0..EVENTS).map(|number| format!("run{number}")).collect(),
@@ -129,50 +128,4 @@ async fn until_lines(file: &Path, lines: usize) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// An API that has every run, and answers at once.
-async fn serve(listener: TcpListener) {
-    while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(answer(stream));
-    }
-}
-
-async fn answer(mut stream: TcpStream) {
-    let mut request = Vec::new();
-    loop {
-        match stream.read_buf(&mut request).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        while let Some(end) = request.windows(4).position(|window| window == b"\r\n\r\n") {
-            let head: Vec<u8> = request.drain(..end + 4).collect();
-            let body = run(&head);
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-                body.len()
-            );
-            if stream.write_all(answer.as_bytes()).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-/// The run that a request asks for, with three tasks, of which the one that its webhook announces is complete.
-fn run(head: &[u8]) -> String {
-    let head = String::from_utf8_lossy(head);
-    let path = head.split(['?', ' ']).nth(1).unwrap_or_default();
-    let id = path.rsplit('/').next().unwrap_or_default();
-    let task = |number: usize, task: &str, completed_at: &str| {
-        format!(
-            r#"{{"id":"{task}","run_id":"{id}","title":"Task {number}","status":"not-started","owners":{{"users":[1],"guests":[],"groups":[]}},"created_at":"2026-01-31T09:00:00.000Z","last_updated":"2026-01-31T09:00:00.000Z","completed_at":{completed_at},"position":{number}}}"#
-        )
-    };
-    format!(
-        r#"{{"data":{{"id":"{id}","name":"Order","status":"active","checklist_id":"c1","progress":{{"complete":0,"total":3,"percent":0}},"created_at":"2026-01-31T09:00:00.000Z","last_updated":"2026-01-31T09:00:00.000Z","completed_at":null,"archived_at":null,"tags":{{"data":[]}},"checklist":{{"data":{{"id":"c1","title":"Order"}}}},"tasks":{{"data":[{},{},{}]}},"form_fields":{{"data":[]}}}}}}"#,
-        task(1, &id.replace("run", "task"), "\"2020-01-31T09:00:00Z\""),
-        task(2, &format!("{id}b"), "null"),
-        task(3, &format!("{id}c"), "null"),
-    )
 }
