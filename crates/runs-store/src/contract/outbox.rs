@@ -178,7 +178,11 @@ pub async fn no_more_are_in_flight_than_may_be<S: StoreUnderTest>() {
         in_flight: NonZeroUsize::new(2),
         ..claim(seconds)
     };
-    assert_eq!(desk.deliveries("other", 1).await.len(), 4, "another handler's do not count");
+    assert_eq!(
+        desk.deliveries("other", 1).await.len(),
+        4,
+        "another handler's do not count"
+    );
     let first = desk.claim_deliveries("h", two(1)).await;
     assert_eq!(
         (first.work.len(), first.next_due),

@@ -163,10 +163,16 @@ pub async fn no_more_are_in_flight_than_may_be_with_all_workers_together<S: Seve
         let claimed = [claimed.0, claimed.1, claimed.2, claimed.3];
         let work: Vec<_> = claimed.into_iter().flat_map(|claimed| claimed.unwrap().work).collect();
         assert!(work.len() <= 3, "{} at a time", work.len());
-        let ended = work.into_iter().map(|delivery| (delivery.lease, Settlement::Delivered).into());
+        let ended = work
+            .into_iter()
+            .map(|delivery| (delivery.lease, Settlement::Delivered).into());
         other.settle(ended.collect(), at(1)).await.unwrap();
     }
-    assert_eq!(desk.stats(2).await.handlers[0].waiting, 0, "as many as may be, each time");
+    assert_eq!(
+        desk.stats(2).await.handlers[0].waiting,
+        0,
+        "as many as may be, each time"
+    );
 }
 
 pub async fn what_one_has_leased_stays_its_own_when_another_starts_or_ends<S: SeveralUnderTest>() {

@@ -21,6 +21,8 @@ mod file;
 mod import;
 mod inbox;
 mod inspect;
+#[cfg(any(test, feature = "contract"))]
+mod large;
 mod lock;
 mod memory;
 #[cfg(feature = "postgres")]
@@ -49,6 +51,8 @@ use tokio::sync::{oneshot, watch};
 
 pub use self::backup::{copy, restore};
 pub use self::inspect::inspect;
+#[cfg(any(test, feature = "contract"))]
+pub use self::large::{Large, fill};
 pub use self::verify::verify;
 
 use self::checkpoint::Checkpointer;

@@ -176,7 +176,10 @@ pub(super) fn claim_deliveries(
         });
     };
     let room = match claim.in_flight {
-        Some(most) => most.get().saturating_sub(in_flight(transaction, key, claim.now)?.0).min(claim.limit),
+        Some(most) => most
+            .get()
+            .saturating_sub(in_flight(transaction, key, claim.now)?.0)
+            .min(claim.limit),
         None => claim.limit,
     };
     let mut work = Vec::new();

@@ -10,9 +10,11 @@ mod faults;
 mod latency;
 mod load;
 mod no_store;
+mod pages;
 mod place;
 mod postgres;
 mod rate;
+mod story;
 mod whole;
 
 use std::process::ExitCode;
@@ -53,6 +55,12 @@ async fn measure() -> anyhow::Result<ExitCode> {
     }
     if is_wanted("backlog") {
         backlog::measure(&mut table).await?;
+    }
+    if is_wanted("pages") {
+        pages::measure(&mut table).await?;
+    }
+    if is_wanted("story") {
+        story::measure(&mut table).await?;
     }
     if is_wanted("whole") {
         whole::measure(&mut table).await?;

@@ -46,7 +46,8 @@ pub trait StoryDesk: Send + Sync {
         limit: usize,
     ) -> Result<Option<Story>, StoreError>;
 
-    /// The lines of a handler whose head failed and is tried again, by run, after this one, at most so many.
+    /// The lines of a handler whose head failed and is tried again, the latest failure first, after this place, at most so
+    /// many.
     async fn heads(
         &self,
         handler: &HandlerName,

@@ -16,7 +16,7 @@ use crate::desks::{DeadLetter, EventSummary, HandlerName, NotificationSummary};
 pub struct Story {
     /// How it stands.
     pub run: RunSummary,
-    /// The notifications that named it.
+    /// The notifications that named it; what they led to is told as far as those events are told here.
     pub notifications: Vec<NotificationSummary>,
     /// Its fetches.
     pub fetches: Vec<ToldFetch>,

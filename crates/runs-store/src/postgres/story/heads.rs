@@ -20,7 +20,7 @@ const FROM: &str = "
     JOIN orgs o ON o.key = s.org
     JOIN events e ON e.subject = c.subject AND e.number = c.number";
 
-/// The heads of a handler whose last try failed, by run.
+/// The heads of a handler whose last try failed, the latest failure first.
 pub(super) async fn page(
     view: &Transaction,
     handler: &HandlerName,
@@ -29,15 +29,22 @@ pub(super) async fn page(
 ) -> Result<HeadsPage, Failure> {
     let sql = format!(
         "SELECT {COLUMNS} FROM {FROM}
-          WHERE h.name = $1 AND c.failed_at IS NOT NULL AND c.subject > $2 ORDER BY c.subject LIMIT $3"
+          WHERE h.name = $1 AND c.failed_at IS NOT NULL AND (c.failed_at, c.subject) < ($2, $3)
+          ORDER BY c.failed_at DESC, c.subject DESC LIMIT $4"
     );
-    let from = after.map_or(i64::MIN, |after| after.key);
+    let (at, key) = after.map_or((i64::MAX, i64::MAX), |after| (after.at, after.key));
     let found = view
-        .rows(&sql, params![text(handler.as_str()), from, rows(limit)])
+        .rows(&sql, params![text(handler.as_str()), at, key, rows(limit)])
         .await?;
-    let last = found.last().map(|row| row.at(11)).transpose()?;
+    let last = found.last().filter(|_| found.len() == limit);
+    let next = last.map(|row| {
+        Ok::<_, Failure>(RunPlace {
+            at: row.at(10)?,
+            key: row.at(11)?,
+        })
+    });
     let heads = found.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let next = last.filter(|_| heads.len() == limit).map(|key| RunPlace { at: 0, key });
+    let next = next.transpose()?;
     Ok(HeadsPage { heads, next })
 }
 

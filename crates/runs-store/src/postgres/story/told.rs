@@ -43,7 +43,7 @@ pub(super) async fn story(
     };
     Ok(Some(Story {
         run: summary,
-        notifications: notifications_of(view, key, before, limit).await?,
+        notifications: notifications_of(view, key, &events, before, limit).await?,
         fetches: fetches_of(view, key, before, limit).await?,
         attempts: attempts_of(view, key, first, before, limit).await?,
         events,
@@ -53,18 +53,24 @@ pub(super) async fn story(
     }))
 }
 
+/// Notifications, and which of these events they led to.
 async fn notifications_of(
     view: &Transaction,
     subject: i64,
+    events: &[EventSummary],
     before: i64,
     limit: usize,
 ) -> Result<Vec<NotificationSummary>, Failure> {
     let sql = format!(
-        "SELECT {} FROM {} WHERE n.subject = $1 AND n.received_at < $2 ORDER BY n.ticket DESC LIMIT $3",
-        notifications::COLUMNS,
+        "SELECT {} FROM {} WHERE n.subject = $3 AND n.received_at < $4 ORDER BY n.ticket DESC LIMIT $5",
+        notifications::columns_within(),
         notifications::FROM
     );
-    let found = view.rows(&sql, params![subject, before, rows(limit)]).await?;
+    let place = |event: Option<&EventSummary>| event.map_or(0, |event| number(event.number));
+    let (first, last) = (place(events.last()), place(events.first()));
+    let found = view
+        .rows(&sql, params![first, last, subject, before, rows(limit)])
+        .await?;
     found.iter().map(notifications::summary).collect()
 }
 

@@ -18,14 +18,21 @@ const GIVEN_UP: &str = "
     JOIN dead_letters AS given_up ON given_up.subject = events.subject AND given_up.number = events.number
     JOIN handlers AS given_up_for ON given_up_for.key = given_up.handler";
 
+/// By the index of their times: of all of them, or of one handler.
 const BY_TIME: &str = "
     dead_letters AS given_up INDEXED BY dead_letters_latest
     CROSS JOIN events ON events.subject = given_up.subject AND events.number = given_up.number
     JOIN subjects ON subjects.key = events.subject JOIN orgs ON orgs.key = subjects.org
     JOIN handlers AS given_up_for ON given_up_for.key = given_up.handler";
+const OF_HANDLER: &str = "
+    handlers AS given_up_for
+    CROSS JOIN dead_letters AS given_up INDEXED BY dead_letters_of_handler ON given_up.handler = given_up_for.key
+    CROSS JOIN events ON events.subject = given_up.subject AND events.number = given_up.number
+    JOIN subjects ON subjects.key = events.subject JOIN orgs ON orgs.key = subjects.org";
 
-/// What comes after the dead letter of the event ?9 for the handler ?10.
+/// What comes after the dead letter of the event ?9 for the handler ?10. The first line is for the index.
 const AFTER: &str = "
+    AND given_up.at <= (SELECT max(at) FROM dead_letters JOIN events USING (subject, number) WHERE events.id = ?9)
     AND (given_up.at, given_up.subject, given_up.number, given_up.handler) <
         (SELECT at, dead_letters.subject, dead_letters.number, handler
            FROM dead_letters
@@ -45,14 +52,20 @@ pub(in crate::sqlite) fn latest(
         None => (None, None),
     };
     let on = after.as_ref().map_or("", |_| AFTER);
-    // By the index of their times, unless a few events are meant.
-    let from = match few {
-        "" => BY_TIME.to_owned(),
+    // By an index of their times, unless a few events are meant.
+    let from = match (few, &query.handler) {
+        ("", Some(_)) => OF_HANDLER.to_owned(),
+        ("", None) => BY_TIME.to_owned(),
         _ => format!("{} {GIVEN_UP}", events::FROM),
+    };
+    let by_name = if query.handler.is_some() {
+        " AND given_up_for.name = ?7"
+    } else {
+        ""
     };
     let sql = format!(
         "SELECT given_up_for.name, given_up.attempts, given_up.reason, given_up.at, given_up.answer, {columns}
-           FROM {from} WHERE {EVENT_IS_MEANT}{few} AND {MEANT}{on}
+           FROM {from} WHERE {EVENT_IS_MEANT}{few} AND {MEANT}{by_name}{on}
           ORDER BY given_up.at DESC, given_up.subject DESC, given_up.number DESC, given_up.handler DESC LIMIT ?8"
     );
     let (meant, limit) = (Meant::by(query), rows(limit));

@@ -13,11 +13,11 @@ const COLUMNS: &str = "
     cursors.lease_until IS NOT NULL, cursors.attempts, cursors.reason, cursors.failed_at, cursors.subject";
 
 const JOINED: &str = "
-    JOIN subjects ON subjects.key = cursors.subject
-    JOIN orgs ON orgs.key = subjects.org
-    JOIN events ON events.subject = cursors.subject AND events.number = cursors.number";
+    CROSS JOIN subjects ON subjects.key = cursors.subject
+    CROSS JOIN orgs ON orgs.key = subjects.org
+    CROSS JOIN events ON events.subject = cursors.subject AND events.number = cursors.number";
 
-/// The heads of a handler whose last try failed, by run.
+/// The heads of a handler whose last try failed, the latest failure first.
 pub(in crate::sqlite) fn page(
     view: &Transaction<'_>,
     handler: &HandlerName,
@@ -26,18 +26,23 @@ pub(in crate::sqlite) fn page(
 ) -> Result<HeadsPage, Failure> {
     let sql = format!(
         "SELECT {COLUMNS} FROM handlers
-           JOIN cursors INDEXED BY cursors_failing ON cursors.handler = handlers.key AND cursors.failed_at IS NOT NULL
+           CROSS JOIN cursors INDEXED BY cursors_failing ON cursors.handler = handlers.key AND cursors.failed_at IS NOT NULL
            {JOINED}
-          WHERE handlers.name = ? AND cursors.subject > ? AND cursors.due_at IS NOT NULL
-          ORDER BY cursors.subject LIMIT ?"
+          WHERE handlers.name = ? AND cursors.failed_at <= ? AND (cursors.failed_at, cursors.subject) < (?, ?)
+            AND cursors.due_at IS NOT NULL
+          ORDER BY cursors.failed_at DESC, cursors.subject DESC LIMIT ?"
     );
-    let mut last = 0;
-    let params = params![handler.as_str(), after.map_or(i64::MIN, |after| after.key), rows(limit)];
+    let (at, key) = after.map_or((i64::MAX, i64::MAX), |after| (after.at, after.key));
+    let mut last = None;
+    let params = params![handler.as_str(), at, at, key, rows(limit)];
     let heads = view.rows(&sql, params, |row| {
-        last = row.get(11)?;
+        last = Some(RunPlace {
+            at: row.get(10)?,
+            key: row.get(11)?,
+        });
         read(row)
     })?;
-    let next = (heads.len() == limit).then_some(RunPlace { at: 0, key: last });
+    let next = last.filter(|_| heads.len() == limit);
     Ok(HeadsPage { heads, next })
 }
 

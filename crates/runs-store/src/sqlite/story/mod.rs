@@ -1,11 +1,11 @@
 //! What happened is written where it ends, and told to whoever asks.
 
 mod desk;
-mod heads;
-mod journal;
-mod runs;
-mod told;
-mod workers;
+pub(super) mod heads;
+pub(super) mod journal;
+pub(super) mod runs;
+pub(super) mod told;
+pub(super) mod workers;
 
 use rusqlite::params;
 

@@ -38,7 +38,7 @@ pub(in crate::sqlite) fn story(
     };
     Ok(Some(Story {
         run: summary,
-        notifications: notifications_of(view, key, before, limit)?,
+        notifications: notifications_of(view, key, &events, before, limit)?,
         fetches: fetches_of(view, key, before, limit)?,
         attempts: attempts_of(view, key, first, before, limit)?,
         events,
@@ -48,19 +48,27 @@ pub(in crate::sqlite) fn story(
     }))
 }
 
+/// Notifications, and which of these events they led to.
 fn notifications_of(
     view: &Transaction<'_>,
     subject: i64,
+    events: &[EventSummary],
     before: i64,
     limit: usize,
 ) -> Result<Vec<NotificationSummary>, Failure> {
     let sql = format!(
-        "SELECT {} FROM {} WHERE notifications.subject = ? AND notifications.received_at < ?
-          ORDER BY notifications.ticket DESC LIMIT ?",
-        notifications::COLUMNS,
+        "SELECT {} FROM {} WHERE notifications.subject = ?3 AND notifications.received_at < ?4
+          ORDER BY notifications.ticket DESC LIMIT ?5",
+        notifications::columns_within(),
         notifications::FROM,
     );
-    view.rows(&sql, params![subject, before, rows(limit)], notifications::summary)
+    let number = |event: Option<&EventSummary>| event.map_or(0, |event| event.number);
+    let (first, last) = (number(events.last()), number(events.first()));
+    view.rows(
+        &sql,
+        params![first, last, subject, before, rows(limit)],
+        notifications::summary,
+    )
 }
 
 fn events_of(view: &Transaction<'_>, subject: i64, before: i64, limit: usize) -> Result<Vec<EventSummary>, Failure> {

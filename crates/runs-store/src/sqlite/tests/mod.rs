@@ -1,6 +1,7 @@
 //! What is special about SQLite. What every store does is in the contract.
 
 mod beside;
+mod bounded;
 mod closing;
 mod copies;
 mod group_commit;

@@ -44,7 +44,7 @@ async fn a_store_of_a_newer_version() {
     let place = Place::new();
     drop(place.open(0));
     place.raw().pragma_update(None, "user_version", 1000).unwrap();
-    assert_snapshot!(refusal_without_a_trace(&place), @"/store/runs.db has schema version 1000, but this version knows only up to 9");
+    assert_snapshot!(refusal_without_a_trace(&place), @"/store/runs.db has schema version 1000, but this version knows only up to 10");
 }
 
 #[test]

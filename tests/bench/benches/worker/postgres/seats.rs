@@ -58,7 +58,10 @@ impl Asked {
     fn most_within(&self, long: Duration) -> usize {
         let asked = self.all();
         let from = |(number, (at, _)): (usize, &(Instant, bool))| {
-            asked[number..].iter().take_while(|(later, _)| *later - *at < long).count()
+            asked[number..]
+                .iter()
+                .take_while(|(later, _)| *later - *at < long)
+                .count()
         };
         asked.iter().enumerate().map(from).max().unwrap_or(0)
     }
@@ -146,7 +149,11 @@ async fn send(load: Load) {
 pub(super) async fn measure(table: &mut Table, database: &Database) -> anyhow::Result<()> {
     let mut scene = Scene::set(database, "killed", &[]).await?;
     let mut random = StdRng::seed_from_u64(1);
-    scene.asked.by(true, Instant::now()).await.or(scene.asked.by(false, Instant::now()).await)?;
+    scene
+        .asked
+        .by(true, Instant::now())
+        .await
+        .or(scene.asked.by(false, Instant::now()).await)?;
     let mut times = Vec::new();
     for _ in 0..KILLS {
         tokio::time::sleep(Duration::from_millis(random.random_range(500..3000))).await;
@@ -168,7 +175,11 @@ pub(super) async fn measure(table: &mut Table, database: &Database) -> anyhow::R
         ("RUNS_WORKER__STORE__SEAT_TERM", "2s"),
     ];
     let mut scene = Scene::set(database, "moved", &budget).await?;
-    scene.asked.by(true, Instant::now()).await.or(scene.asked.by(false, Instant::now()).await)?;
+    scene
+        .asked
+        .by(true, Instant::now())
+        .await
+        .or(scene.asked.by(false, Instant::now()).await)?;
     for number in 0..MOVES {
         tokio::time::sleep(Duration::from_millis(random.random_range(200..2000))).await;
         scene.end_the_one_that_fetches(number % 2 == 0).await?;

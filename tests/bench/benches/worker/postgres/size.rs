@@ -41,7 +41,9 @@ pub(super) async fn measure(table: &mut Table, database: &Database) -> anyhow::R
         make(&store).await?;
         remove(&store, &handler).await?;
         if [FEW, MANY].contains(&(made + AT_A_TIME)) {
-            let row = client.query_one("SELECT pg_database_size(current_database())", &[]).await?;
+            let row = client
+                .query_one("SELECT pg_database_size(current_database())", &[])
+                .await?;
             sizes.push(row.try_get::<_, i64>(0)?);
         }
     }
@@ -56,7 +58,11 @@ pub(super) async fn measure(table: &mut Table, database: &Database) -> anyhow::R
         ratio,
         Limit::AtMost(1.5),
     );
-    println!("  {} MB after {FEW}, {} MB after {MANY}", few / 1_000_000, many / 1_000_000);
+    println!(
+        "  {} MB after {FEW}, {} MB after {MANY}",
+        few / 1_000_000,
+        many / 1_000_000
+    );
     Ok(())
 }
 
@@ -92,7 +98,9 @@ async fn make(store: &Arc<PostgresStore>) -> anyhow::Result<()> {
         ensure!(!claimed.work.is_empty(), "{made} of {AT_A_TIME} runs were due");
         made += claimed.work.len();
         let ended = claimed.work.into_iter().map(|due| (due.lease, changed()).into());
-        store.end_refreshes(ended.collect(), SchedulingTime::by_wall_clock()).await?;
+        store
+            .end_refreshes(ended.collect(), SchedulingTime::by_wall_clock())
+            .await?;
     }
     Ok(())
 }
