@@ -16,6 +16,7 @@ mod lint;
 mod package;
 mod platforms;
 mod public_api;
+mod screenshots;
 mod send;
 mod sim;
 mod snapshots;
@@ -58,6 +59,8 @@ enum Workflow {
     PublicApi(public_api::PublicApi),
     /// Run the tests, then show each snapshot that differs and ask what to do with it
     Snapshots,
+    /// Play a scene and take the pictures in docs/images; needs Chromium and its WebDriver
+    Screenshots,
     /// Measure what may take how long, as ratios with limits
     Bench(bench::Bench),
     /// Kill the worker at every moment, and judge what came out
@@ -102,6 +105,7 @@ fn run() -> anyhow::Result<()> {
         Workflow::Platforms => platforms::run(&shell),
         Workflow::PublicApi(public_api) => public_api.run(&shell),
         Workflow::Snapshots => snapshots::run(&shell),
+        Workflow::Screenshots => screenshots::run(),
         Workflow::Bench(bench) => bench.run(&shell),
         Workflow::Torture(torture) => torture.run(),
         Workflow::Fuzz(fuzz) => fuzz.run(&shell),

@@ -5,6 +5,7 @@ mod heart;
 mod pages;
 mod stats;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub(crate) struct Admin {
     /// How far the intake log is imported, where there is one.
     pub(crate) progress: Option<Arc<Progress>>,
     pub(crate) way_in: WayIn,
+    /// The folders whose disks must have room.
+    pub(crate) folders: Vec<PathBuf>,
     pub(crate) clock: Clock,
     pub(crate) vitals: Arc<Vitals>,
     /// The budgets, by organization, and what their limits are.

@@ -1,5 +1,7 @@
 //! The API client of an organization: network, token, budget.
 
+mod measured;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use tallyfy_transport::{
 
 use crate::config::{ApiConfig, Organization, TokenSetting};
 use crate::redact::{PathSecrets, WithoutSecrets};
+
+pub(crate) use measured::Measured;
 
 /// The transport on the network.
 pub(crate) fn network(config: &ApiConfig) -> Result<ReqwestTransport, BuildError> {

@@ -13,7 +13,7 @@ use tallyfy_transport::{BuildError, CircuitBreaker, Guarded, HttpTransport, Rate
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::api;
+use crate::api::{self, Measured};
 use crate::clock::Clock;
 use crate::config::{Config, Organization};
 use crate::filter::EventFilter;
@@ -44,7 +44,9 @@ impl Fetching {
         transport: Arc<dyn HttpTransport>,
         breaker: CircuitBreaker,
         path_secrets: PathSecrets,
+        vitals: Arc<Vitals>,
     ) -> Result<Self, BuildError> {
+        let transport = Measured::new(transport, &organization.id, vitals);
         let transport: Arc<dyn HttpTransport> = Arc::new(Guarded::new(transport, breaker.clone()));
         let limits = config.api.rate_limits();
         let limiter = RateLimiter::new(limits);

@@ -1,5 +1,6 @@
 //! Logs and metrics.
 
+pub(crate) mod process;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 

@@ -12,6 +12,7 @@ use crate::tell::{REFUSED, WEBHOOKS_OF};
 /// What is counted besides webhooks and refusals.
 pub(crate) const FETCHES: &str = "fetches";
 pub(crate) const FAILED_FETCHES: &str = "failed fetches";
+pub(crate) const API_REQUESTS: &str = "API requests";
 pub(crate) const EVENTS: &str = "events";
 pub(crate) const DELIVERIES: &str = "deliveries";
 pub(crate) const FAILED_DELIVERIES: &str = "failed deliveries";

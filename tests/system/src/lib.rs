@@ -2,6 +2,7 @@
 //! stands on the same parts.
 
 mod account;
+mod browser;
 mod burst;
 mod half_open;
 mod honest_sender;
@@ -12,6 +13,7 @@ mod story;
 mod worker_process;
 
 pub use account::{Account, Missing};
+pub use browser::Browser;
 pub use burst::burst;
 pub use half_open::HalfOpen;
 pub use honest_sender::{HonestSender, Told};

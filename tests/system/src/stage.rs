@@ -113,6 +113,20 @@ impl Stage {
         exchange(self.worker.admin_address(), request.as_bytes()).await
     }
 
+    /// Sends a request to the admin listener with these lines behind its first, and this body. Gives the answer, whatever its
+    /// status.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub async fn ask(&self, first: &str, headers: &[(&str, &str)], body: &str) -> anyhow::Result<String> {
+        let mut request = format!("{first} HTTP/1.1\r\nconnection: close\r\n");
+        for (name, value) in headers {
+            request += &format!("{name}: {value}\r\n");
+        }
+        request += &format!("content-length: {}\r\n\r\n{body}", body.len());
+        exchange(self.worker.admin_address(), request.as_bytes()).await
+    }
+
     /// Posts a webhook of these headers and this body. Gives the answer, its status line first.
     ///
     /// # Errors

@@ -187,6 +187,21 @@ impl WorkerSettings {
             .collect())
     }
 
+    /// Another command of the binary with these settings, beside the worker; killed when it is dropped.
+    ///
+    /// # Errors
+    /// If the binary cannot be built.
+    pub fn beside(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        let mut command = Command::new(binary()?);
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(&self.environment)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        Ok(command)
+    }
+
     fn command(&self) -> anyhow::Result<Command> {
         let program = match &self.program {
             Some(program) => program,
@@ -304,13 +319,7 @@ pub struct WorkerProcess {
 /// # Errors
 /// If it cannot be run.
 pub async fn run(settings: &WorkerSettings, arguments: &[&str]) -> anyhow::Result<Exit> {
-    let ended = Command::new(binary()?)
-        .args(arguments)
-        .env_clear()
-        .envs(&settings.environment)
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
+    let ended = settings.beside(arguments)?.output();
     let output = tokio::time::timeout(PATIENCE, ended)
         .await
         .context("the command does not end")??;

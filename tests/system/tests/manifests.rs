@@ -34,7 +34,10 @@ fn the_manifests_keep_to_their_schemas() -> anyhow::Result<()> {
         return Ok(());
     }
     assert!(output.status.success(), "{said}{complained}");
-    assert_eq!(said, "ok Service\nok StatefulSet\nok Service\nok Deployment\nok PodDisruptionBudget\n");
+    assert_eq!(
+        said,
+        "ok Service\nok StatefulSet\nok Service\nok Deployment\nok PodDisruptionBudget\n"
+    );
     Ok(())
 }
 

@@ -1,10 +1,13 @@
 //! What is written of the metrics, and what the alerts and dashboards ask for, is what the worker has.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
+use system_tests::Stage;
+use tallyfy_sim::SimConfig;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -55,10 +58,61 @@ fn the_page_on_metrics_has_every_metric() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The metrics of a server that several workers share: a worker with a file has none of them.
+const OF_A_SERVER: [&str; 0] = [];
+
+#[tokio::test]
+async fn a_worker_that_has_just_started_serves_every_metric_and_promtool_has_nothing_to_say() -> anyhow::Result<()> {
+    let limit = [("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "100")];
+    let stage = Stage::set(SimConfig::default(), &limit).await?;
+    stage
+        .worker
+        .wait_for_log(|line| line.contains("sweep finished"))
+        .await?;
+    let answer = stage.get("/metrics").await?;
+    let (_, served) = answer.split_once("\r\n\r\n").context("no body")?;
+    let page = std::fs::read_to_string(root().join("docs/metrics.md"))?;
+    let process = page
+        .split('`')
+        .filter(|name| name.starts_with("process_"))
+        .map(str::to_owned);
+    let missing: Vec<String> = named_in(&page)
+        .into_iter()
+        .chain(process)
+        .filter(|name| !OF_A_SERVER.contains(&name.as_str()))
+        .filter(|name| !served.contains(&format!("# HELP {name} ")) || !served.contains(&format!("# TYPE {name} ")))
+        .collect();
+    ensure!(missing.is_empty(), "{missing:?} are not in {served}");
+    let mut promtool = match Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+    {
+        Ok(promtool) => promtool,
+        Err(error) => return without_promtool(error),
+    };
+    promtool
+        .stdin
+        .take()
+        .context("no input")?
+        .write_all(served.as_bytes())?;
+    let said = promtool.wait_with_output()?;
+    let text = String::from_utf8_lossy(&said.stderr).into_owned() + &String::from_utf8_lossy(&said.stdout);
+    ensure!(said.status.success() && text.trim().is_empty(), "{text}");
+    Ok(())
+}
+
 #[test]
 fn alerts_and_dashboards_name_metrics_that_there_are() -> anyhow::Result<()> {
     let there = of_the_worker()?;
-    for file in ["prometheus/alerts.yml", "grafana/overview.json", "grafana/handler.json"] {
+    for file in [
+        "prometheus/alerts.yml",
+        "grafana/overview.json",
+        "grafana/handler.json",
+        "grafana/workers.json",
+    ] {
         let text = std::fs::read_to_string(root().join("dist").join(file))?;
         let named = named_in(&text);
         ensure!(!named.is_empty(), "{file} names no metric");
@@ -93,11 +147,19 @@ fn every_alert_fires_in_one_case_and_is_quiet_in_another() -> anyhow::Result<()>
             let told = String::from_utf8_lossy(&ran.stderr).into_owned() + &String::from_utf8_lossy(&ran.stdout);
             ensure!(ran.status.success(), "{told}");
         }
-        Err(error) if std::env::var_os("CI").is_some() => return Err(error).context("promtool is needed here"),
-        Err(error) => skipped(&format!(
-            "promtool cannot be run ({error}); it is in Debian's package prometheus"
-        )),
+        Err(error) => return without_promtool(error),
     }
+    Ok(())
+}
+
+/// It may be missing, but not in CI.
+fn without_promtool(error: std::io::Error) -> anyhow::Result<()> {
+    if std::env::var_os("CI").is_some() {
+        return Err(error).context("promtool is needed here");
+    }
+    skipped(&format!(
+        "promtool cannot be run ({error}); it is in Debian's package prometheus"
+    ));
     Ok(())
 }
 

@@ -117,7 +117,7 @@ impl Admin {
     }
 
     /// What is left of an organization's requests, for each stretch of time that has a limit.
-    fn budget(&self, org: &str) -> Vec<Budget> {
+    pub(super) fn budget(&self, org: &str) -> Vec<Budget> {
         let Some((_, limiter)) = self.limiters.iter().find(|(of, _)| of == org) else {
             return Vec::new();
         };

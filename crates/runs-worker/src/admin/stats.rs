@@ -3,6 +3,9 @@
 use metrics::gauge;
 
 use super::Admin;
+use crate::shared::disk::{self, Room};
+use crate::telemetry::process;
+use crate::tell::Budget;
 use runs_store::SchedulingTime;
 
 impl Admin {
@@ -15,6 +18,20 @@ impl Admin {
         if let Some(progress) = &self.progress {
             gauge!("runs_worker_intake_waiting").set(count(progress.waiting()));
             gauge!("runs_worker_intake_bytes").set(count(progress.waiting_bytes()));
+        }
+        process::record();
+        for folder in &self.folders {
+            if let Some(Room { free, size }) = disk::room(folder) {
+                let name = folder.display().to_string();
+                gauge!("runs_worker_disk_free_bytes", "folder" => name.clone()).set(count(free));
+                gauge!("runs_worker_disk_size_bytes", "folder" => name).set(count(size));
+            }
+        }
+        for (org, _) in &self.limiters {
+            for Budget { seconds, left, .. } in self.budget(org) {
+                gauge!("runs_worker_api_budget_left", "org" => org.clone(), "seconds" => seconds.to_string())
+                    .set(count(left));
+            }
         }
         let Ok(store) = self.store.get() else { return };
         let Ok(stats) = store.stats(now).await else { return };

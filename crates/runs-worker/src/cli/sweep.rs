@@ -29,6 +29,7 @@ use crate::config::{Loaded, Organization, ReconcileScope};
 use crate::fetching::Fetching;
 use crate::identity::identity;
 use crate::redact::PathSecrets;
+use crate::vitals::Vitals;
 use crate::{api, data_folder, telemetry};
 
 /// How often the progress is looked at.
@@ -207,6 +208,7 @@ impl Seat {
             Arc::new(network),
             CircuitBreaker::new(api::breaker_settings()),
             PathSecrets::new(&loaded.organizations),
+            Vitals::new(Clock::system().wall()),
         )
         .map_err(|error| fail(FAILED, &telemetry::chain(&error)))?;
         let (_, losses) = watch::channel(0);

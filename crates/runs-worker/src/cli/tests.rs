@@ -17,7 +17,9 @@ fn no_command_names_a_database() {
         }
         looked_at += 1;
         let text = fs::read_to_string(&path).unwrap().to_lowercase();
-        let text = text.replace("#[cfg(feature = \"postgres\")]", "").replace("docs/postgresql.md", "");
+        let text = text
+            .replace("#[cfg(feature = \"postgres\")]", "")
+            .replace("docs/postgresql.md", "");
         for word in ["sqlite", "postgres"] {
             assert!(!text.contains(word), "{} names {word}", path.display());
         }

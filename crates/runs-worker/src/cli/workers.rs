@@ -1,7 +1,6 @@
 //! `runs-worker workers`
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Subcommand;
 use runs_store::{Store, WorkerSummary};
@@ -11,9 +10,7 @@ use tallyfy_model::OrgId;
 use super::table::Table;
 use super::with_store::{End, Outcome, with_store};
 use super::{Settings, print};
-
-/// After how long a worker that is not seen is believed to be away.
-pub(super) const AWAY: Duration = Duration::from_secs(60);
+use crate::tell::AWAY;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Workers {

@@ -12,6 +12,7 @@ use tallyfy_transport::Backoff;
 use crate::config::DeliverConfig;
 use crate::handler::{Event, HandlerError};
 use crate::shared::visible::{visible_line, visible_text};
+use crate::tell::plural;
 
 /// An attempt whose call has ended.
 pub(super) struct Called {
@@ -64,7 +65,7 @@ fn last_try(called: &Called, config: &DeliverConfig, give_up_after: Option<Durat
     let delivery = called.event.delivery();
     let attempt = delivery.attempt;
     if config.max_attempts > 0 && attempt >= config.max_attempts {
-        return Some(format!("after {attempt} tries"));
+        return Some(format!("after {}", plural(u64::from(attempt), "try")));
     }
     let tried_for = called.ended.since(delivery.tried_since);
     let longest = config.longest().into_iter().chain(give_up_after).min()?;

@@ -14,6 +14,7 @@ const DEAD_LETTER: &str = "dead letter";
 /// The metrics of one handler, looked up once.
 pub(super) struct Meters {
     seconds: Histogram,
+    age: Histogram,
     delivered: Counter,
     failed: Counter,
     dead_letters: Counter,
@@ -25,6 +26,7 @@ impl Meters {
             |outcome| counter!("runs_worker_deliveries_total", "handler" => handler.to_string(), "outcome" => outcome);
         Self {
             seconds: histogram!("runs_worker_delivery_seconds", "handler" => handler.to_string()),
+            age: histogram!("runs_worker_delivered_age_seconds", "handler" => handler.to_string()),
             delivered: of(DELIVERED),
             failed: of(FAILED),
             dead_letters: of(DEAD_LETTER),
@@ -41,6 +43,10 @@ impl Meters {
         };
         outcome.increment(1);
         self.seconds.record(decided.called.took.as_secs_f64());
+        if let (Settlement::Delivered, Some(came)) = (&decided.settlement, decided.called.event.oldest_notification()) {
+            self.age
+                .record(decided.called.at.duration_since(came).as_secs_f64().max(0.0));
+        }
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) use seldom::Seldom;
 pub(crate) use service::KnownSender;
 pub(crate) use sockets::Sockets;
 pub use sockets::{ListenAddress, NotAnAddress};
+pub(crate) use unreadable::UNREADABLE;
 use unreadable::Unreadable;
 
 /// Once the worker stops, for how long connections without a request are kept: a request may be on its way on one.

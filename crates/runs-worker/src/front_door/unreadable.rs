@@ -81,6 +81,9 @@ impl Unreadable {
     }
 }
 
+/// Every reason.
+pub(crate) const UNREADABLE: [&str; 5] = ["headers too large", "tls", "proxy protocol", "http/2", "malformed"];
+
 fn note(line: &Seldom, reason: &'static str, hint: &'static str) {
     counter!("runs_worker_requests_unreadable_total", "reason" => reason).increment(1);
     if let Some(requests) = line.cases() {

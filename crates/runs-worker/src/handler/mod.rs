@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use jiff::Timestamp;
 use runs_store::Delivery;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -258,6 +259,24 @@ impl Event {
     /// The whole event as JSON text, on one line.
     pub fn json(&self) -> &Bytes {
         &self.delivery.body
+    }
+
+    /// When the first of the notifications came that led to it; `None` if none did.
+    pub(crate) fn oldest_notification(&self) -> Option<Timestamp> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            data: Data,
+        }
+        #[derive(Deserialize)]
+        struct Data {
+            notifications: Vec<Came>,
+        }
+        #[derive(Deserialize)]
+        struct Came {
+            received_at: Timestamp,
+        }
+        let envelope: Envelope = serde_json::from_slice(&self.delivery.body).ok()?;
+        envelope.data.notifications.first().map(|first| first.received_at)
     }
 
     /// The run as it was fetched; `None` if there was none to be had.

@@ -3,6 +3,7 @@
 //! The sender tries once. Whatever is authenticated and can be stored is stored: a body that cannot be read too.
 
 mod address;
+mod answer;
 mod authenticate;
 mod body;
 mod compressed;
@@ -15,29 +16,30 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use axum::{Json, Router};
 use bytes::Bytes;
 use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, Method, StatusCode, Uri};
-use metrics::{counter, gauge};
+use http::{HeaderMap, Method, Uri};
+use metrics::{counter, gauge, histogram};
 use runs_store::{Appended, NewNotification, NotificationHead, Subject, torture};
-use serde_json::json;
 use tallyfy_model::{OrgId, Webhook};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::{Organization, ReceiveConfig};
-use crate::front_door::{KnownSender, Seldom};
+use crate::front_door::Seldom;
 use crate::redact::PathSecrets;
 use crate::shared::notified::Notified;
 use crate::vitals::Vitals;
 
+use answer::Answer;
+pub(crate) use answer::{REFUSALS, STATUSES};
 use authenticate::Refusal;
 pub(crate) use authenticate::SharedAuthenticator;
 use body::BodyError;
@@ -160,7 +162,7 @@ impl Receiver {
             }
         };
         torture::point("receive.appended");
-        gauge!("runs_worker_last_notification_timestamp_seconds").set(seconds(received_at));
+        gauge!("runs_worker_last_notification_timestamp_seconds", "org" => org.to_string()).set(seconds(received_at));
         self.vitals.webhook(org, received_at);
         if let Some(heard) = self.heard.get(org) {
             heard.send_replace(());
@@ -188,7 +190,10 @@ async fn webhook(
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
+    let began = Instant::now();
     let answer = answer(&receiver, address::secret(uri.path()), &method, &headers, body).await;
+    histogram!("runs_worker_webhook_answer_seconds").record(began.elapsed().as_secs_f64());
+    counter!("runs_worker_webhook_answers_total", "status" => answer.status().as_str().to_owned()).increment(1);
     if let Some(reason) = answer.refusal() {
         counter!("runs_worker_webhooks_refused_total", "reason" => reason).increment(1);
         receiver.vitals.refused(reason);
@@ -300,101 +305,4 @@ pub(crate) fn read_notification(org: &OrgId, body: Bytes, received_at: jiff::Tim
 #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
 fn seconds(time: jiff::Timestamp) -> f64 {
     time.as_millisecond() as f64 / 1000.0
-}
-
-/// What the sender is told. The receiver's whole vocabulary.
-enum Answer {
-    Stored(Uuid),
-    Unrecognized(Uuid),
-    Duplicate(Uuid),
-    Empty,
-    Broken,
-    WrongOrganization,
-    NotFound,
-    WrongMethod,
-    TooSlow,
-    TooLarge(usize),
-    Busy,
-    NotStored,
-}
-
-impl Answer {
-    /// The label of a webhook that was turned away.
-    fn refusal(&self) -> Option<&'static str> {
-        match self {
-            Self::Stored(_) | Self::Unrecognized(_) | Self::Duplicate(_) => None,
-            Self::Empty => Some("empty"),
-            Self::Broken => Some("broken"),
-            Self::WrongOrganization => Some("wrong organization"),
-            Self::NotFound => Some("not found"),
-            Self::WrongMethod => Some("wrong method"),
-            Self::TooSlow => Some("too slow"),
-            Self::TooLarge(_) => Some("too large"),
-            Self::Busy => Some("busy"),
-            Self::NotStored => Some("not stored"),
-        }
-    }
-}
-
-impl IntoResponse for Answer {
-    fn into_response(self) -> Response {
-        let known_sender = !matches!(self, Self::NotFound);
-        let (status, body) = match self {
-            Self::Stored(id) => (
-                StatusCode::ACCEPTED,
-                json!({"status": "stored", "notification": id.to_string()}),
-            ),
-            Self::Unrecognized(id) => (
-                StatusCode::ACCEPTED,
-                json!({"status": "unrecognized", "notification": id.to_string()}),
-            ),
-            Self::Duplicate(of) => (
-                StatusCode::OK,
-                json!({"status": "duplicate", "notification": of.to_string()}),
-            ),
-            Self::Empty => (StatusCode::BAD_REQUEST, json!({"error": "the body is empty"})),
-            Self::Broken => (
-                StatusCode::BAD_REQUEST,
-                json!({"error": "the body did not arrive whole"}),
-            ),
-            Self::WrongOrganization => (
-                StatusCode::FORBIDDEN,
-                json!({"error": "the header X-Tallyfy-orgID does not name the organization of this address"}),
-            ),
-            Self::NotFound => (StatusCode::NOT_FOUND, json!({"error": "not found"})),
-            Self::WrongMethod => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                json!({"error": "webhooks are sent by POST"}),
-            ),
-            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, json!({"error": "the body took too long"})),
-            Self::TooLarge(limit) => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                json!({"error": format!("the body is larger than {limit} bytes")}),
-            ),
-            Self::Busy => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                json!({"error": "too many webhooks at a time"}),
-            ),
-            Self::NotStored => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                json!({"error": "the notification could not be stored"}),
-            ),
-        };
-        let mut response = (status, Json(body)).into_response();
-        if known_sender {
-            response.extensions_mut().insert(KnownSender);
-        }
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            response
-                .headers_mut()
-                .insert(http::header::ALLOW, http::HeaderValue::from_static("POST"));
-        }
-        // What is left of a request that was not read to its end must not be taken for the next one.
-        if matches!(status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
-            response
-                .headers_mut()
-                .insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
-        }
-        response
-    }
 }

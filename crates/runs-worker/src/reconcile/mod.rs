@@ -49,6 +49,10 @@ const BACKOFF: Backoff = Backoff {
     max: Duration::from_secs(5 * 60),
 };
 
+/// The kinds of sweeps, and what they find, as metrics say it.
+pub(crate) const KINDS: [&str; 2] = ["sync", "audit"];
+pub(crate) const FOUND: [&str; 3] = ["new", "changed", "vanished"];
+
 /// The reconciling stage of one organization.
 #[derive(Clone)]
 pub(crate) struct Reconciler {
@@ -89,6 +93,9 @@ impl Reconciler {
             let next = match self.store.sweeps(self.client.org()).await {
                 Ok(sweeps) => {
                     resumed = sweeps.latest.as_ref().is_some_and(|sweep| !sweep.is_finished());
+                    if let Some(SweepPhase::Finished(at)) = sweeps.latest.as_ref().map(|sweep| sweep.phase) {
+                        self.note_last(at);
+                    }
                     schedule::next(&sweeps, &self.config, reasons, Instant::now())
                 }
                 Err(error) => {
@@ -277,22 +284,24 @@ impl Reconciler {
         wait
     }
 
+    /// Shows when the last sweep ended, which may have been in an earlier process.
+    #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
+    fn note_last(&self, at: jiff::Timestamp) {
+        gauge!("runs_worker_last_sweep_timestamp_seconds", "org" => self.client.org().to_string())
+            .set(at.as_millisecond() as f64 / 1000.0);
+    }
+
     fn report(&self, sweep: &Sweep) {
         let org = self.client.org();
         let found = sweep.found;
+        let [sync, audit] = KINDS;
         let kind = match sweep.order.kind {
-            SweepKind::Sync => "sync",
-            SweepKind::Audit => "audit",
+            SweepKind::Sync => sync,
+            SweepKind::Audit => audit,
         };
         counter!("runs_worker_sweeps_total", "org" => org.to_string(), "kind" => kind).increment(1);
-        #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
-        gauge!("runs_worker_last_sweep_timestamp_seconds", "org" => org.to_string())
-            .set(self.clock.wall().as_millisecond() as f64 / 1000.0);
-        for (what, count) in [
-            ("new", found.new),
-            ("changed", found.changed),
-            ("vanished", found.vanished),
-        ] {
+        self.note_last(self.clock.wall());
+        for (what, count) in FOUND.into_iter().zip([found.new, found.changed, found.vanished]) {
             counter!("runs_worker_sweep_found_total", "org" => org.to_string(), "kind" => kind, "what" => what)
                 .increment(count);
         }

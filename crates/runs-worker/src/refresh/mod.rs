@@ -49,6 +49,24 @@ const SWEEPS_WAIT: Duration = Duration::from_secs(60);
 /// How soon it is seen, when the worker stops, that what is left waits for the budget.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// How an attempt may end, as metrics and the log say it.
+pub(crate) const OUTCOMES: [&str; 14] = [
+    "changed",
+    "unchanged",
+    "delivered stale",
+    "stale",
+    "older",
+    "failed",
+    "missing",
+    "gone",
+    "no access",
+    "given up",
+    "given back",
+    "token refused",
+    "rate limited",
+    "circuit open",
+];
+
 /// The refreshing stage of one organization.
 #[derive(Clone)]
 pub(crate) struct Refresher {

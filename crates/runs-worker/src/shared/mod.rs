@@ -1,5 +1,6 @@
 //! What several stages share, so that no stage needs another.
 
+pub(crate) mod disk;
 pub(crate) mod grace;
 pub(crate) mod late_store;
 pub(crate) mod notified;

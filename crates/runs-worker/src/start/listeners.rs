@@ -1,5 +1,6 @@
 //! The worker's own listeners, which a program that serves the routes itself does without.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -114,6 +115,7 @@ impl WorkerBuilder {
             store: running.store.clone(),
             progress,
             way_in,
+            folders: self.folders(),
             clock: self.clock.clone(),
             vitals: Arc::clone(&stages.vitals),
             limiters: stages.fetchings.iter().map(Fetching::named_limiter).collect(),
@@ -126,6 +128,16 @@ impl WorkerBuilder {
             metrics: self.metrics.clone(),
             stop: running.stop.clone(),
         }
+    }
+
+    /// The folders that something is written to.
+    fn folders(&self) -> Vec<PathBuf> {
+        let data_folder = self.config.store.folder();
+        let mut folders = self.config.intake.folders(&data_folder);
+        if self.store.is_none() {
+            folders.push(data_folder);
+        }
+        folders
     }
 
     fn limits(&self) -> Limits {

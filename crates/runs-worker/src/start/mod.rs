@@ -2,6 +2,7 @@
 
 mod error;
 mod listeners;
+mod meters;
 mod open;
 pub(crate) mod stages;
 
@@ -200,6 +201,7 @@ impl WorkerBuilder {
             tokens: parts.fetchings.iter().map(Fetching::named_tokens).collect(),
             here: parts.fetchings.iter().map(Fetching::named_here).collect(),
         };
+        meters::register(&self.organizations);
         let admin = Arc::new(self.admin(&running, &parts, progress, way_in));
         let beat = Arc::clone(&admin).beat(running.stop.clone());
         running.stages.spawn(named("beat", beat));
@@ -295,7 +297,8 @@ impl WorkerBuilder {
         let breaker = CircuitBreaker::new(api::breaker_settings());
         let fetching = |organization| {
             let (transport, breaker) = (Arc::clone(&transport), breaker.clone());
-            Fetching::new(&self.config, organization, transport, breaker, path_secrets.clone())
+            let (path_secrets, vitals) = (path_secrets.clone(), Arc::clone(&vitals));
+            Fetching::new(&self.config, organization, transport, breaker, path_secrets, vitals)
         };
         let fetchings = self.organizations.iter().map(fetching).collect::<Result<_, _>>()?;
         let with_health = |handler: NamedHandler| {

@@ -5,7 +5,7 @@ use std::error::Error;
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-const COUNTERS: [(&str, &str); 10] = [
+const COUNTERS: [(&str, &str); 17] = [
     (
         "runs_worker_notifications_total",
         "Authenticated webhooks, by what became of them",
@@ -46,9 +46,28 @@ const COUNTERS: [(&str, &str); 10] = [
         "runs_worker_imports_total",
         "Transactions that brought notifications from the intake log into the store",
     ),
+    (
+        "runs_worker_webhook_answers_total",
+        "Answers to requests on the public listener, by their status",
+    ),
+    (
+        "runs_worker_api_requests_total",
+        "Requests that were sent to the API, by how they ended",
+    ),
+    (
+        "process_cpu_seconds_total",
+        "Processor time that the process has had, in whole seconds",
+    ),
+    ("runs_worker_pruned_total", "What was removed because of its age"),
+    ("runs_worker_sweeps_total", "Sweeps of the run list that ended"),
+    ("runs_worker_sweep_found_total", "What sweeps found"),
+    (
+        "runs_worker_missed_webhooks_total",
+        "Changes that no webhook told of and a sweep found",
+    ),
 ];
 
-const GAUGES: [(&str, Option<Unit>, &str); 13] = [
+const GAUGES: [(&str, Option<Unit>, &str); 30] = [
     (
         "runs_worker_fetching_paused",
         None,
@@ -104,17 +123,102 @@ const GAUGES: [(&str, Option<Unit>, &str); 13] = [
     (
         "runs_worker_last_notification_timestamp_seconds",
         Some(Unit::Seconds),
-        "When the last webhook was stored",
+        "When the last webhook was stored; 0 if none was since the start",
+    ),
+    (
+        "runs_worker_last_sweep_timestamp_seconds",
+        Some(Unit::Seconds),
+        "When the last sweep of the run list ended; 0 if this worker knows of none",
+    ),
+    (
+        "runs_worker_silent",
+        None,
+        "1 while no webhook has come for longer than receive.silence_warning",
+    ),
+    (
+        "runs_worker_store_bytes",
+        Some(Unit::Bytes),
+        "Size of the store without what was freed in it",
+    ),
+    (
+        "runs_worker_disk_free_bytes",
+        Some(Unit::Bytes),
+        "What is free on the disk that a folder of the worker is on",
+    ),
+    (
+        "runs_worker_disk_size_bytes",
+        Some(Unit::Bytes),
+        "Size of the disk that a folder of the worker is on",
+    ),
+    (
+        "process_resident_memory_bytes",
+        Some(Unit::Bytes),
+        "Memory that the process has",
+    ),
+    (
+        "process_virtual_memory_bytes",
+        Some(Unit::Bytes),
+        "Address space that the process has",
+    ),
+    ("process_open_fds", None, "Files and sockets that the process has open"),
+    (
+        "process_max_fds",
+        None,
+        "Files and sockets that the process may have open",
+    ),
+    ("process_threads", None, "Threads of the process"),
+    (
+        "process_start_time_seconds",
+        Some(Unit::Seconds),
+        "When the process started",
+    ),
+    (
+        "runs_worker_build_info",
+        None,
+        "Always 1; the labels say which version this is",
+    ),
+    (
+        "runs_worker_organizations",
+        None,
+        "Organizations that this worker is configured for",
+    ),
+    ("runs_worker_seats", None, "Organizations that this worker fetches for"),
+    (
+        "runs_worker_api_pause_seconds",
+        Some(Unit::Seconds),
+        "How long the pause that the API asked for still lasts",
+    ),
+    (
+        "runs_worker_api_budget_left",
+        None,
+        "Requests that are left of the budget, for each stretch of time that has a limit",
+    ),
+    (
+        "runs_worker_handler_unavailable",
+        None,
+        "1 while a handler cannot work at all",
     ),
 ];
 
 /// All in seconds.
-const HISTOGRAMS: [(&str, &str); 2] = [
+const HISTOGRAMS: [(&str, &str); 5] = [
     (
         "runs_worker_refresh_seconds",
         "How long an attempt to fetch took, waits for the budget included",
     ),
     ("runs_worker_delivery_seconds", "How long a handler took"),
+    (
+        "runs_worker_webhook_answer_seconds",
+        "How long an answer on the public listener took, from the head of the request on",
+    ),
+    (
+        "runs_worker_api_request_seconds",
+        "How long a request to the API took, waits for the budget left out",
+    ),
+    (
+        "runs_worker_delivered_age_seconds",
+        "How long after the first webhook of an event a handler had it",
+    ),
 ];
 
 /// Starts counting, for the whole process.
@@ -123,8 +227,12 @@ const HISTOGRAMS: [(&str, &str); 2] = [
 /// If something else counts already.
 pub fn start_metrics() -> Result<PrometheusHandle, Box<dyn Error + Send + Sync>> {
     const SECONDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+    const SHORT: [f64; 10] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
+    const LONG: [f64; 10] = [0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0, 3_600.0, 86_400.0];
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .set_buckets_for_metric(Matcher::Full("runs_worker_webhook_answer_seconds".to_owned()), &SHORT)?
+        .set_buckets_for_metric(Matcher::Full("runs_worker_delivered_age_seconds".to_owned()), &LONG)?
         .install_recorder()?;
     for (name, text) in COUNTERS {
         describe_counter!(name, text);

@@ -8,6 +8,7 @@ mod runs;
 mod sentences;
 mod status;
 mod timeline;
+mod way;
 mod words;
 
 use serde::Serialize;
@@ -16,8 +17,9 @@ pub(crate) use changes::in_words as changes_in_words;
 pub(crate) use report::{Budget, HandlerReport, OrgReport, WorkerReport};
 pub(crate) use runs::stands;
 pub(crate) use sentences::{Sentence, unknown_run};
-pub(crate) use status::{REFUSED, Status, WEBHOOKS_OF, status};
-pub(crate) use timeline::{Item, Timeline, timeline};
+pub(crate) use status::{AWAY, REFUSED, Status, WEBHOOKS_OF, WorkerView, status};
+pub(crate) use timeline::{Item, Kind, Timeline, timeline};
+pub(crate) use way::{Step, Way};
 pub(crate) use words::{ago, clock_time, day, number, plural, short_type, until};
 
 /// How something stands.

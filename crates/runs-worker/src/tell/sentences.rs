@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Tone;
 use super::status::Status;
-use super::words::{ago, plural, until};
+use super::words::{ago, gap, length, plural, until};
 
 /// A sentence, and how bad it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -95,8 +95,9 @@ fn of_standing(story: &Story) -> Option<Sentence> {
         Standing::NoAccess if last.is_some_and(|fetch| fetch.outcome == "given up") => Some(sentence(
             Tone::Bad,
             format!(
-                "The run was given up: the API failed for it alone, for a day. It is fetched when somebody asks for it: \
-                 runs-worker refresh {run}"
+                "The run was given up: the API failed for it alone{}. It is fetched when somebody asks for it: \
+                 runs-worker refresh {run}",
+                for_how_long(story)
             ),
         )),
         Standing::NoAccess => Some(sentence(
@@ -106,6 +107,22 @@ fn of_standing(story: &Story) -> Option<Sentence> {
         Standing::Gone => Some(sentence(Tone::Quiet, "The API says that the run is gone.")),
         Standing::Unseen | Standing::Present => None,
     }
+}
+
+/// How long the fetches failed at the end of which a run was given up, as far as they are kept.
+fn for_how_long(story: &Story) -> String {
+    let Some((last, earlier)) = story.fetches.split_first() else {
+        return String::new();
+    };
+    let failed = earlier.iter().take_while(|fetch| fetch.outcome == "failed");
+    let (tries, first) = failed.fold((1, last.at), |(tries, _), fetch| (tries + 1, fetch.at));
+    let reason = earlier.first().and_then(|fetch| fetch.reason.as_deref());
+    let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+    format!(
+        " in {} within {}{reason}",
+        plural(tries, "try"),
+        length(gap(first, last.at))
+    )
 }
 
 /// What becomes of the event at the head of a line.
@@ -217,7 +234,7 @@ fn all_done(story: &Story) -> Sentence {
     };
     sentence(
         Tone::Good,
-        format!("{text} It is fetched again when a webhook or a sweep tells of a change."),
+        format!("{text} The next webhook or sweep has it fetched again."),
     )
 }
 

@@ -14,6 +14,8 @@ use super::{Sentence, Tone};
 
 /// A worker that was not there for so long is gone.
 const GONE_AFTER: Duration = Duration::from_secs(30);
+/// After how long one of several workers that is not seen is believed to be away.
+pub(crate) const AWAY: Duration = Duration::from_secs(60);
 /// How far back it is told what was done.
 const LOOKS_BACK: SignedDuration = SignedDuration::from_hours(24);
 /// How late something is that should worry somebody.

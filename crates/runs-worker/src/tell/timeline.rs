@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::sentences::{self, Sentence};
 use super::status::Status;
+use super::way::{Way, way};
 use super::words::{gap, length, plural, short_type};
 use super::{Tone, changes_in_words};
 
@@ -32,6 +33,8 @@ pub(crate) struct Timeline {
     pub(crate) tone: Tone,
     /// How it stands and what happens next; the first is the most important.
     pub(crate) sentences: Vec<Sentence>,
+    /// How far the newest change has come.
+    pub(crate) way: Way,
     /// What happened, the oldest first.
     pub(crate) items: Vec<Item>,
     /// What happened before this time is not told.
@@ -155,6 +158,7 @@ fn told(story: &Story, changes: &BTreeMap<Uuid, Vec<String>>, limit: usize, stat
         status: label.status.clone(),
         tone: sentences.first().map_or(Tone::Quiet, |sentence| sentence.tone),
         sentences,
+        way: way(story, status),
         items,
         older,
         summary: story.run.clone(),
@@ -178,9 +182,14 @@ fn first_whole_moment(story: &Story, limit: usize) -> Option<Timestamp> {
     .max()
 }
 
+/// What a webhook announced.
+pub(super) fn webhook_said(of: &NotificationSummary) -> &str {
+    of.event.as_deref().unwrap_or(&of.kind)
+}
+
 fn webhook(of: &NotificationSummary) -> Item {
-    let what = of.event.as_deref().unwrap_or(&of.kind);
-    let mut item = Item::new(of.received_at, Kind::Webhook, Tone::Quiet, format!("Webhook: {what}"));
+    let title = format!("Webhook: {}", webhook_said(of));
+    let mut item = Item::new(of.received_at, Kind::Webhook, Tone::Quiet, title);
     if of.duplicates > 0 {
         item.details
             .push(format!("came {} more", plural(u64::from(of.duplicates), "time")));
@@ -192,36 +201,37 @@ fn webhook(of: &NotificationSummary) -> Item {
     item
 }
 
-fn fetch(of: &ToldFetch) -> Item {
-    let (tone, title) = match of.outcome.as_str() {
-        "changed" if of.changes == 0 => (Tone::Good, "Fetched".to_owned()),
-        "changed" => (
-            Tone::Good,
-            format!("Fetched: {}", plural(u64::from(of.changes), "change")),
-        ),
-        "unchanged" => (Tone::Good, "Fetched: nothing has changed".to_owned()),
+/// What a fetch showed, or why it showed nothing.
+pub(super) fn fetched(of: &ToldFetch) -> (Tone, String) {
+    let (tone, text) = match of.outcome.as_str() {
+        "changed" if of.first_event == 1 && of.events > 0 => (Tone::Good, "for the first time".to_owned()),
+        "changed" => (Tone::Good, plural(u64::from(of.changes), "change")),
+        "unchanged" => (Tone::Good, "nothing has changed".to_owned()),
         "delivered stale" => (
             Tone::Warn,
-            "Fetched: it shows less than was announced, and is told with a mark".to_owned(),
+            "it shows less than was announced, and is told with a mark".to_owned(),
         ),
-        "stale" => (Tone::Quiet, "Fetched: it shows less than was announced".to_owned()),
-        "older" => (
-            Tone::Quiet,
-            "Fetched: the answer is older than what is known".to_owned(),
-        ),
-        "failed" => (Tone::Warn, "Fetch failed".to_owned()),
-        "token refused" => (Tone::Bad, "Not fetched: the API refuses the token".to_owned()),
-        "rate limited" => (Tone::Warn, "Not fetched: the API asks for a pause".to_owned()),
-        "circuit open" => (Tone::Warn, "Not fetched: the API is down".to_owned()),
+        "stale" => (Tone::Quiet, "it shows less than was announced".to_owned()),
+        "older" => (Tone::Quiet, "the answer is older than what is known".to_owned()),
+        "failed" => (Tone::Warn, "it failed".to_owned()),
+        "token refused" => (Tone::Bad, "the API refuses the token".to_owned()),
+        "rate limited" => (Tone::Warn, "the API asks for a pause".to_owned()),
+        "circuit open" => (Tone::Warn, "the API is down".to_owned()),
         "missing" => (
             Tone::Warn,
-            "Not found: asked again, since the API may lag behind".to_owned(),
+            "not found, asked again, since the API may lag behind".to_owned(),
         ),
-        "gone" => (Tone::Quiet, "The API says that the run is gone".to_owned()),
-        "no access" => (Tone::Warn, "The API does not let this token see the run".to_owned()),
-        "given up" => (Tone::Bad, "Given up: the API fails for this run alone".to_owned()),
-        other => (Tone::Quiet, format!("Fetch: {other}")),
+        "gone" => (Tone::Quiet, "the API says that the run is gone".to_owned()),
+        "no access" => (Tone::Warn, "the API does not let this token see the run".to_owned()),
+        "given up" => (Tone::Bad, "given up, the API fails for this run alone".to_owned()),
+        other => (Tone::Quiet, other.to_owned()),
     };
+    (tone, text)
+}
+
+fn fetch(of: &ToldFetch) -> Item {
+    let (tone, text) = fetched(of);
+    let title = format!("Fetch: {text}");
     let mut item = Item::new(of.at, Kind::Fetch, tone, title);
     item.details
         .push(format!("{}, took {}", cause(of.cause), length(of.took)));
@@ -258,7 +268,7 @@ fn of_event(event: &EventSummary, changes: Option<&Vec<String>>, story: &Story, 
     };
     for (handler, key) in &event.kept_back {
         let title = format!(
-            "Not for {handler}: its filter `{key}` keeps event {} back",
+            "Not for {handler}: its filter ({key}) keeps event {} back",
             event.number
         );
         about(at, Kind::NotFor, Tone::Quiet, handler.as_str(), title);
@@ -307,7 +317,7 @@ fn attempt(tried: &ToldAttempt, story: &Story) -> Item {
         AttemptEnd::Failed { reason, again_at } => {
             let pause = length(gap(tried.at, *again_at));
             let next = format!("try {}, {took}, tried again {pause} later", tried.attempt);
-            let title = format!("{handler} did not take event {number}: {reason}");
+            let title = format!("Not delivered to {handler}: event {number}: {reason}");
             (Tone::Warn, title, vec![next])
         }
         AttemptEnd::GivenUp { reason } => {

@@ -11,7 +11,7 @@ use crate::tell::{Sentence, Tone, ago, clock_time, day};
 /// How soon a page that refreshes itself does so, in seconds.
 const REFRESH: &str = "10";
 
-const NAVIGATION: [(&str, &str); 8] = [
+const NAVIGATION: [(&str, &str); 9] = [
     ("/", "Overview"),
     ("/runs", "Runs"),
     ("/events", "Events"),
@@ -19,6 +19,7 @@ const NAVIGATION: [(&str, &str); 8] = [
     ("/dead-letters", "Dead letters"),
     ("/notifications", "Unreadable"),
     ("/sweeps", "Sweeps"),
+    ("/workers", "Workers"),
     ("/journal", "Journal"),
 ];
 
@@ -39,7 +40,7 @@ impl Pages {
                 body {
                     a .skip href="#main" { "Skip to the content" }
                     header .top {
-                        a .brand href={ (base) "/" } { "runs-worker" }
+                        a .brand href={ (base) "/" } { (logo()) "runs-worker" }
                         nav aria-label="Pages" {
                             ul {
                                 @for (path, name) in NAVIGATION {
@@ -102,6 +103,16 @@ impl Pages {
             input type="hidden" name="token" value=(self.token);
             @if !what.is_empty() { input type="hidden" name="what" value=(what); }
             input type="hidden" name="back" value=(back);
+        }
+    }
+}
+
+/// Something arrives, and goes to several.
+fn logo() -> Markup {
+    html! {
+        svg viewBox="0 0 20 20" aria-hidden="true" {
+            path d="M2 10h6M8 10c4 0 3-6 7-6M8 10h7M8 10c4 0 3 6 7 6" {}
+            circle cx="16.5" cy="4" r="2" {} circle cx="16.5" cy="10" r="2" {} circle cx="16.5" cy="16" r="2" {}
         }
     }
 }

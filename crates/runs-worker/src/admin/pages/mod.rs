@@ -14,6 +14,7 @@ mod run;
 mod runs;
 mod spark;
 mod sweeps;
+mod workers;
 
 use std::sync::Arc;
 
@@ -95,15 +96,26 @@ impl Pages {
             .route("/notifications", routing::get(notifications::list))
             .route("/notifications/{id}", routing::get(notifications::show))
             .route("/sweeps", routing::get(sweeps::show))
+            .route("/workers", routing::get(workers::show))
             .route("/journal", routing::get(journal::show))
-            .route("/act", routing::post(actions::act))
-            .layer(middleware::from_fn_with_state(Arc::clone(&pages), guard::check))
-            .route("/style.css", routing::get(style))
-            .with_state(pages);
-        match base.as_str() {
+            .route("/act", routing::post(actions::act));
+        let routes = match base.as_str() {
             "" => routes,
-            base => routes.clone().nest(base, routes),
+            // What is nested is found at the path itself, and not with the slash behind it, which the links have.
+            base => routes
+                .clone()
+                .route(&format!("{base}/"), routing::get(overview::show))
+                .nest(base, routes),
+        };
+        let style_of = |base: &str| format!("{base}/style.css");
+        let mut styles = Router::new().route(&style_of(""), routing::get(style));
+        if !base.is_empty() {
+            styles = styles.route(&style_of(&base), routing::get(style));
         }
+        routes
+            .layer(middleware::from_fn_with_state(Arc::clone(&pages), guard::check))
+            .merge(styles)
+            .with_state(pages)
     }
 
     /// The path before every link.

@@ -8,7 +8,7 @@ use super::layout::{mark, part, sentences, when};
 use super::spark::curve;
 use super::{Page, Pages, Shared};
 use crate::tell::{Status, Tone, WEBHOOKS_OF, number, plural};
-use crate::vitals::{DELIVERIES, EVENTS, FAILED_FETCHES, FETCHES};
+use crate::vitals::{API_REQUESTS, DELIVERIES, EVENTS, FAILED_FETCHES, FETCHES};
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Still {
@@ -23,6 +23,7 @@ pub(super) async fn show(State(pages): State<Shared>, Query(still): Query<Still>
         section .sparks aria-label="The last four hours" {
             (curve("Webhooks", &status.pulse, status.at, |what| what.starts_with(WEBHOOKS_OF)))
             (curve("Fetches", &status.pulse, status.at, |what| what == FETCHES || what == FAILED_FETCHES))
+            (curve("API requests", &status.pulse, status.at, |what| what == API_REQUESTS))
             (curve("Events", &status.pulse, status.at, |what| what == EVENTS))
             (curve("Deliveries", &status.pulse, status.at, |what| what == DELIVERIES))
         }

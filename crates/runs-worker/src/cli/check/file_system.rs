@@ -61,24 +61,6 @@ pub(super) fn kind(_: &Path) -> Option<Kind> {
     None
 }
 
-/// How many bytes are free for this user.
-#[cfg(unix)]
-pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
-    let found = nix::sys::statvfs::statvfs(folder).ok()?;
-    #[allow(
-        clippy::unnecessary_cast,
-        clippy::useless_conversion,
-        reason = "its width differs between platforms"
-    )]
-    let (blocks, size) = (u64::from(found.blocks_available()), found.fragment_size() as u64);
-    blocks.checked_mul(size)
-}
-
-#[cfg(not(unix))]
-pub(super) fn free_bytes(_: &Path) -> Option<u64> {
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,7 +76,6 @@ mod tests {
     #[test]
     fn this_machine_s_folders_are_known() {
         let folder = std::env::temp_dir();
-        assert!(free_bytes(&folder).is_some_and(|bytes| bytes > 0));
         assert!(kind(&folder).is_some() || cfg!(not(any(target_os = "linux", target_os = "macos"))));
     }
 }

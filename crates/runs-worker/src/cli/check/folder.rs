@@ -11,6 +11,7 @@ use super::file_system::{self, Kind};
 use super::finding::Finding;
 use crate::config::Loaded;
 use crate::data_folder;
+use crate::shared::disk::{self, Room};
 
 const GB: u64 = 1 << 30;
 const MB: u64 = 1 << 20;
@@ -83,7 +84,7 @@ fn kind(there: &Path) -> Finding {
 
 fn free(there: &Path) -> Finding {
     let shown = there.display();
-    let Some(free) = file_system::free_bytes(there) else {
+    let Some(Room { free, .. }) = disk::room(there) else {
         return Finding::ok(
             "free-space",
             format!("how much is free at {shown} cannot be found out here"),
