@@ -26,7 +26,7 @@ pub fn names_guest_links(name: &str) -> bool {
 }
 
 /// Whether a text is a link for a guest, whatever it is called: a URL with `guest` or `guests` as a part of its path, or
-/// with a parameter that is called so.
+/// with a parameter whose name begins so.
 fn is_guest_link(text: &str) -> bool {
     let text = text.trim();
     let Some((scheme, rest)) = text.split_once("://") else {
@@ -37,7 +37,9 @@ fn is_guest_link(text: &str) -> bool {
         let part = part.to_ascii_lowercase();
         matches!(part.as_str(), "guest" | "guests") || part.starts_with("guest_") || part.starts_with("guest-")
     };
-    is_url && rest.split(['/', '?', '#', '&', '=']).skip(1).any(is_guest)
+    let begins_so = |pair: &str| pair.get(..5).is_some_and(|begin| begin.eq_ignore_ascii_case("guest"));
+    let mut parameters = rest.split(['?', '#']).skip(1).flat_map(|query| query.split('&'));
+    is_url && (rest.split(['/', '?', '#', '&', '=']).skip(1).any(is_guest) || parameters.any(begins_so))
 }
 
 /// The deepest nesting that is looked into: the server's own writer of JSON goes 512 levels deep, and there may be something

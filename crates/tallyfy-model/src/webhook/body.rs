@@ -75,6 +75,10 @@ record! {
         deadline: Sign,
         /// Tasks alone: likewise.
         everyone_must_complete: Sign,
+        /// Tasks alone: likewise. A run has a name.
+        title: Sign,
+        /// Tasks alone: likewise.
+        is_oneoff_task: Sign,
         /// When anything last changed.
         last_updated: ApiTime,
         /// When it was created.
@@ -170,6 +174,8 @@ impl Body {
             &self.taskdata,
             &self.deadline,
             &self.everyone_must_complete,
+            &self.title,
+            &self.is_oneoff_task,
         ]
         .into_iter()
         .any(|sign| *sign != Field::Absent);

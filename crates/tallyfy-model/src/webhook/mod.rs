@@ -125,7 +125,7 @@ impl Webhook {
     /// ```
     ///
     /// A body that came by a detour is read too: as UTF-16, in a list of one, as JSON in a string, in a form, or in the
-    /// member `body` or `payload` of what a relay sends. One such wrapping is opened.
+    /// member `body`, `payload`, `message` or `detail` of what a relay sends. One such wrapping is opened.
     ///
     /// # Errors
     /// [`UnreadableWebhook`] if it is none of the three shapes. Keep such a body: it will not be sent again.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-/// Members in which relays pass a body on.
-const RELAYED: [&str; 2] = ["body", "payload"];
+/// Members in which relays, topics and event buses pass a body on.
+const RELAYED: [&str; 5] = ["body", "payload", "message", "Message", "detail"];
 
 /// A body as text: without a byte order mark, UTF-16 as what it says, and what is no character replaced.
 pub(super) fn text(body: &[u8]) -> Cow<'_, str> {
@@ -116,6 +116,8 @@ mod tests {
             r#""{\"id\":\"r+1\"}""#,
             r#"{"headers":{},"body":{"id":"r+1"}}"#,
             r#"{"body":"{\"id\":\"r+1\"}","path":"/"}"#,
+            r#"{"Type":"Notification","Message":"{\"id\":\"r+1\"}"}"#,
+            r#"{"detail-type":"run","detail":{"id":"r+1"}}"#,
             "payload=%7B%22id%22%3A%22r%2b1%22%7D&token=x",
             "a=1&json={\"id\":\"r%2B1\"}",
             "%7B%22id%22%3A%22r%2B1%22%7D=",
