@@ -63,23 +63,48 @@ impl Exchange {
     }
 }
 
+/// What servers, frameworks and gateways add to their errors, and the API does not.
+const FOREIGN: [&str; 16] = [
+    "path",
+    "timestamp",
+    "exception",
+    "trace",
+    "status",
+    "statusCode",
+    "status_code",
+    "success",
+    "type",
+    "title",
+    "detail",
+    "reason",
+    "requestId",
+    "request_id",
+    "errorCode",
+    "documentation_url",
+];
+
 /// Whether a body has the members of the API's errors: `error`, and a message or a code beside it or in it (API reference,
-/// section f.1). Frameworks and gateways send a message alone, or add where and when.
+/// section f.1). Frameworks and gateways send a message or a word alone, or add where and when, or the status.
 fn is_the_apis_own(body: &[u8]) -> bool {
     let Ok(Value::Object(members)) = serde_json::from_slice(body) else {
         return false;
     };
+    let says = |members: &serde_json::Map<String, Value>| {
+        ["message", "code"]
+            .iter()
+            .any(|name| members.get(*name).is_some_and(Value::is_string))
+    };
+    let is_foreign = |members: &serde_json::Map<String, Value>| FOREIGN.iter().any(|name| members.contains_key(*name));
     let is_error = match members.get("error") {
-        Some(Value::Bool(is_error)) => *is_error,
-        Some(Value::String(word)) => !word.is_empty(),
-        Some(Value::Object(error)) => !error.is_empty(),
+        Some(Value::Bool(is_error)) => *is_error && says(&members),
+        Some(Value::String(word)) => !word.is_empty() && says(&members),
+        // Its code is a word; others give the status as a number.
+        Some(Value::Object(error)) => {
+            says(error) && !is_foreign(error) && error.get("code").is_none_or(Value::is_string)
+        }
         _ => false,
     };
-    let is_foreign = ["path", "timestamp", "exception", "trace"]
-        .iter()
-        .any(|name| members.contains_key(*name));
-    let says = ApiError::parse(body);
-    is_error && !is_foreign && (says.message.is_some() || says.code.is_some())
+    is_error && !is_foreign(&members)
 }
 
 impl fmt::Display for Exchange {
@@ -121,6 +146,14 @@ mod tests {
             r#"{"message":"no Route matched with those values"}"#,
             r#"{"error":false,"message":"x"}"#,
             r#"{"error":true}"#,
+            r#"{"error":"Not Found"}"#,
+            r#"{"error":{}}"#,
+            r#"{"status":404,"error":"Not Found"}"#,
+            r#"{"message":"Cannot GET /api","error":"Not Found","statusCode":404}"#,
+            r#"{"error":{"code":403,"message":"The caller may not","status":"PERMISSION_DENIED"}}"#,
+            r#"{"error":{"code":404,"message":"Not found"}}"#,
+            r#"{"success":false,"error":"x","message":"Access denied"}"#,
+            r#"{"type":"about:blank","title":"Not Found","error":true,"message":"x"}"#,
             r#"{"timestamp":"2026-01-31","status":404,"error":"Not Found","message":"none","path":"/api"}"#,
             r#"["error"]"#,
         ] {
