@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use system_tests::{Stage, words};
+use system_tests::{Stage, WorkerProcess, WorkerSettings, words};
 use tallyfy_sim::SimConfig;
 use tallyfy_sim::faults::{Fault, FaultRule, RetryAfter};
 
+const SECRET: &str = "3b1f0c8e5a7d49629f8e7a6b5c4d3e2f";
 const WEBHOOKS_ONLY: (&str, &str) = ("RUNS_WORKER__RECONCILE__SCOPE", "off");
 
 #[tokio::test]
@@ -27,6 +28,29 @@ async fn twelve_restarts_within_a_minute_make_no_more_requests_than_one_life() -
     let most = 12 + began.elapsed().as_secs() + 12;
     let calls = stage.sim.requests().total();
     assert!(calls <= most, "{calls} calls in {:?}", began.elapsed());
+    Ok(())
+}
+
+/// The vendor allows about twelve within five seconds, whatever a minute allows.
+#[tokio::test]
+async fn by_default_a_burst_is_spread_over_the_vendors_shortest_window() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let sim = tallyfy_sim::Simulator::start(SimConfig::default()).await?;
+    let settings = WorkerSettings::new(sim.org(), &sim.token(), SECRET, sim.base_url(), folder.path());
+    let settings = settings.with(WEBHOOKS_ONLY.0, WEBHOOKS_ONLY.1);
+    let worker = WorkerProcess::start(&settings).await?;
+    sim.set_webhook_url(Some(&format!("http://{}/webhooks/{SECRET}", worker.receive_address())))?;
+    let began = Instant::now();
+    for number in 0..30 {
+        sim.launch(&format!("Run {number}"))?;
+    }
+    sim.requests().wait_for_total(12).await;
+    let (calls, took) = (sim.requests().total(), began.elapsed());
+    let most = 10 + 2 * (took.as_secs() + 1);
+    assert!(calls <= most, "{calls} calls in {took:?}");
+    // Neither more at once than the window has, nor as slowly as the hour would have it.
+    sim.requests().wait_for_total(16).await;
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     Ok(())
 }
 

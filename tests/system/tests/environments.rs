@@ -87,6 +87,26 @@ const ENVIRONMENTS: &[Environment] = &[
         script: r#"cd /proc; exec "$BINARY" "$@""#,
     },
     Environment {
+        name: "a root that cannot be written, but for the folder of the state",
+        variables: &[],
+        script: r#"read_only='/bin/mount --bind "$FOLDER" "$FOLDER" && /bin/mount -o remount,bind,ro /'
+            [ -z "$INSIDE" ] || { eval "$read_only" && exec "$BINARY" "$@"; exit 3; }
+            /usr/bin/unshare --mount --map-root-user /bin/sh -c "$read_only" || exec "$BINARY" "$@"
+            INSIDE=1 exec /usr/bin/unshare --mount --map-root-user "$0" "$@""#,
+    },
+    Environment {
+        name: "Kubernetes, beside Services of other names and in other languages of ports",
+        variables: &[
+            ("RUNS_WORKER_RECEIVE_SERVICE_HOST", "fd00::7"),
+            ("RUNS_WORKER_RECEIVE_SERVICE_PORT", "8080"),
+            ("RUNS_WORKER_RECEIVE_PORT", "udp://[fd00::7]:8080"),
+            ("RUNS_WORKER_RECEIVE_PORT_8080_UDP_PROTO", "udp"),
+            ("RUNS_WORKER_SERVICE_PORT_HTTP_METRICS", "8081"),
+            ("RUNS_WORKER_PORT_8081_SCTP_PORT", "8081"),
+        ],
+        script: PLAIN,
+    },
+    Environment {
         name: "a folder that was deleted",
         variables: &[],
         script: r#"/bin/mkdir "$FOLDER/deleted"; cd "$FOLDER/deleted"; /bin/rmdir "$FOLDER/deleted"; exec "$BINARY" "$@""#,

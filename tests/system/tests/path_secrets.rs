@@ -136,12 +136,17 @@ async fn a_token_file_is_read_as_meant_or_the_hint_says_what_is_wrong() -> anyho
     let stage = Stage::set(SimConfig::default(), &[]).await?;
     let token = stage.sim.token();
     let file = stage.folder().join("token");
-    for (text, is_well) in [
-        (format!("{token}\r\n"), true),
-        (format!("\u{feff}{token}\n"), true),
-        (format!("  {token}  "), true),
-        (format!("\"{token}\"\n"), false),
-        (format!("'{token}'"), false),
+    let utf16 = utf16(&format!("\u{feff}{token}\r\n"), u16::to_le_bytes);
+    for (text, hint) in [
+        (format!("{token}\r\n").into_bytes(), None),
+        (format!("\u{feff}{token}\n").into_bytes(), None),
+        (format!("  {token}  ").into_bytes(), None),
+        (format!("\"{token}\"\n").into_bytes(), Some("in quotes")),
+        (format!("'{token}'").into_bytes(), Some("in quotes")),
+        (format!("Bearer {token}").into_bytes(), Some("expected the token alone")),
+        (format!("{token} # of the bot").into_bytes(), Some("a space")),
+        (format!("token={token}\nother").into_bytes(), Some("a space")),
+        (utf16, Some("save it as such")),
     ] {
         std::fs::write(&file, &text)?;
         let settings = WorkerSettings::new(
@@ -156,8 +161,8 @@ async fn a_token_file_is_read_as_meant_or_the_hint_says_what_is_wrong() -> anyho
         let exit = system_tests::run(&settings, &["check"]).await?;
         let said = exit.stdout.join("\n");
         let is_refused = said.contains("there is no usable token");
-        ensure!(is_refused != is_well, "{text:?}: {said}");
-        ensure!(said.contains("in quotes") != is_well, "{text:?}: {said}");
+        ensure!(is_refused == hint.is_some(), "{text:?}: {said}");
+        ensure!(said.contains(hint.unwrap_or_default()), "{text:?}: {said}");
         ensure!(!said.contains(&token), "{said}");
     }
     Ok(())

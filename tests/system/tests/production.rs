@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use system_tests::{Stage, WorkerProcess};
 use tallyfy_sim::SimConfig;
+use tallyfy_sim::faults::{Fault, FaultRule, RetryAfter};
 
 fn gzip(text: &str) -> anyhow::Result<Vec<u8>> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -23,14 +24,17 @@ fn completed(run: &str) -> String {
 async fn the_organization_is_taken_as_proxies_pass_it_on_and_a_refusal_is_a_loss() -> anyhow::Result<()> {
     let stage = Stage::set(SimConfig::default(), &[("RUNS_WORKER__RECONCILE__INTERVAL", "1h")]).await?;
     let org = stage.sim.org();
-    let joined = format!("{org}, {org}");
+    let (joined, capitals) = (format!("{org}, {org}"), org.to_uppercase());
     for (headers, status) in [
         (vec![("x-tallyfy-orgid", joined.as_str())], "202"),
         (vec![("x-tallyfy-orgid", org), ("X-Tallyfy-orgID", org)], "202"),
+        (vec![("x-tallyfy-orgid", &capitals)], "202"),
+        (vec![("x-tallyfy-orgid", org), ("x-tallyfy-orgid", "")], "202"),
         (vec![], "202"),
         (vec![("x-tallyfy-orgid", "")], "202"),
         (vec![("x-tallyfy-orgid", "another")], "403"),
         (vec![("x-tallyfy-orgid", org), ("x-tallyfy-orgid", "another")], "403"),
+        (vec![("x-tallyfy-orgid", "undefined")], "403"),
     ] {
         let answer = stage.post(&headers, completed("r1").as_bytes()).await?;
         ensure!(
@@ -142,21 +146,75 @@ async fn what_was_too_large_and_says_how_it_is_compressed_is_read_later() -> any
     Ok(())
 }
 
+/// What breaks something of the API.
+type BreakIt = fn(&tallyfy_sim::Simulator);
+
+/// Whatever else is wrong, webhooks are kept, and the load balancer goes on sending them here.
 #[tokio::test]
 async fn the_probe_of_a_load_balancer_is_green_as_long_as_webhooks_are_kept() -> anyhow::Result<()> {
-    let environment = [("RUNS_WORKER__API__TOKEN_RETRY", "1h")];
-    let stage = Stage::set(SimConfig::default(), &environment).await?;
-    stage.sim.revoke_tokens();
-    let run = stage.sim.launch("Order")?;
-    let header = [("x-tallyfy-orgid", stage.sim.org())];
-    stage.post(&header, completed(&run).as_bytes()).await?;
-    stage
-        .worker
-        .wait_for_log(|line| line.contains("fetching pauses until there is a token"))
-        .await?;
-    while stage.get("/health/ready").await?.starts_with("HTTP/1.1 200") {}
-    let receive = stage.get("/health/receive").await?;
-    assert!(receive.starts_with("HTTP/1.1 200 "), "{receive}");
+    let folder = tempfile::tempdir()?;
+    let config = folder.path().join("worker.toml");
+    let away = "[[handlers]]\nname = \"away\"\ntype = \"http\"\nurl = \"http://127.0.0.1:9/\"\n";
+    std::fs::write(&config, away)?;
+    let config = config.display().to_string();
+    // What is broken, and what `/health/ready` says of it, if it is a trouble of the worker at all.
+    let troubles: [(BreakIt, &str); 5] = [
+        (tallyfy_sim::Simulator::revoke_tokens, "the token is refused"),
+        (
+            |sim| drop(sim.faults().add(FaultRule::always(Fault::UNAVAILABLE))),
+            "the API does not answer",
+        ),
+        (
+            |sim| {
+                let retry_after = RetryAfter::Seconds(3600);
+                sim.faults()
+                    .add(FaultRule::always(Fault::TooManyRequests { retry_after }));
+            },
+            "asked for a pause",
+        ),
+        (|_| {}, "handler away"),
+        (
+            |sim| {
+                sim.faults()
+                    .add(FaultRule::always(Fault::Status { status: 500 }).on_run("broken"));
+            },
+            "",
+        ),
+    ];
+    for (break_it, told) in troubles {
+        let environment = [
+            ("RUNS_WORKER__API__TOKEN_RETRY", "1h"),
+            ("RUNS_WORKER__REFRESH__RETRY_INITIAL", "10ms"),
+            ("RUNS_WORKER__REFRESH__RETRY_MAX", "50ms"),
+            ("RUNS_WORKER_CONFIG", config.as_str()),
+        ];
+        let stage = Stage::set(SimConfig::default(), &environment).await?;
+        break_it(&stage.sim);
+        stage.tell(&completed(&stage.sim.launch("Order")?)).await?;
+        stage.tell(&completed("broken")).await?;
+        if told.is_empty() {
+            stage.sim.requests().wait_for_run("broken", 3).await;
+        }
+        let is_shown = async {
+            while !stage.get("/health/ready").await?.contains(told) {}
+            anyhow::Ok(())
+        };
+        let shown = tokio::time::timeout(std::time::Duration::from_secs(30), is_shown).await;
+        shown.map_err(|_| anyhow::anyhow!("{told}: {:?}", stage.worker.log()))??;
+        for path in ["/health/receive", "/health/live"] {
+            let answer = stage.get(path).await?;
+            ensure!(answer.starts_with("HTTP/1.1 200 "), "{told}: {path}: {answer}");
+        }
+        stage.tell(&completed("another")).await?;
+    }
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/deploy.md"))?;
+    let pod = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/kubernetes/statefulset.yaml");
+    for text in [page, std::fs::read_to_string(pod)?] {
+        ensure!(
+            text.contains("/health/receive") && text.contains("/health/live"),
+            "{text}"
+        );
+    }
     Ok(())
 }
 
@@ -297,6 +355,13 @@ async fn a_backup_of_a_running_worker_has_all_that_was_acknowledged() -> anyhow:
     let bare = bare.display().to_string();
     let refused = command(&other, &["restore", &bare]).await?;
     assert!(refused.stderr.concat().contains("write-ahead log"), "{refused:?}");
+    std::fs::create_dir(&other)?;
+    std::fs::rename(&bare, Path::new(&other).join("runs.db"))?;
+    let told = command(&other, &["verify-store"]).await?;
+    assert!(
+        !told.status.success() && told.stdout.concat().contains("write-ahead log"),
+        "{told:?}"
+    );
 
     let restored = restored("restored");
     let told = command(&restored, &["restore", &backup]).await?;
@@ -337,5 +402,6 @@ async fn how_long_the_stores_log_is_shows() -> anyhow::Result<()> {
         Ok(line.unwrap_or("0").parse()?)
     };
     while bytes().await? < 1e7 {}
+    drop(view);
     Ok(())
 }

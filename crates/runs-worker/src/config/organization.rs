@@ -180,7 +180,13 @@ impl OrganizationTable {
             (None, None) if is_client => {
                 let secret = (self.client_secret, self.client_secret_file);
                 let act_as = self.act_as.as_deref();
-                client(self.client_id, secret, self.auth_url.as_deref(), act_as, &mut problem)
+                client(
+                    self.client_id.as_deref(),
+                    secret,
+                    self.auth_url.as_deref(),
+                    act_as,
+                    &mut problem,
+                )
             }
             (_, _) if is_client => {
                 problem("client_id", "give a token or a client, not both".to_owned());
@@ -234,7 +240,7 @@ fn read_token(token: Option<SecretString>, file: Option<PathBuf>, advice: Advice
                     "the access token is missing{}",
                     advice.or("TALLYFY_TOKEN or TALLYFY_TOKEN_FILE")
                 )),
-                token => Ok(TokenSetting::Inline(token.into())),
+                token => as_a_header_carries_it(token).map(|()| TokenSetting::Inline(token.into())),
             }
         }
     }
@@ -282,13 +288,28 @@ fn webhook_secrets(
 /// refused: an env file of a container engine keeps them, and a value that has them would be refused by everybody else.
 fn as_meant(value: &str) -> Result<&str, String> {
     let value = value.trim_start_matches('\u{feff}').trim();
-    let is_quoted = ['"', '\'']
-        .iter()
-        .any(|quote| value.len() > 1 && value.starts_with(*quote) && value.ends_with(*quote));
-    if is_quoted {
+    let quotes = ['"', '\'', '`', '“', '”', '‘', '’'];
+    if value.starts_with(quotes) || value.ends_with(quotes) {
         return Err("is in quotes, which would be part of it; write it without them".to_owned());
     }
     Ok(value)
+}
+
+/// What a shell, an env file or a web page leaves beside a token would make the API refuse it.
+fn as_a_header_carries_it(token: &str) -> Result<(), String> {
+    if token
+        .get(..7)
+        .is_some_and(|start| start.eq_ignore_ascii_case("bearer "))
+    {
+        return Err("starts with `Bearer`; write the token alone".to_owned());
+    }
+    match token.chars().position(|letter| !letter.is_ascii_graphic()) {
+        None => Ok(()),
+        Some(position) => Err(format!(
+            "has a space or another character that no token has, at position {}; a comment behind a value is part of it",
+            position + 1
+        )),
+    }
 }
 
 /// Other characters than these are written in several ways on the road, and then a secret is neither recognized nor taken
@@ -306,16 +327,17 @@ fn path_safe(secret: &str) -> Result<(), String> {
 
 /// The client that an auth server issues tokens to.
 fn client(
-    id: Option<String>,
+    id: Option<&str>,
     secret: (Option<SecretString>, Option<PathBuf>),
     auth_url: Option<&str>,
     act_as: Option<&str>,
     problem: &mut impl FnMut(&str, String),
 ) -> Option<TokenSetting> {
-    let id = id.filter(|id| !id.trim().is_empty());
-    if id.is_none() {
-        problem("client_id", "is missing: the id of the client".to_owned());
-    }
+    let id = match as_meant(id.unwrap_or_default()) {
+        Ok("") => Err("is missing: the id of the client".to_owned()),
+        id => id.map(str::to_owned),
+    };
+    let id = id.map_err(|message| problem("client_id", message)).ok();
     let secret = match secret {
         (Some(secret), None) => Some(secret),
         (None, Some(file)) => match read_secrets(&file) {
@@ -337,6 +359,13 @@ fn client(
             None
         }
     };
+    let secret = secret.and_then(|secret| match as_meant(secret.expose_secret()) {
+        Ok(secret) => Some(SecretString::from(secret)),
+        Err(message) => {
+            problem("client_secret", message);
+            None
+        }
+    });
     let act_as = act_as.map(str::trim);
     if act_as.is_some_and(|email| !email.contains('@') || email.chars().any(char::is_whitespace)) {
         problem(
@@ -363,7 +392,10 @@ fn client(
 }
 
 fn read_secrets(file: &Path) -> Result<Vec<SecretString>, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let text = std::fs::read_to_string(file).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => format!("{} is no text in UTF-8; save it as such", file.display()),
+        _ => format!("{}: {error}", file.display()),
+    })?;
     let secrets: Vec<_> = text
         .trim_start_matches('\u{feff}')
         .lines()

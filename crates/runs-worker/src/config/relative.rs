@@ -81,3 +81,22 @@ fn from(folder: &Path, path: &mut String) {
         *path = folder.join(&*path).display().to_string();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::EXAMPLE;
+
+    #[test]
+    fn every_key_that_names_a_file_or_a_folder_is_known() {
+        let names_one = |key: &str| key.ends_with("_file") || key.ends_with("_dir") || ["path", "dirs"].contains(&key);
+        let known = |key: &str| PATHS.contains(&key) || ["dirs", "headers_file"].contains(&key);
+        let keys = EXAMPLE.lines().filter_map(|line| {
+            let (key, _) = line.trim_start_matches(['#', ' ']).split_once('=')?;
+            key.trim().rsplit('.').next()
+        });
+        let found: Vec<&str> = keys.filter(|key| names_one(key)).collect();
+        assert!(found.len() > PATHS.len(), "{found:?}");
+        assert_eq!(found.iter().find(|key| !known(key)), None);
+    }
+}

@@ -79,7 +79,8 @@ impl Authenticator {
     /// The organization that a secret belongs to, if the header names it, or names none: a proxy may have dropped it, and
     /// a secret belongs to one organization.
     ///
-    /// A proxy may also have joined the header with its twin: equal values are one.
+    /// A proxy may also have joined the header with its twin: equal values are one. Their case is no matter, as in other
+    /// ids.
     ///
     /// Every secret is compared, over digests of one length, so that the time tells neither which one matched nor how
     /// much of it.
@@ -102,7 +103,7 @@ impl Authenticator {
         usize::try_from(position)
             .ok()
             .and_then(|position| self.organizations.get(position))
-            .filter(|org| named(org_headers).all(|name| name == org.as_str().as_bytes()))
+            .filter(|org| named(org_headers).all(|name| name.eq_ignore_ascii_case(org.as_str().as_bytes())))
             .ok_or(Refusal::WrongOrganization)
     }
 }
@@ -139,6 +140,7 @@ mod tests {
             &[" acme "],
             &["acme, acme"],
             &["acme", "acme,"],
+            &["ACME"],
             &[],
             &[""],
         ] {

@@ -142,7 +142,7 @@ fn several_organizations_are_a_table_each() {
         token = \"b\"
         webhook_secrets = \"s3, s4\"
     ";
-    let values = environment(&[("TALLYFY_ORG_ID", "globex"), ("TALLYFY_TOKEN", "from the environment")]);
+    let values = environment(&[("TALLYFY_ORG_ID", "globex"), ("TALLYFY_TOKEN", "from-the-environment")]);
     let loaded = load(&file(folder.path(), toml), &values, true).unwrap();
     let secrets: Vec<usize> = loaded
         .organizations
@@ -153,7 +153,7 @@ fn several_organizations_are_a_table_each() {
     let TokenSetting::Inline(token) = &loaded.organizations[1].token else {
         panic!("a token")
     };
-    assert_eq!(token.expose_secret(), "from the environment");
+    assert_eq!(token.expose_secret(), "from-the-environment");
 }
 
 #[test]
@@ -546,14 +546,40 @@ fn values_are_read_as_meant_or_refused_with_a_hint() {
     for (name, value) in [
         ("TALLYFY_ORG_ID", "\"acme\""),
         ("TALLYFY_TOKEN", "'LEAK'"),
+        ("TALLYFY_TOKEN", "\"LEAK"),
+        ("TALLYFY_TOKEN", "“LEAK”"),
+        ("TALLYFY_TOKEN", "Bearer LEAK"),
+        ("TALLYFY_TOKEN", "LEAK # the one of the bot"),
+        ("TALLYFY_TOKEN", "LEAK\u{200b}"),
         ("TALLYFY_WEBHOOK_SECRET", "\"LEAK\""),
         ("TALLYFY_WEBHOOK_SECRET", "LEAK/LEAK"),
         ("TALLYFY_WEBHOOK_SECRET", "LEAK+LEAK="),
         ("TALLYFY_WEBHOOK_SECRET", "LEAK%20LEAK"),
+        ("TALLYFY_WEBHOOK_SECRET", "LEAK # old"),
     ] {
         let others = THREE.iter().filter(|(other, _)| *other != name).copied();
         said.push(refusal("", &others.chain([(name, value)]).collect::<Vec<_>>()));
     }
+    for client in [
+        r#"client_id = "'17'"
+client_secret = "LEAK""#,
+        r#"client_id = "17"
+client_secret = "'LEAK'""#,
+        r#"client_id = " "
+client_secret = " LEAK ""#,
+    ] {
+        said.push(refusal(
+            &format!("[[organizations]]\nid = \"acme\"\nwebhook_secrets = [\"s3cret\"]\n{client}\n"),
+            &[],
+        ));
+    }
+    std::fs::write(&secrets, b"\xff\xfeo\0n\0e\0").unwrap();
+    let in_utf16 = [
+        THREE[0],
+        THREE[1],
+        ("TALLYFY_WEBHOOK_SECRET_FILE", secrets.to_str().unwrap()),
+    ];
+    said.push(refusal("", &in_utf16).replace(folder.path().to_str().unwrap(), "FOLDER"));
     assert!(!said.iter().any(|said| said.contains("LEAK")), "{said:?}");
     insta::assert_snapshot!("values_in_quotes_or_with_odd_letters", said.join("\n"));
 }

@@ -47,6 +47,11 @@ impl TokenFile {
         let name = format!("token file {}", self.path.display());
         let text = match self.read_text().await {
             Ok(text) => text,
+            Err(cause) if cause.kind() == io::ErrorKind::InvalidData => {
+                return Err(CredentialsError::new(format!(
+                    "{name} is no text in UTF-8; save it as such"
+                )));
+            }
             Err(cause) => return Err(CredentialsError::new(format!("{name} cannot be read")).with_source(cause)),
         };
         if text.len() as u64 > MAX_FILE_BYTES {
