@@ -12,7 +12,7 @@ use super::connect::identify;
 use super::failure::store_error;
 use super::inspect::{connect, has_log};
 use super::open_mark::{INCOMPLETE, is_open, mark_closed};
-use super::{file, lock};
+use super::{file, lock, trust};
 use crate::error::StoreError;
 use crate::time::SchedulingTime;
 
@@ -30,6 +30,7 @@ pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>, accept_incomplete: boo
     let lacks_log = !is_held && !has_log(&from);
     let connection = connect(&from, !is_held).map_err(copying)?;
     identify(&connection, &from, size)?;
+    trust::check(&connection, &from)?;
     if lacks_log && !accept_incomplete && is_open(&connection).map_err(copying)? {
         return Err(StoreError::Refused(format!("{}: {INCOMPLETE}", from.display())));
     }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::connect::{self, identify};
 use super::failure::store_error;
 use super::writer::Place;
-use super::{SqliteStore, file, schema};
+use super::{SqliteStore, file, schema, trust};
 use crate::error::StoreError;
 
 impl SqliteStore {
@@ -38,6 +38,8 @@ impl SqliteStore {
         if identify(&writing, &path, size)? != schema::VERSION {
             return Err(StoreError::OlderSchema { path });
         }
+        trust::distrust(&writing).map_err(opening)?;
+        trust::check(&writing, &path)?;
         for (pragma, value) in [
             ("busy_timeout", "10000"),
             ("synchronous", "FULL"),

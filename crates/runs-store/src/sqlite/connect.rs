@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use super::failure::{Failure, store_error};
 use super::file::{self, not_a_store};
-use super::schema;
+use super::{schema, trust};
 use crate::error::StoreError;
 use crate::torture;
 
@@ -40,6 +40,7 @@ pub(super) fn writing(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(opening)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    trust::distrust(&connection).map_err(opening)?;
     identify(&connection, path, size)?;
     check(&connection, path, size)?;
     torture::point("open.checked");
@@ -47,6 +48,7 @@ pub(super) fn writing(path: &Path) -> Result<Connection, StoreError> {
     torture::point("open.configured");
     verify(&connection, path)?;
     schema::migrate(&mut connection).map_err(opening)?;
+    trust::check(&connection, path)?;
     Ok(connection)
 }
 
@@ -64,6 +66,7 @@ pub(super) fn reading(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    trust::distrust(&connection)?;
     connection.pragma_update(None, "busy_timeout", 5_000)?;
     plan_once(&connection)?;
     Ok(connection)
@@ -73,6 +76,7 @@ pub(super) fn reading(path: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn following(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    trust::distrust(&connection)?;
     // What the log still holds must be in the file for good before the log is written over.
     connection.pragma_update(None, "synchronous", "FULL")?;
     flush_to_the_medium(&connection)?;

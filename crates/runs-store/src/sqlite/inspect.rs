@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::connect::{damage, identify};
 use super::failure::store_error;
-use super::{file, lock, open_mark, schema};
+use super::{file, lock, open_mark, schema, trust};
 use crate::error::StoreError;
 use crate::location::Inspection;
 
@@ -37,6 +37,9 @@ fn look_inside(path: &Path, size: u64, held_by: Option<String>) -> Result<Inspec
     let connection = connect(path, held_by.is_none()).map_err(reading)?;
     let schema = identify(&connection, path, size)?;
     let mut damage = damage(&connection).map_err(reading)?;
+    if damage.is_empty() {
+        damage = trust::foreign(&connection, schema).map_err(reading)?;
+    }
     if damage.is_empty() && lacks_log && open_mark::is_open(&connection).map_err(reading)? {
         damage.push(open_mark::INCOMPLETE.to_owned());
     }
@@ -58,6 +61,7 @@ pub(super) fn connect(path: &Path, quiet: bool) -> rusqlite::Result<Connection> 
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(format!("file:{}?{mode}", escaped(path)), flags)?;
+    trust::distrust(&connection)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "busy_timeout", 5_000)?;
     Ok(connection)

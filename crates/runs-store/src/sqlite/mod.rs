@@ -39,6 +39,7 @@ mod sweep;
 mod takeover;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod verify;
 mod writer;
 

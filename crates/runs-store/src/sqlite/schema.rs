@@ -30,6 +30,15 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
+/// An empty store in memory as this version has it.
+pub(super) fn of(version: i64) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_in_memory()?;
+    for (step, _) in STEPS.iter().zip(0..version) {
+        connection.execute_batch(step)?;
+    }
+    Ok(connection)
+}
+
 /// Takes the steps that are missing, each in a transaction of its own.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     for (step, next) in STEPS.iter().zip(1_i64..) {

@@ -7,7 +7,7 @@ use rusqlite::{Connection, ErrorCode, Transaction};
 use super::connect::identify;
 use super::failure::{Failure, store_error};
 use super::inspect::{connect, has_log};
-use super::{file, lock, open_mark};
+use super::{file, lock, open_mark, trust};
 use crate::error::StoreError;
 use crate::location::Verification;
 
@@ -124,6 +124,9 @@ fn examine(path: &Path, size: u64, held_by: Option<String>) -> Result<Verificati
         },
         Err(error) => return Err(reading(error)),
     };
+    if verification.findings.is_empty() {
+        verification.findings = trust::foreign(&connection, schema).map_err(reading)?;
+    }
     if verification.findings.is_empty() && lacks_log && open_mark::is_open(&connection).map_err(reading)? {
         verification.findings.push(open_mark::INCOMPLETE.to_owned());
     }

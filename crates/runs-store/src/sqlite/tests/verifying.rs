@@ -1,7 +1,7 @@
 use super::*;
 use crate::desks::{HandlerName, NewEvent, Recipients, Snapshot};
-use crate::location::Verification;
-use crate::sqlite::verify;
+use crate::location::{Inspection, Verification};
+use crate::sqlite::{copy, inspect, verify};
 
 async fn with_work(place: &Place) {
     let store = place.open(0);
@@ -98,6 +98,41 @@ async fn each_thing_that_must_hold_is_missed_when_it_does_not() {
     insta::with_settings!({filters => vec![("event [0-9a-f]{32}", "event [id]"), ("notification [0-9a-f]{32}", "notification [id]")]}, {
         insta::assert_snapshot!(told);
     });
+}
+
+/// What somebody else put into the file is told, and nobody works with it.
+#[tokio::test]
+async fn a_schema_that_is_not_ours_is_told_and_refused() {
+    let crafted = [
+        "CREATE TRIGGER \"gift\u{1b}[2J\" AFTER INSERT ON notifications BEGIN DELETE FROM events; END",
+        "CREATE VIEW gifts AS SELECT load_extension('/tmp/x') FROM events",
+        "CREATE TABLE gifts (a)",
+        "DROP TRIGGER delivery_added",
+        "DROP TRIGGER delivery_added;
+         CREATE TRIGGER delivery_added AFTER INSERT ON deliveries BEGIN DELETE FROM deliveries; END",
+        "CREATE INDEX gift ON events (upper(id))",
+        "PRAGMA writable_schema = 1;
+         UPDATE sqlite_schema SET sql = replace(sql, 'CHECK (turn IN (0, 1))', 'CHECK (turn < 9)') WHERE name = 'orgs'",
+    ];
+    let mut told = String::new();
+    for sql in crafted {
+        let place = Place::new();
+        with_work(&place).await;
+        place.raw().execute_batch(sql).unwrap();
+        told.push_str(&format!("{sql:?}\n    {}\n", verified(&place).findings.join("\n    ")));
+        let Ok(Inspection::Present { damage, .. }) = inspect(place.path()) else {
+            panic!("it is there");
+        };
+        assert_eq!(damage, verified(&place).findings);
+        for refused in [
+            place.try_open(9).map(drop),
+            SqliteStore::open_beside(place.path()).map(drop),
+            copy(place.path(), place.beside(".copy"), false),
+        ] {
+            assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{sql}: {refused:?}");
+        }
+    }
+    insta::assert_snapshot!(told);
 }
 
 #[tokio::test]
