@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rand::RngExt as _;
 use system_tests::Stage;
 use tallyfy_sim::SimConfig;
@@ -28,22 +30,52 @@ fn by_number(text: &str, write: impl Fn(u8) -> String) -> String {
     text.bytes().map(write).collect()
 }
 
-/// A text in every spelling, itself first.
+/// A text in every spelling of its letters, itself first.
 fn spellings(text: &str) -> Vec<String> {
     let percent = by_number(text, |byte| format!("%{byte:02X}"));
+    let entities = by_number(text, |byte| format!("&#{byte};"));
     vec![
         text.to_owned(),
         text.to_uppercase(),
         percent.to_lowercase(),
         percent.replace('%', "%25"),
+        percent.replace('%', "%2525"),
+        by_number(&percent, |byte| format!("\\u{byte:04x}")),
         percent,
         by_number(text, |byte| format!("\\u{byte:04x}")),
         by_number(text, |byte| format!("\\\\u{byte:04X}")),
-        by_number(text, |byte| format!("&#{byte};")),
+        by_number(text, |byte| format!("\\u{{{byte:x}}}")),
+        entities.replace('&', "&amp;"),
+        entities.replace('&', "&amp;amp;"),
+        entities,
         by_number(text, |byte| format!("&#x{byte:x};")),
         by_number(text, |byte| format!("\\x{byte:02x}")),
         by_number(text, |byte| format!("{byte:02x}")),
+        by_number(text, |byte| format!("{byte:02X}")),
     ]
+}
+
+/// In Base64, beginning at any of the three places of a group, alone and among others: what Basic credentials are, too.
+fn in_base64(text: &str) -> Vec<String> {
+    let around = [
+        text.to_owned(),
+        format!("a:{text}"),
+        format!("u:{text}!"),
+        format!("key:{text}/x"),
+    ];
+    let forms = around
+        .iter()
+        .flat_map(|text| [STANDARD.encode(text), URL_SAFE_NO_PAD.encode(text)]);
+    forms.collect()
+}
+
+/// Parts of it in Base64, wherever it begins: as many whole groups as hide no fewer letters than may be left.
+fn parts_in_base64(secret: &str) -> Vec<String> {
+    let length = (LEFT + 1).next_multiple_of(3);
+    let starts = 0..=secret.len() - length;
+    starts
+        .map(|start| STANDARD.encode(&secret[start..start + length]))
+        .collect()
 }
 
 /// What must be nowhere: parts of the secret, in every spelling.
@@ -51,15 +83,29 @@ fn parts(secret: &str) -> Vec<String> {
     let starts = (0..=secret.len() - LEFT).step_by(4);
     starts
         .flat_map(|start| spellings(&secret[start..start + LEFT]))
+        .chain(parts_in_base64(secret))
         .collect()
 }
 
-/// Answers with each of these texts in turn, and in the end with all of them and that the event is wrong.
+/// As many lines together as an answer is read of.
+fn batches(texts: &[String]) -> VecDeque<String> {
+    const MOST: usize = 3500;
+    let mut batches = VecDeque::from([String::new()]);
+    for text in texts {
+        match batches.back_mut() {
+            Some(last) if last.len() + text.len() < MOST => *last += &format!("{text}\n"),
+            _ => batches.push_back(text.clone()),
+        }
+    }
+    batches
+}
+
+/// Answers with these texts in turn, some at a time, and in the end with all of them and that the event is wrong.
 async fn repeat(texts: Vec<String>) -> anyhow::Result<String> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
     let all = texts.join("\n");
-    let texts = Arc::new(Mutex::new(VecDeque::from(texts)));
+    let texts = Arc::new(Mutex::new(batches(&texts)));
     let routes = Router::new().fallback(move || {
         let next = texts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let answer = match next {
@@ -79,7 +125,7 @@ async fn api_that_repeats(spelling: usize) -> anyhow::Result<String> {
     let routes = Router::new().fallback(move |headers: HeaderMap| async move {
         let header = headers.get("authorization").and_then(|value| value.to_str().ok());
         let token = header.unwrap_or_default().trim_start_matches("Bearer ").to_owned();
-        let spelled = spellings(&token).swap_remove(spelling);
+        let spelled = [spellings(&token), in_base64(&token)].concat().swap_remove(spelling);
         let message = format!("the token {spelled} may not see this");
         (
             StatusCode::FORBIDDEN,
@@ -96,7 +142,7 @@ async fn no_spelling_of_a_secret_is_in_anything_that_the_worker_writes() -> anyh
     let (in_path, in_query, in_header, token) = (secret(), secret(), secret(), secret());
     let mut texts: Vec<String> = Vec::new();
     for secret in [&in_path, &in_query, &in_header] {
-        let forms = spellings(secret);
+        let forms = [spellings(secret), in_base64(secret)].concat();
         texts.extend(forms.iter().cloned());
         // As a receiver may shorten what it repeats.
         for form in &forms {
@@ -131,7 +177,7 @@ async fn no_spelling_of_a_secret_is_in_anything_that_the_worker_writes() -> anyh
     for line in ["dead-letters list --json", "handlers list --json", "deliveries list"] {
         written.push(stage.settings().run(&line.split(' ').collect::<Vec<_>>()).await?);
     }
-    for spelling in 0..spellings("").len() {
+    for spelling in 0..spellings("").len() + in_base64("").len() {
         let url = format!("http://{}", api_that_repeats(spelling).await?);
         let settings = stage.settings().clone().with("TALLYFY_BASE_URL", &url);
         let said = settings.run(&["get", "430af2dc54b1eb51d0d7b7e44b082a20"]).await?;

@@ -14,6 +14,8 @@ use tallyfy_model::REDACTED;
 const SHORTEST: usize = 8;
 /// The same where the text ends, and may have been cut off.
 const SHORTEST_REST: usize = 4;
+/// The name of an entity is not longer.
+const LONGEST_NAME: usize = 8;
 
 /// Texts that are not to be repeated.
 #[derive(Clone)]
@@ -80,100 +82,126 @@ fn is_cut_spelling(rest: &str) -> bool {
 
 /// Where each spelling of this letter ends that is at this place.
 fn spellings(letter: char, text: &str, at: usize) -> Vec<usize> {
-    let rest = text.get(at..).unwrap_or_default();
-    let Some(first) = rest.chars().next() else {
-        return Vec::new();
-    };
-    let mut lengths = match first {
-        '%' => percent_encoded(letter, rest),
-        '\\' => escaped(letter, rest).into_iter().collect(),
-        '&' => entity(letter, rest).into_iter().collect(),
-        _ => Vec::new(),
-    };
-    if first.eq_ignore_ascii_case(&letter) || (letter == ' ' && first == '+') {
-        lengths.push(first.len_utf8());
-    }
-    lengths.iter().map(|length| at + length).collect()
+    let readings = of_pages(text, at).into_iter();
+    let is_it = |found: char| found.eq_ignore_ascii_case(&letter) || (letter == ' ' && found == '+');
+    let mut ends: Vec<usize> = readings
+        .filter(|(found, _)| is_it(*found))
+        .map(|(_, end)| end)
+        .collect();
+    ends.extend(percent_encoded(letter, text, at));
+    ends
 }
 
-/// As URLs have it, perhaps encoded several times: `%2F`, `%252F`.
-fn percent_encoded(letter: char, text: &str) -> Vec<usize> {
+/// As URLs have it, perhaps encoded several times: `%2F`, `%252F`; each sign of it in any spelling of pages.
+fn percent_encoded(letter: char, text: &str, at: usize) -> Vec<usize> {
     let mut buffer = [0; 4];
-    let mut lengths = vec![0];
+    let mut ends = vec![at];
     for byte in letter.encode_utf8(&mut buffer).bytes() {
-        let after = |length: &usize| ends_of_byte(byte, text, *length);
-        lengths = lengths.iter().flat_map(after).collect();
-    }
-    lengths
-}
-
-fn ends_of_byte(byte: u8, text: &str, at: usize) -> Vec<usize> {
-    let mut ends = Vec::new();
-    let mut digits = text.get(at..).and_then(|rest| rest.strip_prefix('%'));
-    while let Some(found) = digits {
-        let code = found.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        if code.is_some_and(|code| code.eq_ignore_ascii_case(&byte)) {
-            ends.push(text.len() - found.len() + 2);
-        }
-        // A percent sign that is encoded itself.
-        digits = found.strip_prefix("25");
+        ends = ends.iter().flat_map(|end| ends_of_byte(byte, text, *end)).collect();
     }
     ends
 }
 
-/// As JSON and many languages have it, perhaps within another text: `\/`, `\\\"`, `\u0026`, `\x26`, `\u{26}`.
-fn escaped(letter: char, text: &str) -> Option<usize> {
-    let behind = text.trim_start_matches('\\');
-    let slashes = text.len() - behind.len();
-    if let Some(found) = behind.chars().next()
-        && !found.is_alphanumeric()
-        && found == letter
-    {
-        return Some(slashes + found.len_utf8());
-    }
-    if letter == '\\' {
-        return Some(slashes);
-    }
-    let (found, length) = match behind.as_bytes().first()? {
-        b'u' if behind.starts_with("u{") => {
-            let digits = behind.get(2..)?.split_once('}')?.0;
-            (digits, digits.len() + 3)
+fn ends_of_byte(byte: u8, text: &str, at: usize) -> Vec<usize> {
+    let mut ends = Vec::new();
+    let signs = of_pages(text, at).into_iter().filter(|(sign, _)| *sign == '%');
+    let mut digits_at: Vec<usize> = signs.map(|(_, end)| end).collect();
+    while let Some(at) = digits_at.pop() {
+        for (high, end) in of_pages(text, at) {
+            for (low, end) in of_pages(text, end) {
+                let (Some(high), Some(low)) = (high.to_digit(16), low.to_digit(16)) else {
+                    continue;
+                };
+                if u8::try_from(high * 16 + low).is_ok_and(|code| code.eq_ignore_ascii_case(&byte)) {
+                    ends.push(end);
+                }
+                // A percent sign that is encoded itself.
+                if (high, low) == (2, 5) {
+                    digits_at.push(end);
+                }
+            }
         }
-        b'u' => (behind.get(1..5)?, 5),
-        b'x' => (behind.get(1..3)?, 3),
-        _ => return None,
-    };
-    is_code_of(letter, found, 16).then_some(slashes + length)
-}
-
-/// As pages have it: `&amp;`, `&#38;`, `&#x26;`, `&amp;amp;`.
-fn entity(letter: char, text: &str) -> Option<usize> {
-    let mut name = text.strip_prefix('&')?;
-    while let Some(inner) = name
-        .strip_prefix("amp;")
-        .filter(|_| letter != '&' || name.starts_with("amp;amp;"))
-    {
-        name = inner;
     }
-    let (name, rest) = name.split_once(';')?;
-    let is_it = match name {
-        "amp" => letter == '&',
-        "lt" => letter == '<',
-        "gt" => letter == '>',
-        "quot" => letter == '"',
-        "apos" => letter == '\'',
-        _ => match name.strip_prefix('#')? {
-            code if code.starts_with(['x', 'X']) => is_code_of(letter, &code[1..], 16),
-            code => is_code_of(letter, code, 10),
-        },
-    };
-    is_it.then_some(text.len() - rest.len())
+    ends
 }
 
-/// Whether these digits are the number of a letter, in either case.
-fn is_code_of(letter: char, digits: &str, radix: u32) -> bool {
-    let code = u32::from_str_radix(digits, radix).ok().and_then(char::from_u32);
-    code.is_some_and(|found| found.eq_ignore_ascii_case(&letter))
+/// How a sign may be read that is at this place, each reading with its end: as it is, as JSON has it, or as pages have it:
+/// `&amp;`, `&#38;`, `&#x26;`, `&amp;amp;`.
+fn of_pages(text: &str, at: usize) -> Vec<(char, usize)> {
+    let mut readings = of_json(text, at);
+    let ampersand = readings.iter().find(|(sign, _)| *sign == '&').map(|(_, end)| *end);
+    let mut name_at = ampersand;
+    while let Some((name, end)) = name_at.and_then(|at| entity_name(text, at)) {
+        let Some(sign) = named(&name) else {
+            break;
+        };
+        readings.push((sign, end));
+        // An ampersand that is written so begins another one.
+        name_at = (sign == '&').then_some(end);
+    }
+    readings
+}
+
+/// What stands between an ampersand and a semicolon.
+fn entity_name(text: &str, mut at: usize) -> Option<(String, usize)> {
+    let mut name = String::new();
+    while name.len() <= LONGEST_NAME {
+        let (sign, end) = *of_json(text, at).last()?;
+        at = end;
+        match sign {
+            ';' => return Some((name, at)),
+            _ if sign.is_ascii_alphanumeric() || sign == '#' => name.push(sign),
+            _ => return None,
+        }
+    }
+    None
+}
+
+fn named(name: &str) -> Option<char> {
+    match name {
+        "amp" => Some('&'),
+        "lt" => Some('<'),
+        "gt" => Some('>'),
+        "quot" => Some('"'),
+        "apos" => Some('\''),
+        _ => {
+            let code = name.strip_prefix('#')?;
+            let (digits, radix) = match code.strip_prefix(['x', 'X']) {
+                Some(digits) => (digits, 16),
+                None => (code, 10),
+            };
+            u32::from_str_radix(digits, radix).ok().and_then(char::from_u32)
+        }
+    }
+}
+
+/// The same as it is, or as JSON and many languages have it, perhaps within another text: `\/`, `\\\"`, `\u0026`, `\x26`,
+/// `\u{26}`.
+fn of_json(text: &str, at: usize) -> Vec<(char, usize)> {
+    let rest = text.get(at..).unwrap_or_default();
+    let Some(first) = rest.chars().next() else {
+        return Vec::new();
+    };
+    if first != '\\' {
+        return vec![(first, at + first.len_utf8())];
+    }
+    let behind = rest.trim_start_matches('\\');
+    let after = at + rest.len() - behind.len();
+    let by_number = match behind.as_bytes() {
+        [b'u', b'{', ..] => behind[2..]
+            .split_once('}')
+            .map(|(digits, _)| (digits, digits.len() + 3)),
+        [b'u', ..] => behind.get(1..5).map(|digits| (digits, 5)),
+        [b'x', ..] => behind.get(1..3).map(|digits| (digits, 3)),
+        _ => None,
+    };
+    let sign = by_number.and_then(|(digits, length)| {
+        let sign = u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)?;
+        Some((sign, after + length))
+    });
+    let itself = behind.chars().next().filter(|sign| !sign.is_alphanumeric());
+    let itself = itself.map(|sign| (sign, after + sign.len_utf8()));
+    std::iter::once(('\\', after)).chain(sign).chain(itself).collect()
 }
 
 /// The text in Base64, wherever it begins among the three places of a group: without the letters that its neighbours have
@@ -230,6 +258,9 @@ mod tests {
             URL_SAFE.encode(format!("a:{secret}")),
             STANDARD.encode(format!("it:{secret}!")),
             secret.bytes().map(|byte| format!("{byte:02X}")).collect(),
+            by_number(&percent(secret), |code| format!("\\u{code:04x}")),
+            by_number(&percent(secret), |code| format!("&#{code};")),
+            by_number(secret, |code| format!("&#x{code:x};")).replace('&', "\\u0026"),
         ]
     }
 
