@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::front_door::ListenAddress;
+use crate::front_door::{HandedOver, ListenAddress};
 use crate::reload::Reloads;
 use crate::shared::late_store::LateStore;
 use crate::shared::stage_names;
@@ -45,6 +45,8 @@ pub struct Worker {
     pub(crate) routes: Routes,
     pub(crate) running: Running,
     pub(crate) reloads: Reloads,
+    /// Its sockets once more, for the next worker of this process.
+    pub(crate) doors: HandedOver,
 }
 
 /// The routes, for other servers.
@@ -131,12 +133,20 @@ impl Worker {
     }
 
     /// Stops: accepts no more, finishes what is in hand, and leaves the rest in the store.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
+        // A socket of our own is closed at once, and others connect elsewhere.
+        drop(std::mem::take(&mut self.doors));
+        self.stop_behind_open_doors().await;
+    }
+
+    /// The same, but that senders wait at the sockets for the next worker.
+    pub(crate) async fn stop_behind_open_doors(self) -> HandedOver {
         info!("stopping: finishing what is in hand");
         self.running.stop.cancel();
         torture::point("stop.begun");
         self.running.end().await;
         info!("stopped");
+        self.doors
     }
 }
 

@@ -495,7 +495,11 @@ impl WorkerProcess {
         kill(Pid::from_raw(i32::try_from(id)?), signal).context("signal the worker")
     }
 
-    async fn ended(&mut self) -> anyhow::Result<Exit> {
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// If it does not within a minute.
+    pub async fn ended(&mut self) -> anyhow::Result<Exit> {
         let status = tokio::time::timeout(PATIENCE, self.child.wait())
             .await
             .context("the worker does not end")??;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, ensure};
+use system_tests::PostgresServer;
 use tallyfy_sim::{SimConfig, Simulator};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -186,9 +187,11 @@ impl Scene {
         let root = self.folder.path().display().to_string();
         let script = script.replace("RUN_ID", &self.run).replace("ORG_ID", self.sim.org());
         FOLDERS.iter().fold(script, |script, folder| {
-            [" ", "=", "\"", "'", ">"].iter().fold(script, |script, before| {
-                script.replace(&format!("{before}{folder}"), &format!("{before}{root}{folder}"))
-            })
+            [" ", "=", "\"", "'", ">", ":", "@"]
+                .iter()
+                .fold(script, |script, before| {
+                    script.replace(&format!("{before}{folder}"), &format!("{before}{root}{folder}"))
+                })
         })
     }
 
@@ -283,11 +286,14 @@ async fn run_page(page: &str) -> anyhow::Result<()> {
     if blocks.iter().all(|block| block.note == Note::NotRun) {
         return Ok(());
     }
-    let scene = Scene::set(handlers_of(page)).await?;
+    run_in(&Scene::set(handlers_of(page)).await?, page, &blocks).await
+}
+
+async fn run_in(scene: &Scene, page: &str, blocks: &[Block]) -> anyhow::Result<()> {
     scene
         .sim
         .add_token("another-token", scene.sim.org(), scene.sim.founding().admin);
-    for block in &blocks {
+    for block in blocks {
         for script in &block.scripts {
             let script = scene.filled_in(script);
             let ended = match block.note {
@@ -333,7 +339,7 @@ fn may_receive() -> bool {
 /// A test for each page, so that they run side by side.
 macro_rules! pages {
     ($($name:ident: $page:literal,)+) => {
-        const PAGES: &[&str] = &[$($page,)+ "docs/receive.md"];
+        const PAGES: &[&str] = &[$($page,)+ "docs/receive.md", "docs/postgresql.md"];
         $(
             #[tokio::test]
             async fn $name() -> anyhow::Result<()> {
@@ -357,6 +363,20 @@ async fn the_commands_of_receiving_are_run() -> anyhow::Result<()> {
         run_page("docs/receive.md").await?;
     }
     Ok(())
+}
+
+#[tokio::test]
+#[expect(clippy::print_stderr, reason = "what is skipped is told aloud")]
+async fn the_commands_of_the_page_on_postgresql_are_run() -> anyhow::Result<()> {
+    if PostgresServer::programs().is_none() {
+        ensure!(std::env::var_os("CI").is_none(), "PostgreSQL is required in CI");
+        eprintln!("SKIPPED the commands of docs/postgresql.md: PostgreSQL is not installed");
+        return Ok(());
+    }
+    let (page, server) = ("docs/postgresql.md", PostgresServer::start()?);
+    let scene = Scene::set("").await?;
+    fs::write(scene.folder.path().join("etc/runs-worker/database-url"), server.url())?;
+    run_in(&scene, page, &blocks(page)?).await
 }
 
 #[test]

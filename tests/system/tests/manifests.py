@@ -19,12 +19,23 @@ dist, schema = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 if not schema.exists():
     print(f"there is no {schema}", file=sys.stderr)
     sys.exit(77)
-compose = yaml.safe_load((dist / "compose.yaml").read_text())
 validator = jsonschema.Draft7Validator(json.loads(schema.read_text()))
-faults = [error.message for error in validator.iter_errors(compose)]
-assert not faults, faults
-compose["services"]["runs-worker"]["restrat"] = "always"
-assert list(validator.iter_errors(compose)), "the schema accepts anything"
+base = yaml.safe_load((dist / "compose.yaml").read_text())
+over = yaml.safe_load((dist / "compose.postgresql.yaml").read_text())
+for compose in (base, over):
+    faults = [error.message for error in validator.iter_errors(compose)]
+    assert not faults, faults
+    print("ok compose")
+    compose["services"]["runs-worker"]["restrat"] = "always"
+    assert list(validator.iter_errors(compose)), "the schema accepts anything"
+# What a service names is there, and what is put over a service is one of the base.
+secrets, volumes = base["secrets"] | over["secrets"], base["volumes"] | over["volumes"]
+for compose in (base, over):
+    for service in compose["services"].values():
+        assert all(name in secrets for name in service.get("secrets", []))
+        assert all(volume.split(":")[0] in volumes for volume in service.get("volumes", []))
+        assert all(name in over["services"] for name in service.get("depends_on", {}))
+assert "runs-worker" in base["services"] and "image" not in over["services"]["runs-worker"]
 
 def validate(folder):
     """Each resource of a kustomization, and of those that it stands on."""

@@ -36,7 +36,7 @@ fn the_manifests_keep_to_their_schemas() -> anyhow::Result<()> {
     assert!(output.status.success(), "{said}{complained}");
     assert_eq!(
         said,
-        "ok Service\nok StatefulSet\nok Service\nok Deployment\nok PodDisruptionBudget\n"
+        "ok compose\nok compose\nok Service\nok StatefulSet\nok Service\nok Deployment\nok PodDisruptionBudget\n"
     );
     Ok(())
 }

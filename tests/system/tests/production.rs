@@ -208,7 +208,7 @@ async fn the_probe_of_a_load_balancer_is_green_as_long_as_webhooks_are_kept() ->
         stage.tell(&completed("another")).await?;
     }
     let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/deploy.md"))?;
-    let pod = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/kubernetes/statefulset.yaml");
+    let pod = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dist/kubernetes/sqlite/statefulset.yaml");
     for text in [page, std::fs::read_to_string(pod)?] {
         ensure!(
             text.contains("/health/receive") && text.contains("/health/live"),

@@ -230,6 +230,38 @@ async fn webhooks_are_kept_while_the_database_is_away() -> anyhow::Result<()> {
     database.drop().await
 }
 
+/// Events wait for handlers that only some of the workers have.
+#[tokio::test]
+async fn the_doctor_tells_workers_of_other_settings() -> anyhow::Result<()> {
+    let Some(database) = Database::new().await? else {
+        return Ok(());
+    };
+    let folder = tempfile::tempdir()?;
+    let stage = stage(&database, &Sink::default(), folder.path()).await?;
+    // The first word of the worker is in the database.
+    let is_there = async {
+        while !stage.command(&["status"]).await?.stdout.concat().contains("sink") {}
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(Duration::from_secs(60), is_there).await??;
+    let check = ["check", "--only", "workers"];
+    let alike = stage.command(&check).await?;
+    assert!(alike.status.success(), "{alike:?}");
+    let other = folder.path().join("other.toml");
+    std::fs::write(&other, "[[handlers]]\nname = \"journal\"\ntype = \"stdout\"\n")?;
+    let settings = stage.settings().clone();
+    let other = settings.with("RUNS_WORKER_CONFIG", &other.display().to_string());
+    let told = run(&other, &check).await?;
+    let said = told.stdout.join("\n");
+    assert!(said.contains("the handlers sink, here they are journal"), "{told:?}");
+    assert!(!said.contains("the organizations"), "{said}");
+    let elsewhere = stage.settings().clone().with("TALLYFY_ORG_ID", "elsewhere");
+    let said = run(&elsewhere, &check).await?.stdout.join("\n");
+    assert!(said.contains("here they are elsewhere"), "{said}");
+    drop(stage);
+    database.drop().await
+}
+
 #[tokio::test]
 async fn a_database_that_does_not_do_is_told_in_a_sentence() -> anyhow::Result<()> {
     let Some(database) = Database::new().await? else {

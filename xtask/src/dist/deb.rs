@@ -128,8 +128,9 @@ fn control(shell: &Shell, parts: &Parts, root: &Path) -> anyhow::Result<()> {
     let size = size.split_whitespace().next().unwrap_or("0").to_owned();
     let (version, architecture, libc) = (&parts.version, &parts.architecture, libc_of(shell, root)?);
     let control = format!(
-        "Package: runs-worker\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: The runs-worker developers <nobody@localhost>\n\
-         Installed-Size: {size}\nDepends: libc6 (>= {libc}), libgcc-s1, passwd\nRecommends: ca-certificates\nSection: net\nPriority: optional\n{DESCRIPTION}"
+        "Package: runs-worker\nVersion: {version}\nArchitecture: {architecture}\nMaintainer: {}\n\
+         Installed-Size: {size}\nDepends: libc6 (>= {libc}), libgcc-s1, passwd\nRecommends: ca-certificates\nSection: net\nPriority: optional\n{DESCRIPTION}",
+        maintainer()
     );
     shell.write_file(folder.join("control"), control)?;
     shell.write_file(folder.join("conffiles"), "/etc/default/runs-worker\n")?;
@@ -139,6 +140,14 @@ fn control(shell: &Shell, parts: &Parts, root: &Path) -> anyhow::Result<()> {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755))?;
     }
     Ok(())
+}
+
+/// Who answers for the package: whoever makes it, as the tools of Debian ask for it.
+fn maintainer() -> String {
+    let told = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let name = told("DEBFULLNAME").unwrap_or_else(|| "The runs-worker developers".to_owned());
+    let address = told("DEBEMAIL").unwrap_or_else(|| "runs-worker@localhost".to_owned());
+    format!("{name} <{address}>")
 }
 
 /// The oldest C library that has every symbol that the binary asks for.

@@ -4,17 +4,17 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Args;
+use nix::sys::signal::Signal as Number;
 use runs_store::StoreError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
+use super::live::{Live, Parts};
 use super::{FAILED, Listening, MISUSED, Settings, fail};
 use crate::config::{Loaded, readable_by_others};
-use crate::front_door::{self, HandedOver};
+use crate::front_door::HandedOver;
 use crate::handler::reap_orphans;
 use crate::start::StartError;
-use crate::telemetry::LogFilter;
-use crate::worker::Worker;
 use crate::{service_manager, telemetry};
 
 #[derive(Debug, Default, Args)]
@@ -38,12 +38,23 @@ impl Serve {
     }
 }
 
-/// Tools that rotate logs send these to whoever they take for the writer. By default they end a process at once.
-fn ignore_signals_of_log_rotators() {
-    for kind in [SignalKind::user_defined1(), SignalKind::user_defined2()] {
+/// What others send to a process by habit (whoever rotates logs), by mistake, or because it has written as much as a file may
+/// have. By default each ends a process at once.
+const NOT_FOR_US: [Number; 7] = [
+    Number::SIGUSR1,
+    Number::SIGUSR2,
+    Number::SIGALRM,
+    Number::SIGVTALRM,
+    Number::SIGPROF,
+    Number::SIGIO,
+    Number::SIGXFSZ,
+];
+
+fn ignore_what_is_not_for_us() {
+    for number in NOT_FOR_US {
         // From now on it is caught, and nobody asks for it.
-        if let Err(error) = signal(kind) {
-            warn!(%error, "a signal of log rotators would end the worker");
+        if let Err(error) = signal(SignalKind::from_raw(number as i32)) {
+            warn!(%error, signal = number.as_str(), "this signal would end the worker");
         }
     }
 }
@@ -58,35 +69,32 @@ async fn serve(settings: &Settings, loaded: Loaded, sockets: HandedOver) -> Exit
         Ok(signals) => signals,
         Err(error) => return fail(FAILED, &format!("cannot listen for signals: {error}")),
     };
-    ignore_signals_of_log_rotators();
+    ignore_what_is_not_for_us();
     log_settings(&loaded);
     tokio::spawn(reap_orphans());
-    front_door::raise_descriptors(loaded.config.receive.max_connections.get());
-    let builder = Worker::builder(loaded).sockets(sockets);
-    #[cfg(feature = "prometheus")]
-    let builder = match telemetry::start_metrics() {
-        Ok(metrics) => builder.metrics(metrics),
+    let parts = match Parts::new() {
+        Ok(parts) => parts,
         Err(error) => return fail(FAILED, &format!("cannot start metrics: {error}")),
     };
-    let mut worker = match builder.start().await {
-        Ok(worker) => worker,
-        Err(error) => {
-            let advice = advice(&error).map(|advice| format!("\n  {advice}")).unwrap_or_default();
-            return fail(status(&error), &format!("{}{advice}", telemetry::chain(&error)));
-        }
+    let mut live = match Live::start(loaded, sockets, parts).await {
+        Ok(live) => live,
+        Err(error) => return cannot_start(&error),
     };
     service_manager::ready();
     let watchdog = tokio::spawn(service_manager::keep_watchdog());
     let code = loop {
         tokio::select! {
             () = stop.recv() => break ExitCode::SUCCESS,
-            _ = hang_up.recv() => reload(settings, &worker, &log),
-            stage = worker.failed() => break fail(FAILED, &format!("{stage} ended by itself; stopping")),
+            _ = hang_up.recv() => live = match live.reload(settings, &log).await {
+                Ok(live) => live,
+                Err(error) => return cannot_start(&error),
+            },
+            stage = live.worker.failed() => break fail(FAILED, &format!("{stage} ended by itself; stopping")),
         }
     };
     service_manager::stopping();
     let code = tokio::select! {
-        () = worker.stop() => code,
+        () = live.worker.stop() => code,
         () = stop.recv() => fail(FAILED, "told to stop twice: leaving what is in hand to the next start"),
     };
     watchdog.abort();
@@ -97,6 +105,7 @@ async fn serve(settings: &Settings, loaded: Loaded, sockets: HandedOver) -> Exit
 struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
+    quit: Signal,
 }
 
 impl StopSignals {
@@ -104,6 +113,7 @@ impl StopSignals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
         })
     }
 
@@ -112,36 +122,23 @@ impl StopSignals {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+            _ = self.quit.recv() => {}
         }
     }
 }
 
-/// Reads the configuration again, and takes over what can be replaced. A mistake in it changes nothing.
-fn reload(settings: &Settings, worker: &Worker, log: &LogFilter) {
-    let loaded = match settings.load(true) {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            let error = telemetry::chain(&error);
-            return error!(error, "the configuration is not taken over: it has mistakes");
-        }
-    };
-    if let Err(error) = worker.reload(&loaded) {
-        let error = telemetry::chain(&error);
-        return error!(error, "the configuration is not taken over");
-    }
-    if let Err(error) = log.set(&loaded.config.log) {
-        error!(%error, "the log filter is not taken over");
-    }
-    log_settings(&loaded);
-}
-
-fn log_settings(loaded: &Loaded) {
+pub(super) fn log_settings(loaded: &Loaded) {
     if let Some(file) = &loaded.file {
         info!(file = %file.display(), "configuration read");
     }
     for trouble in loaded.secret_files.iter().filter_map(|file| readable_by_others(file)) {
         warn!(trouble, "a secret is not protected");
     }
+}
+
+fn cannot_start(error: &StartError) -> ExitCode {
+    let advice = advice(error).map(|advice| format!("\n  {advice}")).unwrap_or_default();
+    fail(status(error), &format!("{}{advice}", telemetry::chain(error)))
 }
 
 /// Which status says that it does not start: whether something was configured wrongly.

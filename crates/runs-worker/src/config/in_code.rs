@@ -1,7 +1,7 @@
 //! A configuration that is put together in code, without a file.
 
 use super::problem::{ConfigError, Problem};
-use super::{Config, Loaded, Organization, organizations};
+use super::{Config, Loaded, Organization, Sections, organizations};
 
 impl Loaded {
     /// A configuration of these settings and organizations. Neither a file nor the environment is read.
@@ -42,6 +42,7 @@ impl Loaded {
             handlers: Vec::new(),
             secret_files: Vec::new(),
             file: None,
+            sections: Sections::default(),
         })
     }
 }

@@ -12,7 +12,7 @@ use super::problem::{ConfigError, Problem};
 use super::renamed::{RENAMED, renamed};
 use super::secrets::Secrets;
 use super::tables::Tables;
-use super::{IntakeConfig, Loaded, StoreConfig, handlers, organizations};
+use super::{IntakeConfig, Loaded, Sections, StoreConfig, handlers, organizations};
 
 /// Puts the layers together.
 ///
@@ -21,7 +21,7 @@ use super::{IntakeConfig, Loaded, StoreConfig, handlers, organizations};
 /// # Errors
 /// [`ConfigError`] with everything that is wrong. Unknown keys are errors.
 pub fn load(flags: &Flags, environment: &BTreeMap<String, String>, webhooks: bool) -> Result<Loaded, ConfigError> {
-    let (tables, places, secrets) = read(flags, environment)?;
+    let (tables, places, secrets, sections) = read(flags, environment)?;
     let mut problems = secrets.problems;
     let config = tables.config();
     let mut found = config.problems();
@@ -52,6 +52,7 @@ pub fn load(flags: &Flags, environment: &BTreeMap<String, String>, webhooks: boo
             handlers,
             secret_files,
             file: places.file().cloned(),
+            sections,
         })
     } else {
         Err(ConfigError::from(located(problems, &places)))
@@ -73,7 +74,7 @@ pub struct Kept {
 /// # Errors
 /// [`ConfigError`] if the values cannot be read.
 pub fn kept(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Kept, ConfigError> {
-    let (tables, places, secrets) = read(flags, environment)?;
+    let (tables, places, secrets, _) = read(flags, environment)?;
     let mut problems = secrets.problems;
     let matters = |problem: &Problem| problem.is_within("store") || problem.is_within("intake");
     problems.retain(|problem| problem.key().is_none() || matters(problem));
@@ -90,19 +91,20 @@ pub fn kept(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Kep
     }
 }
 
-/// The tables of all layers, with what could not be read of them and what is known of their secrets.
+/// The tables of all layers, with what could not be read of them, what is known of their secrets, and digests of them.
 fn read<'a>(
     flags: &'a Flags,
     environment: &'a BTreeMap<String, String>,
-) -> Result<(Tables, Places<'a>, Secrets), ConfigError> {
+) -> Result<(Tables, Places<'a>, Secrets, Sections), ConfigError> {
     let mut places = Places::new(flags, environment, layers::file(flags, environment)?);
     let (merged, mut secrets) = layers::merge(flags, environment, &places)?;
     places.note_handlers(&merged);
     let mut values = Value::new(None, ValueKind::Table(merged));
     secrets.problems.extend(renamed(&mut values, &RENAMED));
+    let sections = Sections::of(&values);
     let (tables, unreadable) = Tables::read(values, &places);
     secrets.problems.extend(unreadable);
-    Ok((tables, places, secrets))
+    Ok((tables, places, secrets, sections))
 }
 
 fn located(problems: Vec<Problem>, places: &Places<'_>) -> Vec<Problem> {

@@ -39,6 +39,7 @@ mod renamed;
 mod retention;
 mod schema;
 mod secrets;
+mod sections;
 mod store;
 mod tables;
 mod text;
@@ -53,7 +54,7 @@ pub(crate) use effective::{Setting, settings};
 pub(crate) use example::EXAMPLE;
 pub use flags::Flags;
 pub use handlers::ConfiguredHandler;
-pub(crate) use handlers::HandlerKind;
+pub(crate) use handlers::{HandlerKind, STDOUT};
 pub use intake::IntakeConfig;
 pub use load::{Kept, kept, load};
 pub use log::{LogConfig, LogFormat};
@@ -65,6 +66,7 @@ pub use refresh::RefreshConfig;
 pub use retention::RetentionConfig;
 pub(crate) use schema::schema;
 pub(crate) use secrets::readable_by_others;
+pub(crate) use sections::Sections;
 pub use store::StoreConfig;
 
 /// The settings of every section. The names are those of the file.
@@ -109,4 +111,10 @@ pub struct Loaded {
     pub secret_files: Vec<PathBuf>,
     /// The file, if there is one.
     pub file: Option<PathBuf>,
+    /// What tells it from the next one that is read.
+    #[cfg_attr(
+        not(feature = "cli"),
+        expect(dead_code, reason = "only the command line reads it again")
+    )]
+    pub(crate) sections: Sections,
 }

@@ -65,13 +65,13 @@ fn take(sockets: &mut ListenFd, position: usize) -> Result<Option<Socket>, Inher
     let taken = match sockets.take_tcp_listener(position) {
         Ok(socket) => socket.map(Socket::Tcp),
         Err(source) => match sockets.take_unix_listener(position) {
-            Ok(socket) => socket.map(Socket::Unix),
+            Ok(socket) => socket.map(|socket| Socket::Unix(socket, None)),
             Err(_) => return Err(InheritError::NoSocket { position, source }),
         },
     };
     let listens = match &taken {
         Some(Socket::Tcp(socket)) => is_listening(socket),
-        Some(Socket::Unix(socket)) => is_listening(socket),
+        Some(Socket::Unix(socket, _)) => is_listening(socket),
         None => true,
     };
     if listens {

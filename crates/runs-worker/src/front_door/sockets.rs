@@ -7,9 +7,11 @@ use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
@@ -17,7 +19,7 @@ use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
 
-use super::handed_over::Socket;
+use super::handed_over::{Made, Socket};
 
 /// How many connections the kernel may hold for us; it may be set to hold fewer.
 const QUEUE: u32 = 4096;
@@ -68,8 +70,8 @@ enum Listener {
     Tcp(TcpListener),
     Unix {
         listener: UnixListener,
-        /// Where it was made, to be removed at the end.
-        made: Option<PathBuf>,
+        /// Its file, if it was made here.
+        made: Option<Arc<Made>>,
     },
 }
 
@@ -84,7 +86,7 @@ impl Listener {
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE))?;
                 Ok(Self::Unix {
                     listener,
-                    made: Some(path.clone()),
+                    made: Some(Arc::new(Made(path.clone()))),
                 })
             }
         }
@@ -97,12 +99,20 @@ impl Listener {
                 socket.set_nonblocking(true)?;
                 TcpListener::from_std(socket).map(Self::Tcp)
             }
-            Socket::Unix(socket) => {
+            Socket::Unix(socket, made) => {
                 socket.set_nonblocking(true)?;
                 let listener = UnixListener::from_std(socket)?;
-                Ok(Self::Unix { listener, made: None })
+                Ok(Self::Unix { listener, made })
             }
         }
+    }
+
+    /// The same socket once more, with the queue that it has.
+    fn duplicate(&self) -> io::Result<Socket> {
+        Ok(match self {
+            Self::Tcp(listener) => Socket::Tcp(listener.as_fd().try_clone_to_owned()?.into()),
+            Self::Unix { listener, made } => Socket::Unix(listener.as_fd().try_clone_to_owned()?.into(), made.clone()),
+        })
     }
 
     /// Where it listens.
@@ -124,15 +134,6 @@ impl Listener {
             Self::Unix { listener, .. } => listener
                 .poll_accept(context)
                 .map_ok(|(stream, _)| Either::Right(stream)),
-        }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        if let Self::Unix { made: Some(path), .. } = self {
-            // A file that stays is removed at the next start.
-            drop(std::fs::remove_file(path));
         }
     }
 }
@@ -194,6 +195,11 @@ impl Sockets {
     /// Where they listen.
     pub(crate) fn addresses(&self) -> io::Result<Vec<ListenAddress>> {
         self.listeners.iter().map(Listener::address).collect()
+    }
+
+    /// All of them once more: as long as these are held, senders wait in the queue and are not refused.
+    pub(crate) fn duplicates(&self) -> io::Result<Vec<Socket>> {
+        self.listeners.iter().map(Listener::duplicate).collect()
     }
 
     /// Waits for a connection on any of them.

@@ -9,7 +9,7 @@ use super::stages::StoreStages;
 use super::{StartError, WorkerBuilder};
 use crate::admin::{self, Admin, Pages};
 use crate::fetching::Fetching;
-use crate::front_door::{self, Limits, ListenAddress, Socket, Sockets};
+use crate::front_door::{self, HandedOver, Limits, ListenAddress, Socket, Sockets};
 use crate::import::Progress;
 use crate::receive::{Receiver, WayIn};
 use crate::shared::grace::GRACE;
@@ -37,6 +37,8 @@ pub(super) struct Doors {
     pub(super) public: Option<Sockets>,
     pub(super) admin: Option<Sockets>,
     pub(super) addresses: Addresses,
+    /// The same once more, for the next worker of this process.
+    pub(super) kept: HandedOver,
 }
 
 impl WorkerBuilder {
@@ -56,7 +58,15 @@ impl WorkerBuilder {
         {
             return Err(StartError::PublicAdmin(address.to_string()));
         }
+        let kept = |sockets: &Option<Sockets>, key| match sockets {
+            Some(sockets) => sockets.duplicates().map_err(|source| cannot_listen(None, key, source)),
+            None => Ok(Vec::new()),
+        };
         Ok(Doors {
+            kept: HandedOver {
+                public: kept(&public, "receive.listen")?,
+                admin: kept(&operators, "admin.listen")?,
+            },
             public,
             admin: operators,
             addresses: Addresses {
@@ -151,20 +161,22 @@ impl WorkerBuilder {
     }
 }
 
+fn cannot_listen(address: Option<ListenAddress>, key: &'static str, source: std::io::Error) -> StartError {
+    let handed_over = || "the socket that was handed over".to_owned();
+    StartError::Listen {
+        address: address.map_or_else(handed_over, |address| address.to_string()),
+        key,
+        source,
+    }
+}
+
 /// Opens or takes over the sockets of one listener, and says where they are.
 fn listen(
     addresses: &[ListenAddress],
     key: &'static str,
     handed_over: Vec<Socket>,
 ) -> Result<(Sockets, Vec<ListenAddress>), StartError> {
-    let failed = |(address, source): (Option<ListenAddress>, _)| StartError::Listen {
-        address: address.map_or_else(
-            || "the socket that was handed over".to_owned(),
-            |address| address.to_string(),
-        ),
-        key,
-        source,
-    };
+    let failed = |(address, source)| cannot_listen(address, key, source);
     let sockets = Sockets::open(addresses, handed_over).map_err(failed)?;
     let bound = sockets.addresses().map_err(|source| failed((None, source)))?;
     Ok((sockets, bound))

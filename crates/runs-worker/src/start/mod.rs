@@ -233,7 +233,17 @@ impl WorkerBuilder {
             routes,
             running,
             reloads,
+            doors: doors.kept,
         })
+    }
+
+    /// Whether everything that the configuration describes can be set up. Nothing is started.
+    #[cfg(feature = "cli")]
+    pub(crate) fn check(&self) -> Result<(), StartError> {
+        for handler in &self.configured {
+            handler::set_up(handler.clone(), &self.clock)?;
+        }
+        Ok(())
     }
 
     /// The log is the way in, unless the store keeps what it has acknowledged on another machine.

@@ -1,20 +1,26 @@
 //! The database server, and the workers that share the store in it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use runs_store::{Inspection, ServerReport, StoreError, StoreLocation};
+use jiff::Timestamp;
+use runs_store::{Inspection, ServerReport, StoreError, StoreLocation, WorkerSeen};
 
 use super::finding::Finding;
 use crate::cli::workers::is_here;
+use crate::config::{Loaded, STDOUT};
 use crate::telemetry;
+use crate::tell::WorkerReport;
 
 /// A transaction that is open for longer keeps the tables from being cleaned up.
 const LONG: Duration = Duration::from_secs(5 * 60);
+/// A worker says every few seconds that it is there.
+const LATELY: Duration = Duration::from_secs(30);
 /// So many dead rows are nothing to be told of.
 const MANY: u64 = 100_000;
 
 /// What is found, and who has the store open.
-pub(super) async fn look(location: &StoreLocation) -> (Vec<Finding>, Option<String>) {
+pub(super) async fn look(location: &StoreLocation, loaded: &Loaded) -> (Vec<Finding>, Option<String>) {
     let (store, is_there) = match location.inspect().await {
         Ok(Inspection::Present { schema, supported, .. }) if schema < supported => {
             let text = format!("{location}; its schema will be brought from version {schema} to {supported}");
@@ -36,17 +42,21 @@ pub(super) async fn look(location: &StoreLocation) -> (Vec<Finding>, Option<Stri
     if !is_there {
         return (findings, None);
     }
-    let (finding, holder) = workers(location)
+    let (of_workers, holder) = workers(location, loaded)
         .await
-        .unwrap_or_else(|error| (Finding::failure("workers", telemetry::chain(&error)), None));
-    findings.push(finding);
+        .unwrap_or_else(|error| (vec![Finding::failure("workers", telemetry::chain(&error))], None));
+    findings.extend(of_workers);
     (findings, holder)
 }
 
-async fn workers(location: &StoreLocation) -> Result<(Finding, Option<String>), StoreError> {
+async fn workers(location: &StoreLocation, loaded: &Loaded) -> Result<(Vec<Finding>, Option<String>), StoreError> {
     let store = location.open_beside().await?;
-    let workers = store.workers().await;
+    let (workers, beats) = (store.workers().await, store.beats(Timestamp::now() - LATELY).await);
     store.close().await;
+    let others = beats?
+        .iter()
+        .filter_map(|seen| other_settings(seen, loaded))
+        .collect::<Vec<_>>();
     let here: Vec<String> = workers?
         .iter()
         .filter(|worker| is_here(worker))
@@ -60,10 +70,44 @@ async fn workers(location: &StoreLocation) -> Result<(Finding, Option<String>), 
         })
         .collect();
     if here.is_empty() {
-        return Ok((Finding::ok("workers", "none runs on this database"), None));
+        return Ok((vec![Finding::ok("workers", "none runs on this database")], None));
     }
     let text = here.join(", ");
-    Ok((Finding::ok("workers", text.clone()), Some(text)))
+    let mut findings = others;
+    findings.insert(0, Finding::ok("workers", text.clone()));
+    Ok((findings, Some(text)))
+}
+
+/// What a worker that was there lately is configured with, where that is not what this configuration says.
+fn other_settings(seen: &WorkerSeen, loaded: &Loaded) -> Option<Finding> {
+    let report: WorkerReport = serde_json::from_str(&seen.report).ok()?;
+    let mut ours: BTreeSet<&str> = loaded.handlers.iter().map(|handler| handler.name().as_str()).collect();
+    if ours.is_empty() {
+        ours.insert(STDOUT);
+    }
+    let orgs = loaded.organizations.iter().map(|organization| organization.id.as_str());
+    let theirs = report.handlers.iter().map(|handler| handler.handler.as_str());
+    let their_orgs = report.orgs.iter().map(|org| org.org.as_str());
+    let differences = [
+        ("handlers", theirs.collect::<BTreeSet<_>>(), ours),
+        ("organizations", their_orgs.collect(), orgs.collect()),
+    ];
+    let differences = differences.iter().filter(|(_, theirs, ours)| theirs != ours);
+    let told: Vec<String> = differences
+        .map(|(what, theirs, ours)| format!("the {what} {}, here they are {}", listed(theirs), listed(ours)))
+        .collect();
+    let (worker, told) = (&seen.worker, told.join("; "));
+    (!told.is_empty()).then(|| {
+        Finding::warning("workers", format!("the worker on {worker} has {told}"))
+            .hint("workers that share a database need the same configuration: events wait for handlers that only some of them have")
+    })
+}
+
+fn listed(names: &BTreeSet<&str>) -> String {
+    match names.is_empty() {
+        true => "(none)".to_owned(),
+        false => names.iter().copied().collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn server(report: &ServerReport) -> Vec<Finding> {

@@ -11,7 +11,7 @@ use crate::{data_folder, telemetry};
 pub(super) async fn look(loaded: &Loaded) -> (Vec<Finding>, Option<String>) {
     match loaded.config.store.location() {
         Ok(location) if location.has_one_worker() => file(loaded).await,
-        Ok(location) => database::look(&location).await,
+        Ok(location) => database::look(&location, loaded).await,
         Err(error) => (vec![Finding::failure("store", error.to_string())], None),
     }
 }

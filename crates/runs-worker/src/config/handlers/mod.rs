@@ -83,6 +83,9 @@ pub(super) struct HandlerTable {
     pub(super) nats: NatsTable,
 }
 
+/// What the handler is called that gets the events where none is configured.
+pub(crate) const STDOUT: &str = "stdout";
+
 /// What a handler does, with everything that it needs.
 #[derive(Clone)]
 pub(crate) enum HandlerKind {
@@ -110,7 +113,7 @@ impl ConfiguredHandler {
     /// What gets the events where no handler is configured.
     pub(crate) fn stdout(deliver: &DeliverConfig) -> Self {
         Self {
-            name: HandlerName::new("stdout"),
+            name: HandlerName::new(STDOUT),
             filter: EventFilter::default(),
             deliver: deliver.clone(),
             max_notifications_bytes: None,
