@@ -318,22 +318,20 @@ fn handlers_of(page: &str) -> &'static str {
     }
 }
 
-/// Whether Python has the library that a page needs; in CI it must.
+/// Says aloud that the commands of a page are not run here, which must not be in CI.
 #[expect(clippy::print_stderr, reason = "what is skipped is told aloud")]
+fn skip(page: &str, lacking: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{lacking} is required in CI");
+    eprintln!("SKIPPED the commands of {page}: there is no {lacking}");
+}
+
+/// Whether Python has the library that a page needs.
 fn may_receive() -> bool {
     let python = std::env::var("RUNS_WORKER_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let found = std::process::Command::new(python)
         .args(["-c", "import standardwebhooks"])
         .output();
-    if found.is_ok_and(|output| output.status.success()) {
-        return true;
-    }
-    assert!(
-        std::env::var_os("CI").is_none(),
-        "Python with standardwebhooks is required in CI"
-    );
-    eprintln!("SKIPPED the commands of docs/receive.md: Python has no standardwebhooks");
-    false
+    found.is_ok_and(|output| output.status.success())
 }
 
 /// A test for each page, so that they run side by side.
@@ -359,22 +357,22 @@ pages! {
 
 #[tokio::test]
 async fn the_commands_of_receiving_are_run() -> anyhow::Result<()> {
-    if may_receive() {
-        run_page("docs/receive.md").await?;
+    let page = "docs/receive.md";
+    if !may_receive() {
+        skip(page, "standardwebhooks in Python");
+        return Ok(());
     }
-    Ok(())
+    run_page(page).await
 }
 
 #[tokio::test]
-#[expect(clippy::print_stderr, reason = "what is skipped is told aloud")]
 async fn the_commands_of_the_page_on_postgresql_are_run() -> anyhow::Result<()> {
+    let page = "docs/postgresql.md";
     if PostgresServer::programs().is_none() {
-        ensure!(std::env::var_os("CI").is_none(), "PostgreSQL is required in CI");
-        eprintln!("SKIPPED the commands of docs/postgresql.md: PostgreSQL is not installed");
+        skip(page, "PostgreSQL");
         return Ok(());
     }
-    let (page, server) = ("docs/postgresql.md", PostgresServer::start()?);
-    let scene = Scene::set("").await?;
+    let (server, scene) = (PostgresServer::start()?, Scene::set("").await?);
     fs::write(scene.folder.path().join("etc/runs-worker/database-url"), server.url())?;
     run_in(&scene, page, &blocks(page)?).await
 }

@@ -70,7 +70,7 @@ async fn links_for_guests_reach_nobody_who_did_not_ask_for_them() -> anyhow::Res
     let notification: Value = serde_json::from_str(&listed)?;
     let id = notification["id"].as_str().unwrap_or_default();
     let commands = [
-        (format!("events show {}", event.id()), "--guest-links"),
+        (format!("events show {}", event.id()), ""),
         (format!("notifications show {id}"), "--guest-links"),
         (format!("get {run}"), "--guest-links"),
         (format!("runs show {run}"), ""),
