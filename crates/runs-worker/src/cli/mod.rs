@@ -15,6 +15,7 @@ mod handlers_test;
 mod healthcheck;
 mod in_the_log;
 mod init;
+mod interrupt;
 mod live;
 mod look;
 mod migrate;

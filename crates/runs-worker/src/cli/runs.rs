@@ -10,6 +10,7 @@ use runs_store::{RunsOnly, RunsQuery, Store};
 use serde_json::json;
 use tallyfy_model::{OrgId, RunId};
 
+use super::interrupt::interrupts;
 use super::look::{Paint, mark};
 use super::run_ref::run_ref;
 use super::table::Table;
@@ -173,6 +174,7 @@ async fn show(store: &dyn Store, org: &OrgId, run: &RunId, as_json: bool) -> Out
 /// Tells what is new, and how the run stands whenever that changes, until it is stopped.
 async fn go_on(store: &dyn Store, org: &OrgId, run: &RunId) -> Outcome {
     let paint = Paint::for_stdout();
+    let mut interrupts = interrupts()?;
     let (mut told_of, mut day, mut stands) = (BTreeSet::new(), String::new(), String::new());
     loop {
         let Some(told) = story(store, org, run).await? else {
@@ -196,7 +198,7 @@ async fn go_on(store: &dyn Store, org: &OrgId, run: &RunId) -> Outcome {
         }
         print::lines(lines)?;
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => return Ok(End::Well),
+            _ = interrupts.recv() => return Ok(End::Well),
             () = tokio::time::sleep(FOLLOW) => {}
         }
     }

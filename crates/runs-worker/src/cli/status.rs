@@ -10,6 +10,7 @@ use runs_store::Store;
 use serde_json::json;
 
 use super::Settings;
+use super::interrupt::interrupts;
 use super::look::{Paint, mark};
 use super::print;
 use super::with_store::{End, Trouble, with_store};
@@ -40,6 +41,7 @@ impl ShowStatus {
     pub(super) async fn run(self, settings: &Settings) -> ExitCode {
         let mut tone = Tone::Good;
         let ended = with_store(settings, async |store| {
+            let mut interrupts = interrupts()?;
             loop {
                 let status = tell::status(store, Timestamp::now()).await?;
                 tone = status.tone;
@@ -48,7 +50,7 @@ impl ShowStatus {
                     return Ok(End::Well);
                 }
                 tokio::select! {
-                    _ = tokio::signal::ctrl_c() => return Ok(End::Well),
+                    _ = interrupts.recv() => return Ok(End::Well),
                     () = tokio::time::sleep(WATCH) => {}
                 }
             }
