@@ -315,3 +315,57 @@ async fn chosen_dead_letters_are_sent_again_or_deleted_and_the_others_stay() -> 
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn no_page_shows_a_token_the_secret_of_the_address_or_a_link_for_a_guest() -> anyhow::Result<()> {
+    const LINK: &str = "s3cret-link-aa01";
+    let stage = stage(&[("RUNS_WORKER__EVENTS__GUEST_LINKS", "true")]).await?;
+    let run = stage.sim.launch("Onboarding")?;
+    let link = format!("https://go.tallyfy.com/guest/{LINK}");
+    let links = format!(r#""guest-links":{{"a@example.com":{{"link_for_guest":"{link}"}}}}"#);
+    let told = format!(r#"{{"this_task":{{"id":"t1"}},"process":{{"id":"{run}"}},{links}}}"#);
+    stage.tell(&told).await?;
+    let header = [("x-tallyfy-orgid", stage.sim.org())];
+    stage.post(&header, format!("no JSON: {link}").as_bytes()).await?;
+    stage
+        .worker
+        .wait_for_events(|events| events.iter().any(|event| event.line.contains(LINK)))
+        .await?;
+    let url = stage.webhook_url();
+    let (_, secret) = url.rsplit_once('/').context("no secret")?;
+    let mut pages: Vec<String> = [
+        "/",
+        "/runs",
+        "/events",
+        "/handlers",
+        "/dead-letters",
+        "/notifications",
+        "/sweeps",
+        "/workers",
+        "/journal",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    pages.push(format!("/runs/{}/{run}", stage.sim.org()));
+    // Whatever they lead to.
+    let mut at = 0;
+    while let Some(page) = pages.get(at).cloned() {
+        at += 1;
+        let shown = stage.ask(&format!("GET {page}"), &[("host", OURS)], "").await?;
+        for hidden in [LINK, secret, &stage.sim.token()] {
+            ensure!(!shown.contains(hidden), "{page} shows {hidden}: {shown}");
+        }
+        for link in shown.split("href=\"/").skip(1) {
+            let link = format!("/{}", link.split('"').next().unwrap_or_default());
+            if !pages.contains(&link) && !link.contains("still=1") {
+                pages.push(link);
+            }
+        }
+    }
+    assert!(pages.iter().any(|page| page.starts_with("/events/")), "{pages:?}");
+    assert!(
+        pages.iter().any(|page| page.starts_with("/notifications/")),
+        "{pages:?}"
+    );
+    Ok(())
+}

@@ -3,7 +3,7 @@
 use super::story::RunsQuery;
 
 /// How many runs are looked at for one page.
-pub(crate) const LOOKED_AT: usize = 20_000;
+pub(crate) const LOOKED_AT: usize = 10_000;
 
 /// A run that may be meant.
 pub(crate) struct Candidate {
