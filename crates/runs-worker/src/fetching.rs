@@ -5,6 +5,7 @@
 //! looks the same while nothing else is fetched.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use runs_store::{HandlerName, Store};
 use tallyfy_model::OrgId;
@@ -98,8 +99,10 @@ impl Fetching {
         (self.client.org().clone(), self.here.clone())
     }
 
-    pub(crate) fn budget_keeper(&self, store: Arc<dyn Store>, clock: Clock) -> BudgetKeeper {
+    /// A worker that cannot reach its store sends for as long as it has its seat.
+    pub(crate) fn budget_keeper(&self, store: Arc<dyn Store>, clock: Clock, seat_term: Duration) -> BudgetKeeper {
         BudgetKeeper {
+            unwritten: seat_term,
             org: self.client.org().clone(),
             store,
             clock,

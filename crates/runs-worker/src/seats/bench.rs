@@ -114,10 +114,10 @@ async fn fetch(
     clock: Clock,
     stop: CancellationToken,
 ) -> &'static str {
-    let keeper = fetching.budget_keeper(Arc::clone(&store), clock.clone());
+    let keeper = fetching.budget_keeper(Arc::clone(&store), clock.clone(), parts.config.store.seat_term);
     keeper.resume().await;
     let mut stages = JoinSet::new();
-    stages.spawn(named("budget", keeper.run(stop.clone())));
+    stages.spawn(named("budget", keeper.clone().run(stop.clone())));
     let FetchingParts {
         config,
         filters,
@@ -131,5 +131,7 @@ async fn fetch(
     stages.spawn(named("registrations", watch.run(stop.clone())));
     let refresher = fetching.refresher(&config, store, clock, filters, vitals);
     stages.spawn(named("refresh", refresher.run(stop.clone(), GRACE)));
-    first_to_end(stages, stop).await
+    let first = first_to_end(stages, stop).await;
+    keeper.end().await;
+    first
 }

@@ -59,6 +59,18 @@ impl Bucket {
         self.full_at = self.full_at.max(now + until_full.min(self.to_fill));
     }
 
+    /// How many may be sent at most in so long, whatever was sent before.
+    pub(super) fn most_within(&self, stretch: Duration) -> u32 {
+        let tokens = (self.to_fill + stretch).as_nanos() / self.per_token.as_nanos().max(1);
+        u32::try_from(tokens).unwrap_or(u32::MAX)
+    }
+
+    /// Counts so many that may have been sent up to now. More than empty it never was.
+    pub(super) fn assume(&mut self, sent: u32, now: Instant) {
+        let used = self.per_token.checked_mul(sent).unwrap_or(self.to_fill);
+        self.full_at = (self.full_at.max(now) + used).min(now + self.to_fill).max(self.full_at);
+    }
+
     /// How many could be sent now.
     pub(super) fn available(&self, now: Instant) -> usize {
         let missing = self.full_at.saturating_duration_since(now);
@@ -115,6 +127,34 @@ mod tests {
         assert_eq!(taken[19], Duration::ZERO);
         assert_eq!(taken[20], Duration::from_millis(750));
         assert_eq!(taken[21], Duration::from_millis(1500));
+    }
+
+    #[test]
+    fn what_may_have_been_sent_is_never_less_than_what_was() {
+        let start = Instant::now();
+        for (limit, millis) in [(1, 10_u64), (10, 250), (100, 6000), (100, 60_000)] {
+            let stretch = Duration::from_millis(millis);
+            let mut sender = bucket(limit, start);
+            let written = sender.until_full(start);
+            let sent = greedy(&mut sender, start, 1000).into_iter();
+            let sent = sent.take_while(|at| *at <= stretch).count();
+            let mut sender = bucket(limit, start);
+            greedy(&mut sender, start, sent);
+            let end = start + stretch;
+            let mut next = bucket(limit, end);
+            next.use_up(written.saturating_sub(stretch), end);
+            assert!(next.most_within(stretch) as usize >= sent, "limit {limit}: {sent}");
+            next.assume(next.most_within(stretch), end);
+            assert!(
+                next.ready_at(end) >= sender.ready_at(end),
+                "limit {limit} in {stretch:?}"
+            );
+            assert!(
+                next.until_full(end) >= sender.until_full(end),
+                "limit {limit} in {stretch:?}"
+            );
+            assert!(next.until_full(end) <= next.to_fill, "it is no more than empty");
+        }
     }
 
     #[test]

@@ -215,6 +215,17 @@ impl RateLimiter {
         }
     }
 
+    /// Counts, besides what is used, as much as may be sent in so long: what another process may have sent before it ended,
+    /// and could not write down any more.
+    pub fn assume_used_within(&self, stretch: Duration) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let most = state.buckets.iter().map(|bucket| bucket.most_within(stretch)).min();
+        for bucket in &mut state.buckets {
+            bucket.assume(most.unwrap_or_default(), now);
+        }
+    }
+
     /// How many requests could be sent now, up to so many.
     #[must_use]
     pub fn available(&self, most: usize) -> usize {
