@@ -1,13 +1,16 @@
 //! `cargo xtask test`
 
 use clap::Args;
-use system_tests::PostgresServer;
+use system_tests::{PgBouncer, PostgresServer};
 use xshell::{Shell, cmd};
 
 use crate::{cargo, in_ci, locked};
 
 /// Names the server on which the store for several workers is tested.
 const POSTGRES_URL: &str = "RUNS_STORE_POSTGRES_URL";
+
+/// Names the same server, reached through PgBouncer.
+const POOLER_URL: &str = "RUNS_STORE_PGBOUNCER_URL";
 
 #[derive(Args)]
 pub(crate) struct Test {
@@ -25,7 +28,15 @@ impl Test {
         let _binary = shell.push_env("RUNS_WORKER_BIN", system_tests::binary()?);
         let server = postgres()?;
         let url = server.as_ref().map(PostgresServer::url);
+        let named = || std::env::var(POSTGRES_URL).ok();
+        let pooler = url
+            .clone()
+            .or_else(named)
+            .map(|url| pooler(&url))
+            .transpose()?
+            .flatten();
         let _url = url.map(|url| shell.push_env(POSTGRES_URL, url));
+        let _pooler_url = pooler.as_ref().map(|pooler| shell.push_env(POOLER_URL, pooler.url()));
         if cargo(cmd!(shell, "cargo nextest --version"))
             .quiet()
             .ignore_stdout()
@@ -67,4 +78,16 @@ fn postgres() -> anyhow::Result<Option<PostgresServer>> {
         return Ok(None);
     }
     PostgresServer::start().map(Some)
+}
+
+/// PgBouncer before that server, unless the environment names one.
+fn pooler(server: &str) -> anyhow::Result<Option<PgBouncer>> {
+    if std::env::var_os(POOLER_URL).is_some() {
+        return Ok(None);
+    }
+    if PgBouncer::program().is_none() && !in_ci() {
+        eprintln!("SKIPPED: what needs PgBouncer, which is not installed (Debian's package is `pgbouncer`)");
+        return Ok(None);
+    }
+    PgBouncer::start(server).map(Some)
 }

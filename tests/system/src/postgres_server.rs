@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -50,25 +50,11 @@ impl PostgresServer {
 
     /// Makes one and starts it. It trusts whoever connects from this machine.
     pub fn start() -> anyhow::Result<Self> {
-        let programs = Self::programs().context("PostgreSQL is not installed: on Debian, install `postgresql`")?;
-        let folder = tempfile::Builder::new().prefix("runs-worker-postgres").tempdir()?;
-        if geteuid().is_root() {
-            let user =
-                User::from_name(USER)?.context("a server does not run as root, and there is no user postgres")?;
-            chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
-        }
-        let mut server = Self {
-            programs,
-            folder,
-            // Free now, and hardly anybody else's in the moment until it is taken.
-            port: TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
-            running: None,
-        };
-        let data = server.data();
+        let server = Self::new()?;
         let made = server
             .program("initdb")
             .arg("--pgdata")
-            .arg(&data)
+            .arg(server.data())
             .args([
                 "--username",
                 USER,
@@ -81,13 +67,62 @@ impl PostgresServer {
             ])
             .stdout(Stdio::null())
             .output()?;
-        ensure!(
-            made.status.success(),
-            "initdb: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
-        server.start_again()?;
-        Ok(server)
+        server.started(&made)
+    }
+
+    /// Makes a replica of it, which can only be read, and starts that.
+    pub fn start_replica(&self) -> anyhow::Result<Self> {
+        let replica = Self::new()?;
+        let made = replica
+            .program("pg_basebackup")
+            .arg("--pgdata")
+            .arg(replica.data())
+            .args(["--checkpoint=fast", "--write-recovery-conf", "--dbname", &self.url()])
+            .output()?;
+        replica.started(&made)
+    }
+
+    fn started(mut self, made: &Output) -> anyhow::Result<Self> {
+        ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        self.start_again()?;
+        Ok(self)
+    }
+
+    fn new() -> anyhow::Result<Self> {
+        let programs = Self::programs().context("PostgreSQL is not installed: on Debian, install `postgresql`")?;
+        let folder = tempfile::Builder::new().prefix("runs-worker-postgres").tempdir()?;
+        if geteuid().is_root() {
+            let user =
+                User::from_name(USER)?.context("a server does not run as root, and there is no user postgres")?;
+            chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
+        }
+        Ok(Self {
+            programs,
+            folder,
+            // Free now, and hardly anybody else's in the moment until it is taken.
+            port: TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
+            running: None,
+        })
+    }
+
+    /// Writes a file into its folder, for its next start.
+    pub fn write(&self, name: &str, content: &str) -> anyhow::Result<()> {
+        let file = self.data().join(name);
+        fs::write(&file, content)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600))?;
+        self.give(&file)
+    }
+
+    /// Puts this before what a file in its folder says, for its next start.
+    pub fn put_before(&self, name: &str, content: &str) -> anyhow::Result<()> {
+        let before = fs::read_to_string(self.data().join(name))?;
+        self.write(name, &format!("{content}\n{before}"))
+    }
+
+    /// Makes a file that of the user who runs it.
+    fn give(&self, file: &Path) -> anyhow::Result<()> {
+        let folder = fs::metadata(self.folder.path())?;
+        Ok(chown(file, Some(folder.uid()), Some(folder.gid()))?)
     }
 
     /// How it is reached.

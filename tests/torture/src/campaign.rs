@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::plan::{IoFault, Plan};
+use crate::points::{Rig, points};
 use crate::round::{self, Report};
 
 /// How many rounds are played at a time: most of their time, they wait.
@@ -79,8 +80,7 @@ impl Campaign {
     fn fixed(&self) -> anyhow::Result<VecDeque<Work>> {
         let mut fixed = VecDeque::new();
         if self.occurrences > 0 {
-            let points = crate::points::points()?;
-            let wanted = points
+            let wanted = points(Rig::File)?
                 .into_iter()
                 .filter(|point| self.point.as_ref().is_none_or(|only| only == point));
             fixed.extend(wanted.map(Work::Point));
@@ -168,13 +168,18 @@ impl Campaign {
 }
 
 impl Total {
-    fn add(&mut self, report: Report) {
+    pub(crate) fn add(&mut self, report: Report) {
         self.rounds += 1;
         self.sum.kills += report.kills;
+        self.sum.restarts += report.restarts;
         self.sum.sent += report.sent;
         self.sum.acknowledged += report.acknowledged;
         self.sum.events += report.events;
         self.sum.duplicates += report.duplicates;
+        self.sum.above_budget += report.above_budget;
+        self.sum.lost += report.lost;
+        self.sum.out_of_order += report.out_of_order;
+        self.sum.ids_changed += report.ids_changed;
         if !report.wrong.is_empty() {
             self.failed.push(report);
         }

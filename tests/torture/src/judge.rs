@@ -111,6 +111,33 @@ pub enum Violation {
     },
 }
 
+/// What a violation breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// What was acknowledged is told.
+    Conservation,
+    /// Events come in order.
+    Order,
+    /// Ids are stable.
+    Identity,
+    /// What is told was so, and nothing goes back.
+    Truth,
+}
+
+impl Violation {
+    /// What it breaks.
+    pub fn promise(&self) -> Promise {
+        match self {
+            Self::Untold { .. } | Self::Lost { .. } | Self::NotLast { .. } | Self::NotEnded { .. } => {
+                Promise::Conservation
+            }
+            Self::Overtaken { .. } | Self::WentBack { .. } => Promise::Order,
+            Self::TwoIds { .. } | Self::TwoEvents { .. } => Promise::Identity,
+            Self::Aged { .. } | Self::Undone { .. } | Self::Invented { .. } => Promise::Truth,
+        }
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

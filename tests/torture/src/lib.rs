@@ -17,6 +17,7 @@ pub mod oracle;
 pub mod plan;
 pub mod points;
 pub mod round;
+pub mod several;
 
 mod binary;
 mod handlers;

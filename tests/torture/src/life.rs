@@ -39,8 +39,17 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(environment: &BTreeMap<String, String>, log: &Path) -> anyhow::Result<Self> {
+        Self::start_program(crate::binary()?, environment, log)
+    }
+
+    /// The same with another binary of a worker.
+    pub(crate) fn start_program(
+        program: &Path,
+        environment: &BTreeMap<String, String>,
+        log: &Path,
+    ) -> anyhow::Result<Self> {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
-        let child = Command::new(crate::binary()?)
+        let child = Command::new(program)
             .arg("serve")
             .env_clear()
             .envs(environment)
@@ -103,6 +112,20 @@ impl Process {
         Ok(death)
     }
 
+    /// Kills it. How it had ended, if it had.
+    pub(crate) async fn kill(mut self) -> anyhow::Result<Death> {
+        if let Some(status) = self.child.try_wait()? {
+            return Ok(of_itself(status));
+        }
+        self.child.kill().await.context("kill the worker")?;
+        Ok(Death::Killed)
+    }
+
+    /// Makes it stand still, or go on.
+    pub(crate) fn set_still(&self, still: bool) {
+        signal(self.child.id(), if still { Signal::SIGSTOP } else { Signal::SIGCONT });
+    }
+
     /// Asks it to end.
     pub(crate) async fn terminate(&mut self) -> anyhow::Result<Death> {
         signal(self.child.id(), Signal::SIGCONT);
@@ -134,7 +157,7 @@ fn signal(id: Option<u32>, signal: Signal) {
 }
 
 /// Waits until somebody listens there.
-async fn until_listening(door: SocketAddr) {
+pub(crate) async fn until_listening(door: SocketAddr) {
     while TcpStream::connect(door).await.is_err() {
         sleep(Duration::from_millis(5)).await;
     }

@@ -62,10 +62,16 @@ pub struct Hold {
 
 impl Hold {
     /// Somebody else has the run when the thread goes on.
-    const LONGER_THAN_A_LEASE: Self = Self {
+    pub(crate) const LONGER_THAN_A_LEASE: Self = Self {
         point: "refresh.fetched",
         each: 5,
         length: Duration::from_millis(500),
+    };
+    /// Whoever else has claimed the same has delivered it when the thread goes on.
+    pub(crate) const AFTER_A_CLAIM: Self = Self {
+        point: "deliver.claimed",
+        each: 3,
+        length: Duration::from_millis(300),
     };
 }
 
@@ -102,7 +108,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn new(name: String, seed: u64) -> Self {
+    /// Nothing goes wrong.
+    pub fn calm(name: String, seed: u64) -> Self {
         Self {
             name,
             seed,
@@ -123,7 +130,7 @@ impl Plan {
     /// Several lives, killed whenever it happens.
     pub fn random(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let mut plan = Self::new(format!("random-{seed}"), seed);
+        let mut plan = Self::calm(format!("random-{seed}"), seed);
         plan.has_faults = rng.random_bool(0.8);
         plan.lags = rng.random_bool(0.3);
         plan.deletes = rng.random_bool(0.1);
@@ -153,7 +160,7 @@ impl Plan {
 
     /// One life that dies at a named point, or is asked to end if it never comes there.
     pub fn at_point(point: &str, occurrence: u64, seed: u64) -> Self {
-        let mut plan = Self::new(format!("{point}-{occurrence}"), seed);
+        let mut plan = Self::calm(format!("{point}-{occurrence}"), seed);
         // Some points are passed only when something fails, others only when nothing does.
         plan.has_faults = seed.is_multiple_of(2);
         // A log of the usual length takes longer to fill than this life lasts.
@@ -171,7 +178,7 @@ impl Plan {
     /// One life in which system calls fail, and that is then killed.
     pub fn with_io_fault(fault: IoFault, seed: u64) -> Self {
         let name = format!("{}-{}-{}x{}", fault.call, fault.error, fault.at, fault.times);
-        let mut plan = Self::new(name, seed);
+        let mut plan = Self::calm(name, seed);
         // `truncate` is called when the log is cut back at the end; the others all the time.
         let end = match fault.call {
             "truncate" => End::Terminate(Duration::from_millis(800)),
@@ -191,7 +198,7 @@ impl Plan {
     /// Two lives of a worker with a deliberate defect, under the conditions in which it shows.
     pub fn sabotaged(defect: &'static str, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let mut plan = Self::new(format!("{defect}-{seed}"), seed);
+        let mut plan = Self::calm(format!("{defect}-{seed}"), seed);
         plan.sabotage = Some(defect);
         match defect {
             "no-fence" => {

@@ -7,15 +7,25 @@ use anyhow::Context;
 
 const CALL: &str = "torture::point(\"";
 
-/// The names of all points, read off the source: whoever adds one has nothing to register.
+/// Which store the workers of a round have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rig {
+    /// A file, which one worker has to itself: every point but those of the other store.
+    File,
+    /// A PostgreSQL database: the points of that store.
+    Postgres,
+}
+
+/// The names of the points that such a round can pass, read off the source: whoever adds one has nothing to register.
 ///
 /// # Errors
 /// If the source cannot be read.
-pub fn points() -> anyhow::Result<BTreeSet<String>> {
+pub fn points(rig: Rig) -> anyhow::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for package in ["runs-store", "runs-worker"] {
         search(&crate::root().join("crates").join(package).join("src"), &mut found)?;
     }
+    found.retain(|point| point.starts_with("postgres.") == (rig == Rig::Postgres));
     Ok(found)
 }
 

@@ -17,12 +17,12 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::handlers::Receivers;
 use crate::history::{Arrival, History};
-use crate::judge::judge;
+use crate::judge::{Promise, Violation, judge};
 use crate::life::{Death, Process, waiting};
 use crate::oracle::Oracle;
 use crate::plan::{Life, Plan};
 
-const SECRET: &str = "3b1f0c8e5a7d49629f8e7a6b5c4d3e2f";
+pub(crate) const SECRET: &str = "3b1f0c8e5a7d49629f8e7a6b5c4d3e2f";
 
 /// Everything settles within this time once the faults have stopped.
 const LIVENESS: Duration = Duration::from_secs(60);
@@ -37,6 +37,8 @@ pub struct Report {
     pub name: String,
     /// How often the worker was killed, at points or by SIGKILL.
     pub kills: usize,
+    /// How often the database server was stopped at once and started again.
+    pub restarts: usize,
     /// Whether it died at the point that was named.
     pub has_crashed: bool,
     /// Webhooks sent.
@@ -47,6 +49,14 @@ pub struct Report {
     pub events: usize,
     /// Events that came again.
     pub duplicates: usize,
+    /// What was acknowledged and lost.
+    pub lost: usize,
+    /// Events that came out of order.
+    pub out_of_order: usize,
+    /// Events whose ids changed.
+    pub ids_changed: usize,
+    /// Calls to the API that were too many.
+    pub above_budget: u64,
     /// What is wrong.
     pub wrong: Vec<String>,
     /// Where to look, if something is.
@@ -78,21 +88,37 @@ pub async fn play(plan: &Plan) -> anyhow::Result<Report> {
         ..Report::default()
     };
     let history = stage.play(oracle, &mut report).await?;
-    let verdict = judge(&history);
-    let wrong = verdict.contradictions.iter().chain(&verdict.owed);
-    report.wrong.extend(wrong.map(ToString::to_string));
-    report.sent = history.announcements.len();
-    report.acknowledged = history.announcements.iter().filter(|sent| sent.is_acknowledged).count();
-    (report.events, report.duplicates) = (verdict.events, verdict.duplicates);
     stage.sim.shutdown().await;
-    if report.wrong.is_empty() {
-        std::fs::remove_dir_all(&folder).context("remove the folder of the round")?;
-    } else {
-        std::fs::write(folder.join("wrong.txt"), report.wrong.join("\n"))?;
-        std::fs::write(folder.join("history.txt"), format!("{plan:#?}\n{history:#?}"))?;
-        report.folder = Some(folder);
-    }
+    report.judge(&history);
+    report.keep(folder, &format!("{plan:#?}\n{history:#?}"))?;
     Ok(report)
+}
+
+impl Report {
+    /// Adds what the judge says.
+    pub(crate) fn judge(&mut self, history: &History) {
+        let verdict = judge(history);
+        let wrong: Vec<&Violation> = verdict.contradictions.iter().chain(&verdict.owed).collect();
+        let breaks = |promise: Promise| wrong.iter().filter(|it| it.promise() == promise).count();
+        self.lost = breaks(Promise::Conservation);
+        self.out_of_order = breaks(Promise::Order);
+        self.ids_changed = breaks(Promise::Identity);
+        self.wrong.extend(wrong.iter().map(ToString::to_string));
+        self.sent = history.announcements.len();
+        self.acknowledged = history.announcements.iter().filter(|sent| sent.is_acknowledged).count();
+        (self.events, self.duplicates) = (verdict.events, verdict.duplicates);
+    }
+
+    /// Removes the folder of a round, unless something was wrong: then the story goes there.
+    pub(crate) fn keep(&mut self, folder: PathBuf, story: &str) -> anyhow::Result<()> {
+        if self.wrong.is_empty() {
+            return std::fs::remove_dir_all(&folder).context("remove the folder of the round");
+        }
+        std::fs::write(folder.join("wrong.txt"), self.wrong.join("\n"))?;
+        std::fs::write(folder.join("history.txt"), story)?;
+        self.folder = Some(folder);
+        Ok(())
+    }
 }
 
 impl Stage {
@@ -100,26 +126,16 @@ impl Stage {
         let host = own_host();
         let (door, admin) = (free_address(host)?, free_address(host)?);
         let url = format!("http://{door}/webhooks/{SECRET}");
-        let sim = Simulator::start(SimConfig {
-            seed: plan.seed,
-            clock: Arc::new(clock.clone()),
-            webhook_url: Some(url.clone()),
-            watcher_url: Some(url),
-            webhook_timeout: Duration::from_secs(5),
-            quirks: if plan.has_quirks {
-                QuirkMode::Fixed(tallyfy_sim::quirks::Quirks {
-                    extra_fields: true,
-                    pretty: true,
-                    ..Default::default()
-                })
-            } else {
-                QuirkMode::default()
-            },
-            ..SimConfig::default()
-        })
-        .await?;
+        let sim = simulator(plan, clock, url).await?;
         let receivers = Receivers::start(plan.seed).await?;
-        let environment = environment(plan, &folder, &sim, [door, admin], receivers.address)?;
+        let place = Place {
+            config: folder.join("worker.toml"),
+            data: folder.join("data"),
+            journal: Some(folder.join("journal.jsonl")),
+            door,
+            admin,
+        };
+        let environment = environment(plan, &place, &sim, receivers.address)?;
         Ok(Self {
             plan: plan.clone(),
             folder,
@@ -182,18 +198,13 @@ impl Stage {
 
     async fn live(&self, life: &Life, alive: &watch::Sender<bool>, report: &mut Report) -> anyhow::Result<()> {
         let mut environment = self.environment.clone();
+        hold(&self.plan, &mut environment);
         let mut set = |name: &str, value: String| drop(environment.insert(name.to_owned(), value));
         if let Some((point, occurrence)) = &life.crash {
             set("TORTURE_CRASH_AT", format!("{point}:{occurrence}"));
         }
         if let Some(defect) = self.plan.sabotage {
             set("TORTURE_SABOTAGE", defect.to_owned());
-        }
-        if let Some(hold) = &self.plan.hold {
-            set("TORTURE_HOLD_AT", format!("{}:{}", hold.point, hold.each));
-            set("TORTURE_HOLD_MILLIS", hold.length.as_millis().to_string());
-            // The others go on: with as few threads as this machine has processors, all might stand still.
-            set("TOKIO_WORKER_THREADS", "8".to_owned());
         }
         let shim = life.io.as_ref().zip(crate::binary::shim());
         if let Some((fault, shim)) = shim {
@@ -233,8 +244,18 @@ impl Stage {
     }
 }
 
+/// Lets threads of a worker stand still, if the plan says so.
+pub(crate) fn hold(plan: &Plan, environment: &mut BTreeMap<String, String>) {
+    let Some(hold) = &plan.hold else { return };
+    let mut set = |name: &str, value: String| drop(environment.insert(name.to_owned(), value));
+    set("TORTURE_HOLD_AT", format!("{}:{}", hold.point, hold.each));
+    set("TORTURE_HOLD_MILLIS", hold.length.as_millis().to_string());
+    // The others go on: with as few threads as this machine has processors, all might stand still.
+    set("TOKIO_WORKER_THREADS", "8".to_owned());
+}
+
 /// Lets the oracle work while somebody listens, and now and then while nobody does.
-async fn drive(
+pub(crate) async fn drive(
     mut oracle: Oracle,
     sim: Simulator,
     mut is_alive: watch::Receiver<bool>,
@@ -277,8 +298,31 @@ fn read_journal(path: &Path) -> anyhow::Result<Vec<Arrival>> {
         .collect())
 }
 
+/// The simulator of a round, which sends its webhooks there.
+pub(crate) async fn simulator(plan: &Plan, clock: &ManualClock, url: String) -> anyhow::Result<Simulator> {
+    Simulator::start(SimConfig {
+        seed: plan.seed,
+        clock: Arc::new(clock.clone()),
+        webhook_url: Some(url.clone()),
+        watcher_url: Some(url),
+        webhook_timeout: Duration::from_secs(5),
+        quirks: if plan.has_quirks {
+            QuirkMode::Fixed(tallyfy_sim::quirks::Quirks {
+                extra_fields: true,
+                pretty: true,
+                ..Default::default()
+            })
+        } else {
+            QuirkMode::default()
+        },
+        ..SimConfig::default()
+    })
+    .await
+    .context("start the simulator")
+}
+
 /// An address of this machine that no other round has: while a worker is dead, somebody else could take its port.
-fn own_host() -> Ipv4Addr {
+pub(crate) fn own_host() -> Ipv4Addr {
     static ROUNDS: AtomicU32 = AtomicU32::new(0);
     if !cfg!(target_os = "linux") {
         // Elsewhere there is only one, as a rule.
@@ -292,29 +336,38 @@ fn own_host() -> Ipv4Addr {
 }
 
 /// An address that nobody listens on. The same one is used by every life of the worker.
-fn free_address(host: Ipv4Addr) -> anyhow::Result<SocketAddr> {
+pub(crate) fn free_address(host: Ipv4Addr) -> anyhow::Result<SocketAddr> {
     let listener = std::net::TcpListener::bind((host, 0)).context("find a free port")?;
     Ok(listener.local_addr()?)
 }
 
-fn environment(
+/// Where a worker is.
+pub(crate) struct Place {
+    pub(crate) config: PathBuf,
+    pub(crate) data: PathBuf,
+    /// The file of a handler that writes to one.
+    pub(crate) journal: Option<PathBuf>,
+    pub(crate) door: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+pub(crate) fn environment(
     plan: &Plan,
-    folder: &Path,
+    place: &Place,
     sim: &Simulator,
-    [door, admin]: [SocketAddr; 2],
     receivers: SocketAddr,
 ) -> anyhow::Result<BTreeMap<String, String>> {
-    let mut config = format!(
-        "[[handlers]]\nname = \"journal\"\ntype = \"file\"\npath = {:?}\n",
-        folder.join("journal.jsonl").display().to_string()
-    );
+    let journal = place.journal.iter().map(|file| {
+        let file = file.display().to_string();
+        format!("[[handlers]]\nname = \"journal\"\ntype = \"file\"\npath = {file:?}\n")
+    });
+    let mut config: String = journal.collect();
     for name in Receivers::NAMES {
         config.push_str(&format!(
             "[[handlers]]\nname = {name:?}\ntype = \"http\"\nurl = \"http://{receivers}/{name}\"\n"
         ));
     }
-    let file = folder.join("worker.toml");
-    std::fs::write(&file, config)?;
+    std::fs::write(&place.config, config)?;
     // Leases must be longer than the longest call; with short ones, a worker that was stopped for a while has lost them.
     let (api_timeout, lease) = if plan.short_leases {
         ("300ms", "310ms")
@@ -330,10 +383,10 @@ fn environment(
         ("TALLYFY_TOKEN", &sim.token()),
         ("TALLYFY_WEBHOOK_SECRET", SECRET),
         ("TALLYFY_BASE_URL", sim.base_url()),
-        ("RUNS_WORKER_CONFIG", &file.display().to_string()),
-        ("RUNS_WORKER_DATA_DIR", &folder.join("data").display().to_string()),
-        ("RUNS_WORKER_LISTEN", &door.to_string()),
-        ("RUNS_WORKER_ADMIN_LISTEN", &admin.to_string()),
+        ("RUNS_WORKER_CONFIG", &place.config.display().to_string()),
+        ("RUNS_WORKER_DATA_DIR", &place.data.display().to_string()),
+        ("RUNS_WORKER_LISTEN", &place.door.to_string()),
+        ("RUNS_WORKER_ADMIN_LISTEN", &place.admin.to_string()),
         ("RUNS_WORKER__API__REQUESTS_PER_FIVE_SECONDS", "0"),
         ("RUNS_WORKER__API__REQUESTS_PER_MINUTE", "0"),
         ("RUNS_WORKER__API__REQUESTS_PER_HOUR", "0"),

@@ -43,6 +43,8 @@ macro_rules! several_workers_contract {
                 what_one_makes_due_wakes_the_others
                 a_seat_has_one_holder
                 a_seat_that_is_not_renewed_goes_to_another_worker
+                what_was_claimed_before_a_seat_is_due_with_it
+                who_lost_a_seat_claims_nothing_with_what_it_ends
                 seats_are_shared_out
                 a_budget_and_a_sweep_are_handed_on_with_the_seat
                 who_lost_a_seat_changes_neither_budget_nor_sweep
@@ -346,6 +348,35 @@ pub async fn a_seat_that_is_not_renewed_goes_to_another_worker<S: SeveralUnderTe
         desk.0.store().end_refreshes(ended, at(1)).await.unwrap(),
         [Err(LeaseLost)]
     );
+}
+
+pub async fn what_was_claimed_before_a_seat_is_due_with_it<S: SeveralUnderTest>() {
+    let (desk, _other) = two::<S>(&[]).await;
+    let store = desk.0.store();
+    hold_at_last(store, &[org()], LONG).await;
+    desk.append(of_run("a"), 0).await;
+    let lease = desk.claim_one(0).await.lease;
+    store.give_up_seats(&[org()]).await.unwrap();
+    hold_at_last(store, &[org()], LONG).await;
+    assert_eq!(desk.claim_one(1).await.failures, 1, "before the end of the lease");
+    let ended = vec![(lease, RefreshEnd::Commit(changed("late"))).into()];
+    assert_eq!(store.end_refreshes(ended, at(1)).await.unwrap(), [Err(LeaseLost)]);
+}
+
+pub async fn who_lost_a_seat_claims_nothing_with_what_it_ends<S: SeveralUnderTest>() {
+    let (desk, other) = two::<S>(&[]).await;
+    let org = org();
+    hold_at_last(desk.0.store(), std::slice::from_ref(&org), SHORT).await;
+    desk.append(of_run("a"), 0).await;
+    hold_at_last(other.as_ref(), std::slice::from_ref(&org), LONG).await;
+    let turn = desk
+        .0
+        .store()
+        .end_and_claim(Vec::new(), &org, Lanes::All, claim(1))
+        .await;
+    assert!(turn.unwrap().claimed.work.is_empty());
+    let claimed = other.claim_due(&org, Lanes::All, claim(1)).await.unwrap();
+    assert_eq!(claimed.work.len(), 1);
 }
 
 pub async fn seats_are_shared_out<S: SeveralUnderTest>() {

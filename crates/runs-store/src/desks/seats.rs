@@ -37,6 +37,12 @@ pub trait SeatDesk: Send + Sync {
         Ok(None)
     }
 
+    /// How long the oldest transaction of the server is open that keeps the store, of whatever program, as far as it may be
+    /// seen: what was changed since cannot be cleaned up. `None` if none is open, or where no server keeps it.
+    async fn oldest_transaction(&self) -> Result<Option<Duration>, StoreError> {
+        Ok(None)
+    }
+
     /// The workers that are there or were lately, the longest running first. None where one has the store to itself.
     async fn workers(&self) -> Result<Vec<WorkerSummary>, StoreError> {
         Ok(Vec::new())

@@ -19,6 +19,7 @@ use crate::desks::{
     PendingNotification, Recorded, Snapshot, Subject, Waiting, in_turn, lanes, lines,
 };
 use crate::time::SchedulingTime;
+use crate::torture;
 
 pub(super) async fn claim_due(
     transaction: &Transaction,
@@ -33,6 +34,7 @@ pub(super) async fn claim_due(
     };
     let keys = claimable(transaction, key, lanes, claim).await?;
     let mut work = lease(transaction, org, &keys, claim, holder).await?;
+    torture::point("postgres.runs-leased");
     fill(transaction, key, &mut work).await?;
     let next_due = next_due(transaction, key, lanes).await?;
     let work = work.into_iter().map(|(due, _)| due).collect();

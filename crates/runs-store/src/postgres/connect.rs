@@ -172,18 +172,28 @@ pub(super) fn explain(target: &Target, failure: Failure) -> StoreError {
             format!("user {user} is refused: {}", message(error))
         }
         Some(code) if *code == SqlState::INVALID_CATALOG_NAME => format!("there is no database {database}"),
-        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => format!(
-            "user {user} lacks rights: {}; let an administrator say: CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {user}",
-            message(error),
-            target.schema
-        ),
+        Some(code) if *code == SqlState::INSUFFICIENT_PRIVILEGE => return lacks_rights(target, message(error)),
         Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => "the server can only be read".to_owned(),
         Some(_) => return failure.into_store_error(&target.place, "connecting to the database"),
         None if is_about_trust(error) => format!("the connection cannot be encrypted as asked for: {}", chain(error)),
-        None if error.to_string().contains("password") => chain(error),
+        None if chain(error).contains("password missing") => {
+            format!("user {user} needs a password, and the URL has none")
+        }
         None => return failure.into_store_error(&target.place, "connecting to the database"),
     };
     misconfigured(target, &reason)
+}
+
+/// That the user may not do what is needed.
+pub(super) fn lacks_rights(target: &Target, what: &str) -> StoreError {
+    let (user, schema) = (target.config.get_user().unwrap_or_default(), &target.schema);
+    misconfigured(
+        target,
+        &format!(
+            "user {user} lacks rights: {what}; let an administrator say: CREATE SCHEMA IF NOT EXISTS {schema} \
+             AUTHORIZATION {user}"
+        ),
+    )
 }
 
 fn message(error: &tokio_postgres::Error) -> &str {

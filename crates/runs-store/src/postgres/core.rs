@@ -7,6 +7,7 @@ use deadpool_postgres::Pool;
 use tallyfy_model::OrgId;
 
 use super::failure::Failure;
+use super::lost::{self, LostClaims, Of};
 use super::seats;
 use super::session::{Access, Transaction, Woken};
 use super::settings::Target;
@@ -23,6 +24,8 @@ pub(super) struct Core {
     pub(super) worker: Option<i64>,
     /// The seats that it has or had.
     pub(super) terms: Terms,
+    /// What it may have leased without knowing.
+    pub(super) lost: LostClaims,
 }
 
 /// The terms under which this worker had seats last, by the key of the organization. A term that is over stays: what is
@@ -70,6 +73,27 @@ impl Core {
             Some(term) => seats::check(transaction, org, worker, term).await,
             None => Ok(()),
         }
+    }
+
+    /// Whether this worker may fetch for an organization, as far as it knows.
+    pub(super) async fn has_seat(&self, transaction: &Transaction, org: &OrgId) -> Result<bool, Failure> {
+        match self.check_seat(transaction, org).await {
+            Ok(()) => Ok(true),
+            Err(Failure::LeaseLost) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Gives back what claims have leased whose answer got lost.
+    pub(super) async fn give_back_lost(&self, of: Of<'_>) -> Result<(), StoreError> {
+        let ends = self.lost.ends(of);
+        if ends.is_empty() {
+            return Ok(());
+        }
+        let given_back = in_transaction!(self, transaction => lost::give_back(&transaction, self.worker, of, &ends));
+        let given_back = given_back.map_err(|failure| self.error(failure, "giving back what was claimed"))?;
+        self.lost.forget(of, &given_back);
+        Ok(())
     }
 
     /// The error for a caller, who was doing this.

@@ -10,8 +10,9 @@ use uuid::Uuid;
 
 use super::core::{in_transaction, read, write};
 use super::import::{self, Span};
+use super::lost::Of;
 use super::operator::{self, dead_letters, deliveries, events, handlers, ids, notifications, replay};
-use super::{PostgresStore, claim, inbox, outbox, refresh, retention, seats, settle, stats, sweep, workers};
+use super::{PostgresStore, claim, inbox, outbox, refresh, report, retention, seats, settle, stats, sweep, workers};
 use crate::desks::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EndedDelivery, EndedRefresh, EventPage, EventSummary,
     Finding, HandlerName, IdsOf, InboxDesk, Lane, Lanes, LeaseLost, ListedPage, NewNotification, NotificationSummary,
@@ -82,15 +83,18 @@ impl RefreshDesk for PostgresStore {
     }
 
     async fn claim_due(&self, org: &OrgId, lanes: Lanes, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError> {
+        self.core.give_back_lost(Of::Runs(org)).await?;
         let next_due = read!(self, "looking for runs that are due", view => claim::look(&view, org, lanes))?;
         if claim.limit == 0 || next_due.is_none_or(|due| due > claim.now) {
             return Ok(claim::nothing(next_due));
         }
         let worker = self.core.worker;
-        write!(self, "claiming runs that are due", transaction => async {
+        let claimed = write!(self, "claiming runs that are due", transaction => async {
             self.core.check_seat(&transaction, org).await?;
             claim::claim_due(&transaction, org, lanes, claim, worker).await
-        })
+        });
+        self.core.lost.note(Of::Runs(org), claim, &claimed);
+        claimed
     }
 
     async fn next_due(&self, org: &OrgId, lanes: Lanes) -> Result<Option<SchedulingTime>, StoreError> {
@@ -118,12 +122,19 @@ impl RefreshDesk for PostgresStore {
         lanes: Lanes,
         claim: Claim,
     ) -> Result<RefreshTurn, StoreError> {
+        self.core.give_back_lost(Of::Runs(org)).await?;
         let worker = self.core.worker;
-        write!(self, "committing refreshes and claiming runs", transaction => async {
+        let turn = write!(self, "committing refreshes and claiming runs", transaction => async {
+            let has_seat = self.core.has_seat(&transaction, org).await?;
             let ended = refresh::end(&transaction, &ended, claim.now).await?;
-            let claimed = claim::claim_due(&transaction, org, lanes, claim, worker).await?;
+            let claimed = match has_seat {
+                true => claim::claim_due(&transaction, org, lanes, claim, worker).await?,
+                false => claim::nothing(None),
+            };
             Ok(RefreshTurn { ended, claimed })
-        })
+        });
+        self.core.lost.note(Of::Runs(org), claim, &turn);
+        turn
     }
 }
 
@@ -138,14 +149,17 @@ impl OutboxDesk for PostgresStore {
     }
 
     async fn claim_deliveries(&self, handler: &HandlerName, claim: Claim) -> Result<Claimed<Delivery>, StoreError> {
+        self.core.give_back_lost(Of::Deliveries(handler)).await?;
         let next_due = read!(self, "looking for deliveries", view => outbox::look(&view, handler))?;
         if next_due.is_none_or(|due| due > claim.now) {
             return Ok(outbox::nothing(next_due));
         }
         let worker = self.core.worker;
-        write!(self, "claiming deliveries", transaction => {
+        let claimed = write!(self, "claiming deliveries", transaction => {
             outbox::claim_deliveries(&transaction, handler, claim, worker)
-        })
+        });
+        self.core.lost.note(Of::Deliveries(handler), claim, &claimed);
+        claimed
     }
 
     async fn settle(
@@ -168,12 +182,15 @@ impl OutboxDesk for PostgresStore {
         handler: &HandlerName,
         claim: Claim,
     ) -> Result<Turn, StoreError> {
+        self.core.give_back_lost(Of::Deliveries(handler)).await?;
         let worker = self.core.worker;
-        write!(self, "settling and claiming deliveries", transaction => async {
+        let turn = write!(self, "settling and claiming deliveries", transaction => async {
             let settled = settle::settle(&transaction, &ended, claim.now).await?;
             let claimed = outbox::claim_deliveries(&transaction, handler, claim, worker).await?;
             Ok(Turn { settled, claimed })
-        })
+        });
+        self.core.lost.note(Of::Deliveries(handler), claim, &turn);
+        turn
     }
 }
 
@@ -244,6 +261,10 @@ impl SeatDesk for PostgresStore {
 
     async fn time(&self) -> Result<Option<SchedulingTime>, StoreError> {
         read!(self, "reading the clock", view => workers::time(&view)).map(Some)
+    }
+
+    async fn oldest_transaction(&self) -> Result<Option<Duration>, StoreError> {
+        read!(self, "looking at transactions", view => report::oldest_transaction(&view))
     }
 
     async fn workers(&self) -> Result<Vec<WorkerSummary>, StoreError> {

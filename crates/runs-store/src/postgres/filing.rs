@@ -15,6 +15,7 @@ use super::session::Transaction;
 use super::subjects::{self, Locked, NO_SUBJECT, Name};
 use crate::desks::{Appended, Lane, NewNotification};
 use crate::time::SchedulingTime;
+use crate::torture;
 
 /// A notification that has the dedupe key of another one.
 #[derive(Clone, Copy)]
@@ -84,6 +85,7 @@ pub(super) async fn file(
         }
     }
     filing.write(transaction, batch, now).await?;
+    torture::point("postgres.filed");
     Ok(appended)
 }
 

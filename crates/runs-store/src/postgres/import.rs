@@ -10,6 +10,7 @@ use super::session::Transaction;
 use crate::desks::{Appended, NewNotification};
 use crate::intake_log::{LogId, Position};
 use crate::time::SchedulingTime;
+use crate::torture;
 
 /// Which part of which log a batch is.
 #[derive(Clone, Copy)]
@@ -96,5 +97,6 @@ async fn advance(transaction: &Transaction, span: Span) -> Result<(), Failure> {
     if moved == 0 {
         return Err(Failure::LeaseLost);
     }
+    torture::point("postgres.log-position-moved");
     Ok(())
 }

@@ -19,6 +19,7 @@ mod failure;
 mod filing;
 mod import;
 mod inbox;
+mod lost;
 pub(crate) mod moving;
 mod operator;
 mod outbox;
@@ -26,6 +27,7 @@ mod params;
 mod refresh;
 mod report;
 mod retention;
+mod sabotage;
 mod schema;
 mod seats;
 mod session;
@@ -51,11 +53,13 @@ pub use verify::{inspect, verify};
 
 use self::append::Appender;
 use self::core::{Core, Terms, in_transaction};
+use self::lost::LostClaims;
 use self::settings::Target;
 use self::wake::{Listener, Wake};
 use crate::desks::{Wakeups, WorkerIdentity};
 use crate::error::StoreError;
 use crate::time::SchedulingTime;
+use crate::torture;
 
 /// The store on a PostgreSQL server, for several workers.
 ///
@@ -106,11 +110,13 @@ impl PostgresStore {
             wake: Arc::clone(&wake),
             worker: None,
             terms: Terms::default(),
+            lost: LostClaims::default(),
         };
         let entered = in_transaction!(&core, transaction => async {
             let key = workers::enter(&transaction, worker).await?;
             Ok((key, workers::void_leases(&transaction, key, now).await?))
         });
+        torture::point("postgres.entered");
         let (key, voided) = entered.map_err(|failure| connect::explain(&target, failure))?;
         if voided > 0 {
             info!(voided, "work that this worker did not end is due again");
@@ -164,6 +170,7 @@ impl PostgresStore {
             wake: Arc::clone(&wake),
             worker: None,
             terms: Terms::default(),
+            lost: LostClaims::default(),
         };
         let mut hints = JoinSet::new();
         hints.spawn(wake::tell(wake, pool, target.schema));

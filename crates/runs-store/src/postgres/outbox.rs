@@ -11,6 +11,7 @@ use super::params::{params, text};
 use super::session::Transaction;
 use crate::desks::{Claim, Claimed, Delivery, HandlerName, Lease, MAX_CLAIMED_EVENT_BYTES, NewEvent};
 use crate::time::SchedulingTime;
+use crate::torture;
 
 /// The tickets that the fetch behind an event covered.
 #[derive(Clone, Copy)]
@@ -201,6 +202,7 @@ pub(super) async fn claim_deliveries(
     let room = room(transaction, key, claim).await?;
     let heads = claimable(transaction, key, Claim { limit: room, ..claim }).await?;
     let work = lease(transaction, handler, key, heads, claim, holder).await?;
+    torture::point("postgres.deliveries-leased");
     let next_due = if room < claim.limit && work.len() == room {
         in_flight(transaction, key, claim.now).await?.1
     } else {

@@ -16,6 +16,7 @@ use crate::desks::{
     EndedRefresh, Lane, LeaseLost, PostponeCause, Postponement, RefreshEnd, Refreshed, Subject, Word as _,
 };
 use crate::time::SchedulingTime;
+use crate::torture;
 
 /// A subject that is leased by the caller.
 struct Held {
@@ -25,7 +26,6 @@ struct Held {
     claimed: i64,
     covered: i64,
     events: i64,
-    fence: i64,
 }
 
 /// Ends attempts, and wakes nobody; of each, whether it still had its lease.
@@ -40,9 +40,8 @@ pub(super) async fn end(
     let mut told = Vec::new();
     for each in ended {
         let EndedRefresh { lease, end, report } = each;
-        let is_ours = lease.handler.is_none() && held.get(&lease.key).is_some_and(|held| held.fence == lease.fence);
         // A lease ends once.
-        let Some(held) = is_ours.then(|| held.remove(&lease.key)).flatten() else {
+        let Some(held) = held.remove(&(lease.key, lease.fence)) else {
             outcomes.push(Err(LeaseLost));
             continue;
         };
@@ -67,29 +66,33 @@ pub(super) async fn end(
     Ok(outcomes)
 }
 
-async fn lock(transaction: &Transaction, ended: &[EndedRefresh]) -> Result<HashMap<i64, Held>, Failure> {
-    let keys: Vec<i64> = ended.iter().map(|ended| ended.lease.key).collect();
+/// Locks what the callers hold, by subject and fencing number.
+async fn lock(transaction: &Transaction, ended: &[EndedRefresh]) -> Result<HashMap<(i64, i64), Held>, Failure> {
+    let of_subjects = ended.iter().map(|ended| &ended.lease);
+    let of_subjects = of_subjects.filter(|lease| lease.handler.is_none());
+    let (keys, fences): (Vec<i64>, Vec<i64>) = of_subjects.map(|lease| (lease.key, lease.fence)).unzip();
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
     let found = transaction
         .rows(
-            "SELECT key, org, kind = 'run', wanted, claimed, covered, events, fence FROM subjects
-              WHERE key = ANY ($1) AND lease_until IS NOT NULL ORDER BY key FOR NO KEY UPDATE",
-            params![; keys],
+            "SELECT l.key, l.fence, s.org, s.kind = 'run', s.wanted, s.claimed, s.covered, s.events
+               FROM unnest($1, $2) AS l (key, fence)
+               JOIN subjects s ON s.key = l.key AND s.fence = l.fence AND s.lease_until IS NOT NULL
+              ORDER BY s.key FOR NO KEY UPDATE OF s",
+            params![; keys, fences],
         )
         .await?;
     let held = found.iter().map(|row| {
         let held = Held {
-            org: row.at(1)?,
-            is_run: row.at(2)?,
-            wanted: row.at(3)?,
-            claimed: row.at(4)?,
-            covered: row.at(5)?,
-            events: row.at(6)?,
-            fence: row.at(7)?,
+            org: row.at(2)?,
+            is_run: row.at(3)?,
+            wanted: row.at(4)?,
+            claimed: row.at(5)?,
+            covered: row.at(6)?,
+            events: row.at(7)?,
         };
-        Ok((row.at(0)?, held))
+        Ok(((row.at(0)?, row.at(1)?), held))
     });
     held.collect()
 }
@@ -121,6 +124,7 @@ async fn commit(
         }
     }
     outbox::publish(transaction, &published, now).await?;
+    torture::point("postgres.events-published");
     keep_snapshots(transaction, commits).await?;
     let seen = commits.iter().filter(|(_, held, _)| held.is_run);
     let seen: Vec<_> = seen

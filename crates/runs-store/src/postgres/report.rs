@@ -52,25 +52,32 @@ async fn look(view: &Transaction) -> Result<ServerReport, Failure> {
             "SELECT current_setting('server_version'), current_setting('synchronous_commit'),
                     current_setting('fsync') = 'on',
                     current_setting('synchronous_standby_names') <> '',
-                    (SELECT (extract(epoch FROM clock_timestamp() - min(xact_start)) * 1000000)::bigint FROM pg_stat_activity
-                      WHERE xact_start IS NOT NULL AND pid <> pg_backend_pid() AND backend_type = 'client backend'),
                     coalesce((SELECT sum(n_dead_tup) FROM pg_stat_user_tables WHERE schemaname = current_schema()), 0)::bigint,
                     coalesce((SELECT sum(n_live_tup) FROM pg_stat_user_tables WHERE schemaname = current_schema()), 0)::bigint",
             &[],
         )
         .await?
         .ok_or(Failure::Conflict)?;
-    let oldest: Option<i64> = row.at(4)?;
     Ok(ServerReport {
         version: row.at(0)?,
         synchronous_commit: row.at(1)?,
         syncs: row.at(2)?,
         has_synchronous_standby: row.at(3)?,
         hears_notifications: false,
-        oldest_transaction: oldest
-            .and_then(|micros| u64::try_from(micros).ok())
-            .map(Duration::from_micros),
-        dead_rows: row.count(5)?,
-        live_rows: row.count(6)?,
+        oldest_transaction: oldest_transaction(view).await?,
+        dead_rows: row.count(4)?,
+        live_rows: row.count(5)?,
     })
+}
+
+/// How long the oldest transaction beside this one is open, of whatever program. Without the role `pg_read_all_stats` the
+/// server shows only those of the user's own sessions.
+pub(super) async fn oldest_transaction(view: &Transaction) -> Result<Option<Duration>, Failure> {
+    let oldest = "
+        SELECT (extract(epoch FROM clock_timestamp() - min(xact_start)) * 1000000)::bigint FROM pg_stat_activity
+         WHERE xact_start IS NOT NULL AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+    let oldest: Option<i64> = view.row(oldest, &[]).await?.ok_or(Failure::Conflict)?.at(0)?;
+    Ok(oldest
+        .and_then(|micros| u64::try_from(micros).ok())
+        .map(Duration::from_micros))
 }

@@ -7,12 +7,13 @@ use deadpool_postgres::Pool;
 use tracing::info;
 
 use super::column::Columns as _;
-use super::connect::explain;
+use super::connect::{explain, lacks_rights};
 use super::failure::Failure;
 use super::params::params;
 use super::session::{Access, Transaction, quoted};
 use super::settings::Target;
 use crate::error::StoreError;
+use crate::torture;
 
 /// The steps from an empty schema to the present one. A step that was released is never changed; what is missing is added
 /// in a new one. With each goes the oldest version that a program must know to use what it makes.
@@ -63,6 +64,15 @@ pub(super) async fn look(view: &Transaction, schema: &str) -> Result<Found, Fail
     })
 }
 
+/// Whether the user may make tables in this schema, or the schema if it is not there.
+async fn may(view: &Transaction, schema: &str) -> Result<bool, Failure> {
+    let rights = "
+        SELECT coalesce((SELECT has_schema_privilege(oid, 'CREATE') AND has_schema_privilege(oid, 'USAGE')
+                           FROM pg_namespace WHERE nspname = $1),
+                        has_database_privilege(current_database(), 'CREATE'))";
+    view.row(rights, params![schema]).await?.ok_or(Failure::Conflict)?.at(0)
+}
+
 /// Takes the steps that are missing. Of several workers that start at the same time, one does, and the others wait for it.
 pub(super) async fn migrate(target: &Target, pool: &Pool) -> Result<(), StoreError> {
     if let Found::Store { version, .. } = inspect(target, pool).await?
@@ -106,6 +116,7 @@ async fn take_steps(transaction: &Transaction, schema: &str) -> Result<(), Failu
     for ((step, usable_from), next) in STEPS.iter().zip(1_i64..) {
         if next > version {
             transaction.batch(step).await?;
+            torture::point("postgres.step-taken");
             let note = "UPDATE runs_worker_schema SET version = $1, usable_from = $2";
             transaction.execute(note, params![next, *usable_from]).await?;
             info!(version = next, schema, "store schema migrated");
@@ -118,12 +129,13 @@ async fn take_steps(transaction: &Transaction, schema: &str) -> Result<(), Failu
 pub(super) async fn inspect(target: &Target, pool: &Pool) -> Result<Found, StoreError> {
     let looked = async {
         let view = Transaction::begin(pool, &target.schema, Access::Read).await?;
-        let found = look(&view, &target.schema).await;
+        let found = async { Ok((may(&view, &target.schema).await?, look(&view, &target.schema).await?)) }.await;
         view.roll_back().await;
         found
     };
-    let found = looked.await.map_err(|failure| explain(target, failure))?;
+    let (may, found) = looked.await.map_err(|failure| explain(target, failure))?;
     match found {
+        Found::Nothing if !may => Err(lacks_rights(target, "it may not make tables in this schema")),
         Found::Foreign => Err(StoreError::NotAStore {
             path: target.place.clone(),
             detail: "there are tables of another program in this schema".to_owned(),

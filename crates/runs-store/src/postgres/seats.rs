@@ -14,6 +14,7 @@ use super::subjects::{known_org, org_key};
 use super::workers::NOW;
 use crate::desks::{Seats, WorkerSummary};
 use crate::time::SchedulingTime;
+use crate::torture;
 
 /// How long a worker that ended, or is not seen any more, is kept for a person to look at.
 const REMEMBERED: Duration = Duration::from_secs(24 * 60 * 60);
@@ -76,12 +77,14 @@ pub(super) async fn hold(
         if !seat.is_left && others.come_first(*key, mine) {
             continue;
         }
-        void_claims(transaction, *key, seat.worker, now).await?;
+        void_claims(transaction, *key, now).await?;
+        torture::point("postgres.claims-voided");
         mine += 1;
         holding.seats.held.push((*org).clone());
         holding.terms.insert(*key, seat.term + 1);
     }
     keep(transaction, worker, &holding.terms, term).await?;
+    torture::point("postgres.seats-kept");
     Ok(holding)
 }
 
@@ -184,16 +187,16 @@ async fn keep(
     Ok(())
 }
 
-/// What the holder before had claimed is due again, and counts as attempts that failed.
-async fn void_claims(transaction: &Transaction, org: i64, worker: i64, now: SchedulingTime) -> Result<(), Failure> {
+/// What holders before had claimed is due again, and counts as attempts that failed. It may have been this worker.
+async fn void_claims(transaction: &Transaction, org: i64, now: SchedulingTime) -> Result<(), Failure> {
     transaction
         .execute(
             "UPDATE subjects
                 SET due_at = $1, lease_until = NULL, holder = NULL, looking = false, claimed = covered,
                     failures = failures + 1, lane = least(1, coalesce(next_lane, 1)), next_lane = NULL,
-                    reason = 'the seat went to another worker before this attempt ended'
-              WHERE org = $2 AND due_at IS NOT NULL AND holder = $3 AND lease_until IS NOT NULL",
-            params![micros(now), org, worker],
+                    reason = 'the seat was lost before this attempt ended'
+              WHERE org = $2 AND due_at IS NOT NULL AND lease_until IS NOT NULL",
+            params![micros(now), org],
         )
         .await?;
     Ok(())

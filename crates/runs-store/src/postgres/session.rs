@@ -5,11 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, PoolError};
+use metrics::histogram;
+use tokio::time::Instant;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::failure::{Failure, connection_ended};
 use super::params::Typed;
+use super::sabotage::spoilt;
+use crate::torture;
 
 /// How long a statement may take, and a transaction may wait for its client.
 pub(super) const STATEMENT: Duration = Duration::from_secs(30);
@@ -62,7 +66,10 @@ impl Transaction {
         let mut tries = 0;
         loop {
             tries += 1;
-            let connection = pool.get().await.map_err(no_connection)?;
+            let asked_at = Instant::now();
+            let connection = pool.get().await;
+            histogram!("runs_worker_store_connection_wait_seconds").record(asked_at.elapsed());
+            let connection = connection.map_err(no_connection)?;
             let transaction = Self {
                 connection: Some(connection),
                 due: AtomicBool::new(false),
@@ -83,12 +90,12 @@ impl Transaction {
 
     /// Runs a statement; how many rows it changed.
     pub(super) async fn execute(&self, sql: &str, params: &[Typed<'_>]) -> Result<u64, Failure> {
-        Ok(self.client()?.execute_typed(sql, params).await?)
+        measured(self.client()?.execute_typed(&spoilt(sql), params)).await
     }
 
     /// All rows of a query.
     pub(super) async fn rows(&self, sql: &str, params: &[Typed<'_>]) -> Result<Vec<Row>, Failure> {
-        Ok(self.client()?.query_typed(sql, params).await?)
+        measured(self.client()?.query_typed(&spoilt(sql), params)).await
     }
 
     /// The first row of a query, if there is one.
@@ -98,7 +105,7 @@ impl Transaction {
 
     /// Statements without values.
     pub(super) async fn batch(&self, sql: &str) -> Result<(), Failure> {
-        Ok(self.client()?.batch_execute(sql).await?)
+        measured(self.client()?.batch_execute(sql)).await
     }
 
     /// Notes that a subject may have become due.
@@ -113,12 +120,17 @@ impl Transaction {
 
     /// Ends it. Whom it may have given something to do.
     pub(super) async fn commit(mut self) -> Result<Woken, Failure> {
-        match self.client()?.batch_execute("COMMIT").await {
+        torture::point("postgres.before-commit");
+        let begun = Instant::now();
+        let ended = self.client()?.batch_execute("COMMIT").await;
+        note(begun);
+        match ended {
             Ok(()) => self.connection = None,
             // The server may have done it before it closed the connection.
             Err(error) if connection_ended(&error) => return Err(Failure::NoConnection(error.into())),
             Err(error) => return Err(error.into()),
         }
+        torture::point("postgres.committed");
         Ok(Woken {
             due: self.due.load(Ordering::Relaxed),
             deliverable: self.deliverable.load(Ordering::Relaxed),
@@ -133,6 +145,18 @@ impl Transaction {
             self.connection = None;
         }
     }
+}
+
+/// Runs a statement, and says how long it took, however it ended.
+async fn measured<T>(statement: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, Failure> {
+    let begun = Instant::now();
+    let ended = statement.await;
+    note(begun);
+    Ok(ended?)
+}
+
+fn note(begun: Instant) {
+    histogram!("runs_worker_store_statement_seconds").record(begun.elapsed());
 }
 
 fn opening(schema: &str, access: Access) -> String {

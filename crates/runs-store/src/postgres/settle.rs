@@ -10,6 +10,7 @@ use super::session::Transaction;
 use super::story;
 use crate::desks::{EndedDelivery, Lease, LeaseLost, Settlement};
 use crate::time::SchedulingTime;
+use crate::torture;
 
 /// A head of a line that is leased by the caller.
 #[derive(Clone, Copy)]
@@ -109,6 +110,7 @@ impl<'e> Ends<'e> {
         let mut over: Vec<Place> = self.delivered.iter().map(|(held, _)| held.place).collect();
         over.extend(self.dead.iter().map(|(held, ..)| held.place));
         note_delivered(transaction, &self.delivered, now).await?;
+        torture::point("postgres.outcomes-noted");
         bury(transaction, &self.dead, now).await?;
         advance(transaction, &over, now).await?;
         retry(transaction, &self.retried, now).await?;

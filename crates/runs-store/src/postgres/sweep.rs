@@ -16,6 +16,7 @@ use crate::desks::{
     SweepScope, Sweeps, Version, Word,
 };
 use crate::time::SchedulingTime;
+use crate::torture;
 
 pub(super) async fn sweeps(view: &Transaction, org: &OrgId) -> Result<Sweeps, Failure> {
     match known_org(view, org).await? {
@@ -162,6 +163,7 @@ pub(super) async fn record_page(
         ..sweep
     };
     keep(transaction, org, &sweep).await?;
+    torture::point("postgres.page-recorded");
     Ok(sweep)
 }
 

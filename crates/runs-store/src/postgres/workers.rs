@@ -41,11 +41,13 @@ pub(super) async fn leave(transaction: &Transaction, worker: i64) -> Result<(), 
 
 /// Voids what a worker had leased when it ended before, which it cannot be working on any more. An attempt that ended like
 /// this counts as failed: what brings the worker down each time would otherwise look as if it had never been tried.
+///
+/// Its clock is not yet held to the database's: where it is ahead, nothing has to wait for longer than its lease.
 pub(super) async fn void_leases(transaction: &Transaction, worker: i64, now: SchedulingTime) -> Result<u64, Failure> {
     let refreshes = transaction
         .execute(
             "UPDATE subjects
-                SET due_at = $1, lease_until = NULL, holder = NULL, looking = false, claimed = covered,
+                SET due_at = least($1, lease_until), lease_until = NULL, holder = NULL, looking = false, claimed = covered,
                     failures = failures + 1, lane = least(1, coalesce(next_lane, 1)), next_lane = NULL,
                     reason = 'the worker ended before this attempt did'
               WHERE due_at IS NOT NULL AND holder = $2 AND lease_until IS NOT NULL",
@@ -55,7 +57,7 @@ pub(super) async fn void_leases(transaction: &Transaction, worker: i64, now: Sch
     let deliveries = transaction
         .execute(
             "UPDATE cursors
-                SET due_at = $1, lease_until = NULL, holder = NULL, reason = 'the worker ended before this attempt did'
+                SET due_at = least($1, lease_until), lease_until = NULL, holder = NULL, reason = 'the worker ended before this attempt did'
               WHERE due_at IS NOT NULL AND holder = $2 AND lease_until IS NOT NULL",
             params![micros(now), worker],
         )

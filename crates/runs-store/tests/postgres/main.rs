@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod lost_answers;
 mod moving;
 mod opening;
 mod server;
@@ -10,29 +11,44 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use runs_store::contract::{SeveralUnderTest, StoreUnderTest};
-use runs_store::{PostgresStore, SchedulingTime, Store};
+use runs_store::{PostgresSettings, PostgresStore, SchedulingTime, Store};
 
 use server::Schema;
 
+/// Reached directly.
+const DIRECTLY: u8 = 0;
+/// Reached through a pooler in transaction mode.
+const POOLED: u8 = 1;
+/// Brought up to date by a later version, beside which this one still works.
+const NEWER: u8 = 2;
+
 /// A store in a schema of its own.
-struct OnAServer {
+struct OnAServer<const KIND: u8> {
     store: PostgresStore,
     schema: Schema,
 }
 
-impl OnAServer {
+impl<const KIND: u8> OnAServer<KIND> {
     async fn open(schema: Schema, now: SchedulingTime) -> Self {
-        let store = PostgresStore::open(&schema.settings(), &schema.worker(), now)
+        let store = PostgresStore::open(&Self::settings(&schema), &schema.worker(), now)
             .await
             .unwrap();
         Self { store, schema }
     }
+
+    fn settings(schema: &Schema) -> PostgresSettings {
+        if KIND == POOLED {
+            schema.settings_at(&server::pooled_url())
+        } else {
+            schema.settings()
+        }
+    }
 }
 
 #[async_trait]
-impl StoreUnderTest for OnAServer {
+impl<const KIND: u8> StoreUnderTest for OnAServer<KIND> {
     fn is_there() -> bool {
-        server::is_there()
+        server::is_there() && (KIND != POOLED || server::pooler_is_there())
     }
 
     // Each is played in a schema of its own, which takes longer to make than a file.
@@ -41,7 +57,11 @@ impl StoreUnderTest for OnAServer {
     }
 
     async fn fresh(now: SchedulingTime) -> Self {
-        Self::open(Schema::new(), now).await
+        let fresh = Self::open(Schema::new(), now).await;
+        if KIND == NEWER {
+            fresh.schema.make_newer().await;
+        }
+        fresh
     }
 
     fn store(&self) -> &dyn Store {
@@ -49,7 +69,7 @@ impl StoreUnderTest for OnAServer {
     }
 
     async fn beside(&self) -> Arc<dyn Store> {
-        Arc::new(PostgresStore::open_beside(&self.schema.settings()).await.unwrap())
+        Arc::new(PostgresStore::open_beside(&Self::settings(&self.schema)).await.unwrap())
     }
 
     async fn restart(self, now: SchedulingTime) -> Self {
@@ -66,17 +86,31 @@ impl StoreUnderTest for OnAServer {
 }
 
 #[async_trait]
-impl SeveralUnderTest for OnAServer {
+impl<const KIND: u8> SeveralUnderTest for OnAServer<KIND> {
     async fn another(&self, now: SchedulingTime) -> Arc<dyn Store> {
         let worker = self.schema.another_worker();
         Arc::new(
-            PostgresStore::open(&self.schema.settings(), &worker, now)
+            PostgresStore::open(&Self::settings(&self.schema), &worker, now)
                 .await
                 .unwrap(),
         )
     }
 }
 
-runs_store::store_contract!(OnAServer);
-runs_store::several_workers_contract!(OnAServer);
-runs_store::story_contract!(OnAServer);
+mod directly {
+    runs_store::store_contract!(crate::OnAServer<{ crate::DIRECTLY }>);
+    runs_store::several_workers_contract!(crate::OnAServer<{ crate::DIRECTLY }>);
+    runs_store::story_contract!(crate::OnAServer<{ crate::DIRECTLY }>);
+}
+
+mod through_a_pooler {
+    runs_store::store_contract!(crate::OnAServer<{ crate::POOLED }>);
+    runs_store::several_workers_contract!(crate::OnAServer<{ crate::POOLED }>);
+    runs_store::story_contract!(crate::OnAServer<{ crate::POOLED }>);
+}
+
+mod in_a_newer_schema {
+    runs_store::store_contract!(crate::OnAServer<{ crate::NEWER }>);
+    runs_store::several_workers_contract!(crate::OnAServer<{ crate::NEWER }>);
+    runs_store::story_contract!(crate::OnAServer<{ crate::NEWER }>);
+}

@@ -7,16 +7,32 @@ use runs_store::{PostgresSettings, WorkerIdentity};
 use uuid::Uuid;
 
 const VARIABLE: &str = "RUNS_STORE_POSTGRES_URL";
+/// Names the same server through a pooler in transaction mode.
+const POOLED: &str = "RUNS_STORE_PGBOUNCER_URL";
 
 /// Whether there is a server to test on. In CI there has to be one.
-#[expect(clippy::print_stderr, reason = "a person has to see that nothing was tested")]
 pub(crate) fn is_there() -> bool {
-    let is_there = env::var_os(VARIABLE).is_some();
+    names_a_server(VARIABLE)
+}
+
+/// Whether there is a pooler before it. In CI there has to be one.
+pub(crate) fn pooler_is_there() -> bool {
+    names_a_server(POOLED)
+}
+
+#[expect(clippy::print_stderr, reason = "a person has to see that nothing was tested")]
+fn names_a_server(variable: &str) -> bool {
+    let is_there = env::var_os(variable).is_some();
     if !is_there {
-        assert!(env::var_os("CI").is_none(), "{VARIABLE} has to name a server in CI");
-        eprintln!("SKIPPED: nothing was tested on PostgreSQL, because {VARIABLE} names no server");
+        assert!(env::var_os("CI").is_none(), "{variable} has to name a server in CI");
+        eprintln!("SKIPPED: nothing was tested on PostgreSQL, because {variable} names no server");
     }
     is_there
+}
+
+/// The server through the pooler.
+pub(crate) fn pooled_url() -> String {
+    env::var(POOLED).unwrap()
 }
 
 /// The server.
@@ -58,6 +74,20 @@ impl Schema {
         let mut settings = PostgresSettings::new(format!("{url}{separator}options=-csearch_path%3D{}", self.name));
         settings.connections = 4;
         settings
+    }
+
+    /// Does what a later version may do as long as this one is to go on working: it adds what may be empty.
+    pub(crate) async fn make_newer(&self) {
+        let name = &self.name;
+        administer(&format!(
+            "DO $$ DECLARE each text; BEGIN
+                 FOR each IN SELECT tablename FROM pg_tables WHERE schemaname = '{name}' LOOP
+                     EXECUTE format('ALTER TABLE {name}.%I ADD COLUMN later text', each);
+                 END LOOP;
+             END $$;
+             UPDATE {name}.runs_worker_schema SET version = 1000"
+        ))
+        .await;
     }
 
     /// Its name.

@@ -34,6 +34,9 @@ impl Admin {
             }
         }
         let Ok(store) = self.store.get() else { return };
+        if let Ok(oldest) = store.oldest_transaction().await {
+            gauge!("runs_worker_store_oldest_transaction_seconds").set(oldest.unwrap_or_default());
+        }
         let Ok(stats) = store.stats(now).await else { return };
         let age = |since: Option<SchedulingTime>| since.map_or(0.0, |since| now.since(since).as_secs_f64());
         gauge!("runs_worker_due").set(count(stats.due));

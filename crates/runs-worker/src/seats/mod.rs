@@ -30,6 +30,8 @@ pub(crate) struct Seating {
     /// How long a seat is held without being renewed.
     pub(crate) term: Duration,
     pub(crate) benches: Vec<Bench>,
+    /// Whether it has stopped to fetch because it could not renew its seats.
+    pub(crate) has_lost_trust: bool,
 }
 
 /// An organization whose stages have ended, and which of them first.
@@ -63,6 +65,10 @@ impl Seating {
     async fn hold(&mut self, at_work: &mut JoinSet<Ended>, stop: &CancellationToken) -> Option<Seats> {
         let orgs: Vec<OrgId> = self.benches.iter().map(|bench| bench.org().clone()).collect();
         let held = timeout(self.term / 3, async {
+            if self.has_lost_trust {
+                // What was being fetched then is due again with the next term.
+                self.store.give_up_seats(&orgs).await?;
+            }
             let held = self.store.hold_seats(&orgs, self.term, self.clock.now()).await?;
             if let Some(now) = self.store.time().await? {
                 self.clock.hold_to(now);
@@ -80,6 +86,8 @@ impl Seating {
                 return None;
             }
         };
+        self.has_lost_trust = false;
+        gauge!("runs_worker_seats_renewed_timestamp_seconds").set(self.clock.wall().as_millisecond() as f64 / 1000.0);
         gauge!("runs_worker_seats").set(seats.held.len() as f64);
         for bench in &mut self.benches {
             let is_held = seats.held.contains(bench.org());
@@ -132,6 +140,7 @@ impl Seating {
             if bench.is_at_work() {
                 error!(org = %bench.org(), "the seat could not be renewed in time: stops fetching for this organization");
                 bench.abort();
+                self.has_lost_trust = true;
             }
         }
         gauge!("runs_worker_seats").set(0.0);

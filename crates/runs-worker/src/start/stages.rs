@@ -83,6 +83,7 @@ impl StoreStages {
             clock: self.clock.clone(),
             term: self.config.store.seat_term,
             benches: benches.collect(),
+            has_lost_trust: false,
         };
         stages.spawn(named("fetching", seating.run(stop.clone())));
         for (handler, health) in self.handlers {

@@ -67,7 +67,7 @@ const COUNTERS: [(&str, &str); 17] = [
     ),
 ];
 
-const GAUGES: [(&str, Option<Unit>, &str); 30] = [
+const GAUGES: [(&str, Option<Unit>, &str); 32] = [
     (
         "runs_worker_fetching_paused",
         None,
@@ -97,6 +97,16 @@ const GAUGES: [(&str, Option<Unit>, &str); 30] = [
         "runs_worker_store_log_bytes",
         Some(Unit::Bytes),
         "Size of the store's write-ahead log; it grows while another program keeps a transaction open",
+    ),
+    (
+        "runs_worker_store_oldest_transaction_seconds",
+        Some(Unit::Seconds),
+        "How long the oldest transaction of the database server is open, of whatever program",
+    ),
+    (
+        "runs_worker_seats_renewed_timestamp_seconds",
+        Some(Unit::Seconds),
+        "When this worker renewed its seats last",
     ),
     ("runs_worker_unrecognized", None, "Stored bodies that could not be read"),
     (
@@ -201,7 +211,7 @@ const GAUGES: [(&str, Option<Unit>, &str); 30] = [
 ];
 
 /// All in seconds.
-const HISTOGRAMS: [(&str, &str); 5] = [
+const HISTOGRAMS: [(&str, &str); 7] = [
     (
         "runs_worker_refresh_seconds",
         "How long an attempt to fetch took, waits for the budget included",
@@ -218,6 +228,14 @@ const HISTOGRAMS: [(&str, &str); 5] = [
     (
         "runs_worker_delivered_age_seconds",
         "How long after the first webhook of an event a handler had it",
+    ),
+    (
+        "runs_worker_store_connection_wait_seconds",
+        "How long was waited for a connection to the database server",
+    ),
+    (
+        "runs_worker_store_statement_seconds",
+        "How long statements took on the database server, the way there and back included",
     ),
 ];
 
