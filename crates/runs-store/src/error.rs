@@ -83,3 +83,14 @@ pub enum StoreError {
     #[error("the store is closed")]
     Closed,
 }
+
+impl StoreError {
+    /// Whether the store cannot be used as it is configured: it is another one than was meant, or lacks something, and a
+    /// person has to mend that. Nothing was changed.
+    pub fn is_misconfiguration(&self) -> bool {
+        matches!(
+            self,
+            Self::Misconfigured { .. } | Self::NotAStore { .. } | Self::NewerSchema { .. }
+        )
+    }
+}

@@ -144,7 +144,7 @@ fn cannot_start(error: &StartError) -> ExitCode {
 /// Which status says that it does not start: whether something was configured wrongly.
 fn status(error: &StartError) -> u8 {
     match error {
-        StartError::Store(StoreError::Misconfigured { .. }) => MISUSED,
+        StartError::Store(error) if error.is_misconfiguration() => MISUSED,
         _ => FAILED,
     }
 }

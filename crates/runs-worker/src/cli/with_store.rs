@@ -88,7 +88,7 @@ impl Trouble {
             Self::Misused(message) => fail(MISUSED, &message),
             Self::NotFound(message) => fail(NOTHING, &message),
             Self::Failed(message) => fail(FAILED, &message),
-            Self::Store(error @ StoreError::Misconfigured { .. }) => fail(MISUSED, &error.to_string()),
+            Self::Store(error) if error.is_misconfiguration() => fail(MISUSED, &error.to_string()),
             // It names something that is not there, or asks for what must not be.
             Self::Store(StoreError::Refused(message)) => fail(MISUSED, &message),
             Self::Store(error) => fail(FAILED, &telemetry::chain(&error)),

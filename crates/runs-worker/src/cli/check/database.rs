@@ -31,7 +31,7 @@ pub(super) async fn look(location: &StoreLocation, loaded: &Loaded) -> (Vec<Find
             Finding::ok("store", format!("{location} is not there yet and will be made")),
             false,
         ),
-        Err(error) => return (vec![Finding::failure("store", telemetry::chain(&error))], None),
+        Err(error) => return (vec![Finding::of_store(&error)], None),
     };
     let mut findings = vec![store];
     match location.server().await {

@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
+use runs_store::StoreError;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::print;
 use crate::cli::with_store::Outcome;
-use crate::cli::{FAILED, WARNED};
+use crate::cli::{FAILED, MISUSED, WARNED};
 use crate::shared::visible::{visible_json, visible_line};
+use crate::telemetry;
 
 /// The ids of findings, which stay the same.
 pub(super) const IDS: [&str; 19] = [
@@ -54,6 +56,9 @@ pub(super) struct Finding {
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// Whether it is the configuration that is wrong: no command would do.
+    #[serde(skip)]
+    is_misconfiguration: bool,
 }
 
 impl Finding {
@@ -64,6 +69,7 @@ impl Finding {
             severity,
             message: message.into(),
             hint: None,
+            is_misconfiguration: false,
         }
     }
 
@@ -77,6 +83,24 @@ impl Finding {
 
     pub(super) fn failure(id: &'static str, message: impl Into<String>) -> Self {
         Self::new(id, Severity::Failure, message)
+    }
+
+    /// Nothing works before the configuration is mended.
+    pub(super) fn misconfiguration(id: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            is_misconfiguration: true,
+            ..Self::failure(id, message)
+        }
+    }
+
+    /// That the store cannot be used.
+    pub(super) fn of_store(error: &StoreError) -> Self {
+        let text = telemetry::chain(error);
+        if error.is_misconfiguration() {
+            Self::misconfiguration("store", text)
+        } else {
+            Self::failure("store", text)
+        }
     }
 
     /// Which of several it is about.
@@ -128,6 +152,9 @@ impl Report {
     }
 
     pub(super) fn code(&self) -> ExitCode {
+        if self.0.iter().any(|finding| finding.is_misconfiguration) {
+            return ExitCode::from(MISUSED);
+        }
         match self.worst() {
             Severity::Ok => ExitCode::SUCCESS,
             Severity::Warning => ExitCode::from(WARNED),

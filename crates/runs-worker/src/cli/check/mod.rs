@@ -22,7 +22,7 @@ use clap::Args;
 
 use self::finding::{Finding, IDS, Report};
 use super::with_store::{Trouble, misused};
-use super::{MISUSED, Settings, account};
+use super::{Settings, account};
 use crate::config::{Loaded, Organization};
 
 pub(super) use self::finding::{Verdict, show};
@@ -67,16 +67,16 @@ impl Check {
             Ok(loaded) => loaded,
             Err(error) => {
                 let problems: Vec<String> = error.problems().iter().map(ToString::to_string).collect();
-                let finding = Finding::failure("configuration", problems.join("; "));
+                let finding = Finding::misconfiguration("configuration", problems.join("; "));
                 let report = Report::new(vec![finding.hint("`runs-worker config --example` has every key")]);
-                return report
-                    .print(self.json)
-                    .map_or_else(Trouble::end, |_| ExitCode::from(MISUSED));
+                return self.end(&report);
             }
         };
-        let report = Report::new(self.findings(&loaded).await);
-        let code = report.code();
-        report.print(self.json).map_or_else(Trouble::end, |_| code)
+        self.end(&Report::new(self.findings(&loaded).await))
+    }
+
+    fn end(&self, report: &Report) -> ExitCode {
+        report.print(self.json).map_or_else(Trouble::end, |_| report.code())
     }
 
     async fn findings(&self, loaded: &Loaded) -> Vec<Finding> {

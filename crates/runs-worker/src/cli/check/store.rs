@@ -5,14 +5,14 @@ use runs_store::Inspection;
 use super::database;
 use super::finding::Finding;
 use crate::config::Loaded;
-use crate::{data_folder, telemetry};
+use crate::data_folder;
 
 /// What is found, and who holds the store.
 pub(super) async fn look(loaded: &Loaded) -> (Vec<Finding>, Option<String>) {
     match loaded.config.store.location() {
         Ok(location) if location.has_one_worker() => file(loaded).await,
         Ok(location) => database::look(&location, loaded).await,
-        Err(error) => (vec![Finding::failure("store", error.to_string())], None),
+        Err(error) => (vec![Finding::of_store(&error)], None),
     }
 }
 
@@ -42,7 +42,7 @@ async fn file(loaded: &Loaded) -> (Vec<Finding>, Option<String>) {
             (Finding::ok("store", text), None)
         }
         Ok(_) => (Finding::ok("store", format!("{shown} is whole")), None),
-        Err(error) => (Finding::failure("store", telemetry::chain(&error)), None),
+        Err(error) => (Finding::of_store(&error), None),
     };
     let workers = match &holder {
         Some(holder) => format!("one worker at a time with SQLite; it is {holder}"),
