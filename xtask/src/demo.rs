@@ -1,12 +1,15 @@
 //! `cargo xtask demo`: the whole product at work, for a person to see.
 
 mod report;
+mod several;
+
+use std::num::NonZeroUsize;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use system_tests::{Account, ReceivedEvent, Stage, burst};
-use tallyfy_sim::SimConfig;
 use tallyfy_sim::faults::{Fault, FaultRule};
+use tallyfy_sim::{SimConfig, Simulator};
 
 use report::Report;
 
@@ -21,13 +24,20 @@ pub(crate) struct Demo {
     /// Leave everything running at the end, to try things by hand
     #[arg(long)]
     keep: bool,
+    /// So many workers on one PostgreSQL database, which is started for this
+    #[arg(long, value_name = "N", conflicts_with = "keep")]
+    workers: Option<NonZeroUsize>,
 }
 
 impl Demo {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         println!("building the worker …");
         system_tests::binary()?;
-        tokio::runtime::Runtime::new()?.block_on(self.show())
+        let runtime = tokio::runtime::Runtime::new()?;
+        match self.workers {
+            None => runtime.block_on(self.show()),
+            Some(workers) => runtime.block_on(several::show(workers.get())),
+        }
     }
 
     async fn show(&self) -> anyhow::Result<()> {
@@ -66,7 +76,7 @@ impl Demo {
         report.settle(&stage).await?;
 
         let account = burst_and_kill(&mut stage).await?;
-        conclude(&stage, &account)?;
+        conclude(&stage.sim, &account)?;
         if self.keep {
             keep(&stage).await?;
         }
@@ -135,8 +145,8 @@ async fn burst_and_kill(stage: &mut Stage) -> anyhow::Result<Account> {
     Ok(account)
 }
 
-fn conclude(stage: &Stage, account: &Account) -> anyhow::Result<()> {
-    let ledger = stage.sim.ledger();
+fn conclude(sim: &Simulator, account: &Account) -> anyhow::Result<()> {
+    let ledger = sim.ledger();
     let acknowledged = ledger.acknowledged();
     let missing = account.missing(&acknowledged);
     let contradictions = account.contradictions();
@@ -144,13 +154,10 @@ fn conclude(stage: &Stage, account: &Account) -> anyhow::Result<()> {
     println!("   webhooks sent                    {:>6}", ledger.len());
     println!("   answered with 2xx                {:>6}", acknowledged.len());
     println!(
-        "   not answered: the worker was down{:>6}",
+        "   not answered: a worker was down  {:>6}",
         ledger.len() - acknowledged.len()
     );
-    println!(
-        "   API calls                        {:>6}",
-        stage.sim.requests().total()
-    );
+    println!("   API calls                        {:>6}", sim.requests().total());
     println!(
         "   events                           {:>6}   ({} of them again after the kill)",
         account.distinct_events(),
@@ -165,7 +172,7 @@ fn conclude(stage: &Stage, account: &Account) -> anyhow::Result<()> {
         println!("   WRONG: {contradiction}");
     }
     if !missing.is_empty() || !contradictions.is_empty() {
-        bail!("the worker did not keep its promises");
+        bail!("promises were broken");
     }
     println!("\nNothing that was answered is missing.");
     Ok(())
