@@ -105,7 +105,10 @@ async fn what_a_lost_claim_has_leased_is_handed_out_by_the_next_one() {
     };
     assert_eq!(found.failures, 0, "nobody has tried it");
     let name = schema.name();
-    administer(&format!("DO $$ BEGIN ASSERT (SELECT fence FROM {name}.subjects) = 2; END $$")).await;
+    administer(&format!(
+        "DO $$ BEGIN ASSERT (SELECT fence FROM {name}.subjects) = 2; END $$"
+    ))
+    .await;
 
     administer(&format!(
         "INSERT INTO {name}.events (id, subject, number, type, created_at, first_ticket, last_ticket, body)
@@ -126,6 +129,9 @@ async fn what_a_lost_claim_has_leased_is_handed_out_by_the_next_one() {
         }
     };
     assert_eq!(found.attempt, 1, "nobody has tried it");
-    administer(&format!("DO $$ BEGIN ASSERT (SELECT fence FROM {name}.cursors) = 2; END $$")).await;
+    administer(&format!(
+        "DO $$ BEGIN ASSERT (SELECT fence FROM {name}.cursors) = 2; END $$"
+    ))
+    .await;
     store.close().await;
 }
