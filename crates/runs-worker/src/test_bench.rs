@@ -227,6 +227,8 @@ fn at_once() -> Config {
     config.refresh.stale_retries = 0;
     config.refresh.second_look = Duration::ZERO;
     config.refresh.retry_initial = Duration::from_millis(1);
+    // What is not there any more is believed at once.
+    config.refresh.retry_max = Duration::from_millis(10);
     config.deliver.retry_initial = Duration::from_millis(10);
     config.api.requests_per_five_seconds = 0;
     config.api.requests_per_minute = 0;
