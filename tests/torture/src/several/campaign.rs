@@ -15,7 +15,7 @@ use crate::round::Report;
 const SIDE_BY_SIDE: usize = 2;
 
 /// How often a round is played again, with other operations and faults, because its point was not passed.
-const TRIES: u64 = 3;
+const TRIES: u64 = 8;
 
 /// What to try.
 #[derive(Clone, Debug)]
