@@ -22,7 +22,7 @@ pub(crate) struct Bench {
 enum Measured {
     /// Decode a large run, tell what changed in it, and hold it in memory
     Decode,
-    /// What the worker takes, and what it costs: some five minutes, and three gigabytes of disk
+    /// What the worker takes, and what it costs: some twenty minutes, and three gigabytes of disk
     Worker,
     /// The same with workers on a PostgreSQL server of its own: some forty minutes
     Postgres,
