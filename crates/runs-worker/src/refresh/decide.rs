@@ -94,9 +94,7 @@ impl Decider<'_> {
         let look_again = self.look_again(before.as_ref(), &compared, lag.is_some(), &mut memory);
         let look_again = sabotage::look_again(look_again, &mut memory);
         memory.stale = 0;
-        memory.missing = 0;
-        memory.missing_since = None;
-        memory.refused = false;
+        memory.note_shown();
         let told = self.events(before.as_ref(), &compared, &mut memory);
         self.commit_run(&compared, &told, lag.is_some(), look_again, &memory)
     }
@@ -122,7 +120,10 @@ impl Decider<'_> {
             PostponeCause::LookAgain,
             wait,
             format!("older than the last state: {older}"),
-            Some(&self.changed_memory(|kept| kept.older.clone_from(&memory.older))),
+            Some(&self.changed_memory(|kept| {
+                kept.note_shown();
+                kept.older.clone_from(&memory.older);
+            })),
         ))
     }
 
@@ -215,6 +216,7 @@ impl Decider<'_> {
     fn try_again_quickly(&self, lag: &str) -> Decision {
         let mut tries = 0;
         let memory = self.changed_memory(|kept| {
+            kept.note_shown();
             tries = kept.stale;
             kept.stale += 1;
         });

@@ -88,6 +88,13 @@ impl Memory {
         })
     }
 
+    /// Notes that the run was shown: no answer before it counts for its absence any more.
+    pub(super) fn note_shown(&mut self) {
+        self.missing = 0;
+        self.missing_since = None;
+        self.refused = false;
+    }
+
     /// As the store keeps it.
     pub(super) fn write(&self) -> Option<String> {
         serde_json::to_string(self).ok()

@@ -271,6 +271,40 @@ async fn trouble_before_does_not_make_a_run_gone_at_its_first_404() {
 }
 
 #[tokio::test]
+async fn a_run_that_an_old_answer_shows_is_not_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |second| {
+        (
+            200,
+            run("r1", &format!(r#""last_updated":"2026-01-31T09:00:{second}Z""#)),
+        )
+    };
+    // Between two replicas of which one does not know the run yet, the other lags: older than the last state, and older than
+    // what was announced.
+    let api = Api::new(move |_, before| match before {
+        0 => at("05"),
+        4 => at("01"),
+        8 => at("05"),
+        12 => at("30"),
+        _ => (
+            404,
+            r#"{"error":true,"message":"Resource not found","code":"RESOURCE_NOT_FOUND"}"#.to_owned(),
+        ),
+    });
+    let (relay, mut events) = Relay::new(|_| Ok(()));
+    let settings = [("RUNS_WORKER__REFRESH__RETRY_MAX", "1ms")];
+    let worker = start_with(&folder, &settings, api, relay).await;
+    webhook(&worker, r#"{"event":"process.launched","process":{"id":"r1"}}"#).await;
+    events.recv().await.unwrap();
+    let announced =
+        r#"{"id":"r1","status":"active","last_updated":"2026-01-31T09:00:30Z","created_at":"2026-01-31T09:00:00Z"}"#;
+    webhook(&worker, announced).await;
+    let event = json(&events.recv().await.unwrap());
+    worker.stop().await;
+    assert_eq!(event["data"]["run"]["last_updated"], "2026-01-31T09:00:30Z");
+}
+
+#[tokio::test]
 async fn each_organization_has_its_own_secret_and_its_own_runs() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("worker.toml");
