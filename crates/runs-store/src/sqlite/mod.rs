@@ -184,7 +184,7 @@ impl SqliteStore {
     async fn write<T, F>(&self, doing: &str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+        F: Fn(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
         let (request, answer) = writer::verb(work);
         self.writer.request(request).await?;
@@ -199,7 +199,7 @@ impl SqliteStore {
     async fn read<T, F>(&self, doing: &str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
+        F: Fn(&Transaction<'_>) -> Result<T, Failure> + Send + 'static,
     {
         let Some(reader) = &self.reader else {
             return self.write(doing, work).await;

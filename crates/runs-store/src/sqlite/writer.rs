@@ -1,7 +1,8 @@
 //! Group commit: one thread writes, and everything that waits for it shares one transaction and one fsync.
 //!
-//! Each verb runs in a savepoint of its own. One that fails is undone and answered with its error; the others go on.
-//! Nobody is answered before the commit, and if that fails, everybody is told so.
+//! The verbs run one after the other, and if one fails, all of them run again, each in a savepoint of its own: what fails is
+//! then undone alone and answered with its error. Savepoints from the start would copy each page that is written once more
+//! for each verb. Nobody is answered before the commit, and if that fails, everybody is told so.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -102,7 +103,7 @@ impl<'c> Transaction<'c> {
 
 /// A verb that waits for its turn.
 pub(super) trait Request: Send {
-    /// Runs it. It is answered later.
+    /// Runs it, possibly not for the first time. It is answered later.
     fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), Failure>;
     /// Takes back what it did, because it was not kept.
     fn fail(&mut self, failure: Failure);
@@ -114,7 +115,7 @@ pub(super) trait Request: Send {
 type Outcome<T> = Result<T, Failure>;
 
 struct Verb<T, F> {
-    work: Option<F>,
+    work: F,
     outcome: Option<Outcome<T>>,
     caller: oneshot::Sender<Outcome<T>>,
 }
@@ -122,12 +123,11 @@ struct Verb<T, F> {
 impl<T, F> Request for Verb<T, F>
 where
     T: Send,
-    F: FnOnce(&Transaction<'_>) -> Outcome<T> + Send,
+    F: Fn(&Transaction<'_>) -> Outcome<T> + Send,
 {
     fn run(&mut self, transaction: &Transaction<'_>) -> Result<(), Failure> {
-        let Some(work) = self.work.take() else { return Ok(()) };
         // A bug in one verb must not take the store from all the others. What it did is rolled back.
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(transaction)))
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.work)(transaction)))
             .unwrap_or_else(|panic| Err(Failure::Panicked(panic_message(panic.as_ref()))));
         match outcome {
             Ok(value) => {
@@ -165,11 +165,11 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 pub(super) fn verb<T, F>(work: F) -> (Box<dyn Request>, oneshot::Receiver<Outcome<T>>)
 where
     T: Send + 'static,
-    F: FnOnce(&Transaction<'_>) -> Outcome<T> + Send + 'static,
+    F: Fn(&Transaction<'_>) -> Outcome<T> + Send + 'static,
 {
     let (caller, answer) = oneshot::channel();
     let verb = Verb {
-        work: Some(work),
+        work,
         outcome: None,
         caller,
     };
@@ -298,7 +298,11 @@ fn said(closed: rusqlite::Result<()>, path: &Path) {
 /// Runs and commits a batch. An error means that nothing of it was kept.
 fn run_together(transaction: &Transaction<'_>, batch: &mut [Box<dyn Request>]) -> Result<(), Failure> {
     begin(transaction)?;
-    let committed = run_each(transaction, batch).and_then(|()| {
+    let ran = match batch.iter_mut().try_for_each(|request| request.run(transaction)) {
+        Ok(()) => Ok(()),
+        Err(_) => begin(transaction).and_then(|()| run_each(transaction, batch)),
+    };
+    let committed = ran.and_then(|()| {
         torture::point("writer.before-commit");
         transaction.execute("COMMIT", []).map(drop)
     });
@@ -309,7 +313,10 @@ fn run_together(transaction: &Transaction<'_>, batch: &mut [Box<dyn Request>]) -
     committed
 }
 
+/// Begins anew: what was done since the last commit is undone.
 fn begin(transaction: &Transaction<'_>) -> Result<(), Failure> {
+    transaction.due.set(false);
+    transaction.deliverable.set(false);
     if !transaction.connection.is_autocommit() {
         transaction.execute("ROLLBACK", [])?;
     }
@@ -333,8 +340,6 @@ fn run_each(transaction: &Transaction<'_>, batch: &mut [Box<dyn Request>]) -> Re
             for request in before {
                 request.fail(failure.clone());
             }
-            transaction.due.set(false);
-            transaction.deliverable.set(false);
             begin(transaction)?;
         }
     }
