@@ -133,8 +133,14 @@ fn from_utf16(bytes: &[u8]) -> Option<String> {
 
 /// The text without the secrets; `None` if there are none. What is no text around them stays as it is.
 fn redact(bytes: &[u8], secrets: &[SecretString]) -> Option<Vec<u8>> {
+    let begins = beginnings(secrets);
     let (mut out, mut copied, mut at) = (Vec::new(), 0, 0);
-    while at < bytes.len() {
+    let next = |at: usize| {
+        let mut rest = bytes.get(at..)?.iter();
+        Some(at + rest.position(|byte| begins[usize::from(*byte)])?)
+    };
+    while let Some(place) = next(at) {
+        at = place;
         let found = secrets
             .iter()
             .find_map(|secret| secret_at(bytes, at, secret.expose_secret()));
@@ -151,6 +157,19 @@ fn redact(bytes: &[u8], secrets: &[SecretString]) -> Option<Vec<u8>> {
     }
     out.extend_from_slice(bytes.get(copied..)?);
     Some(out)
+}
+
+/// With which bytes a secret or the path to it may begin, however it is written. Everything that comes in is searched for
+/// them, so that most bytes are looked at no more than once.
+fn beginnings(secrets: &[SecretString]) -> [bool; 256] {
+    let mut begins = [false; 256];
+    let letters = secrets
+        .iter()
+        .filter_map(|secret| secret.expose_secret().bytes().next());
+    for byte in letters.chain([PATH.as_bytes()[0], b'%', b'\\']) {
+        begins[usize::from(byte)] = true;
+    }
+    begins
 }
 
 /// From where to where a secret is written, if it begins here, or the path that leads to it does.
