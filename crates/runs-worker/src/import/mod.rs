@@ -30,6 +30,10 @@ pub(crate) use progress::Progress;
 /// for longer than a fetch takes.
 const MOST: usize = 1024;
 const MOST_BYTES: usize = 8 * 1024 * 1024;
+/// After a batch of so many more are to come: the next one waits for a moment, so that it is larger. A page of the database
+/// that many of them change is then written once, and processors and disk are left to the door.
+const MANY: usize = 64;
+const MOMENT: Duration = Duration::from_millis(100);
 /// The waits after failures.
 const PAUSE: Backoff = Backoff {
     initial: Duration::from_millis(250),
@@ -76,7 +80,12 @@ impl Importer {
                         changed = appended.changed() => if changed.is_err() { break },
                     }
                 }
-                Ok(_) => failures = 0,
+                Ok(imported) => {
+                    failures = 0;
+                    if (MANY..MOST).contains(&imported) {
+                        stop.run_until_cancelled(tokio::time::sleep(MOMENT)).await;
+                    }
+                }
                 Err(failed) => {
                     self.note_failure(&failed);
                     position = None;
