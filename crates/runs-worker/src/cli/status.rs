@@ -103,7 +103,7 @@ fn lines(status: &Status, paint: Paint) -> Vec<String> {
             [] => "no limit".to_owned(),
             budget => budget.join(", "),
         };
-        let token = org.trouble.as_deref().unwrap_or("accepted");
+        let token = org.trouble.as_deref().unwrap_or("not refused");
         lines.push(format!(
             "{} {}",
             paint.tone(org.tone, mark(org.tone)),

@@ -68,7 +68,7 @@ fn organizations(status: &Status) -> Markup {
                     article .card {
                         h3 { (mark(org.tone)) " " (org.organization) }
                         dl {
-                            dt { "Token" } dd { (org.trouble.as_deref().unwrap_or("accepted")) }
+                            dt { "Token" } dd { (org.trouble.as_deref().unwrap_or("not refused")) }
                             dt { "Last webhook" }
                             dd { @if let Some(at) = org.last_webhook { (when(at, status.at)) } @else { "none within a day" } }
                             dt { "Last sweep" }
