@@ -137,20 +137,11 @@ impl Campaign {
                     match work {
                         Work::Round(plan) => note(round::play(&plan).await?),
                         Work::Point(point) => {
-                            for occurrence in 1..=occurrences {
-                                let mut has_crashed = false;
-                                for attempt in 0..TRIES {
-                                    let plan = Plan::at_point(&point, occurrence, seed.wrapping_add(attempt));
-                                    let report = round::play(&plan).await?;
-                                    has_crashed = report.has_crashed;
-                                    note(report);
-                                    if has_crashed {
-                                        break;
-                                    }
-                                }
-                                if !has_crashed {
-                                    break;
-                                }
+                            let play = |occurrence, attempt| {
+                                let plan = Plan::at_point(&point, occurrence, seed.wrapping_add(attempt));
+                                async move { round::play(&plan).await }
+                            };
+                            if is_reached(occurrences, TRIES, play, &note).await? {
                                 let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
                                 total.reached.insert(point.clone());
                             }
@@ -165,6 +156,33 @@ impl Campaign {
         let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(std::mem::take(&mut *total))
     }
+}
+
+/// Plays rounds in which a worker dies at a point: at one occurrence after the other until it is not passed so often, each
+/// tried again, with other operations and faults, until it is passed. Whether it was passed at all.
+pub(crate) async fn is_reached<Round>(
+    occurrences: u64,
+    tries: u64,
+    play: impl Fn(u64, u64) -> Round,
+    note: &impl Fn(Report),
+) -> anyhow::Result<bool>
+where
+    Round: Future<Output = anyhow::Result<Report>>,
+{
+    let mut reached = false;
+    'occurrences: for occurrence in 1..=occurrences {
+        for attempt in 0..tries {
+            let report = play(occurrence, attempt).await?;
+            let has_crashed = report.has_crashed;
+            note(report);
+            if has_crashed {
+                reached = true;
+                continue 'occurrences;
+            }
+        }
+        break;
+    }
+    Ok(reached)
 }
 
 impl Total {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Server;
 use super::plan::SeveralPlan;
 use super::round;
-use crate::campaign::Total;
+use crate::campaign::{Total, is_reached};
 use crate::points::{self, Rig};
 use crate::round::Report;
 
@@ -123,31 +123,19 @@ impl Player {
                     let plan = SeveralPlan::random(self.campaign.workers, seed);
                     note(round::play(&plan, &self.server).await?);
                 }
-                Some(Work::Point(point)) => self.die_at(&point, &note).await?,
-            }
-        }
-    }
-
-    /// One occurrence after the other, until it is not passed so often.
-    async fn die_at(&self, point: &str, note: &impl Fn(Report)) -> anyhow::Result<()> {
-        for occurrence in 1..=self.campaign.occurrences {
-            let mut has_crashed = false;
-            for attempt in 0..TRIES {
-                let seed = self.campaign.seed.wrapping_add(attempt);
-                let plan = SeveralPlan::at_point(point, occurrence, self.campaign.workers, seed);
-                let report = round::play(&plan, &self.server).await?;
-                has_crashed = report.has_crashed;
-                note(report);
-                if has_crashed {
-                    break;
+                Some(Work::Point(point)) => {
+                    let server = &self.server;
+                    let play = |occurrence, attempt| {
+                        let seed = self.campaign.seed.wrapping_add(attempt);
+                        let plan = SeveralPlan::at_point(&point, occurrence, self.campaign.workers, seed);
+                        async move { round::play(&plan, server).await }
+                    };
+                    if is_reached(self.campaign.occurrences, TRIES, play, &note).await? {
+                        let mut total = self.total.lock().unwrap_or_else(PoisonError::into_inner);
+                        total.reached.insert(point.clone());
+                    }
                 }
             }
-            if !has_crashed {
-                break;
-            }
-            let mut total = self.total.lock().unwrap_or_else(PoisonError::into_inner);
-            total.reached.insert(point.to_owned());
         }
-        Ok(())
     }
 }
