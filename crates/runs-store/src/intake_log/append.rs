@@ -377,14 +377,15 @@ mod tests {
         }
     }
 
-    #[test]
-    fn where_no_segment_can_be_written_the_callers_are_told() {
+    #[tokio::test]
+    async fn where_no_segment_can_be_written_the_callers_are_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         let mut appender = appender(&[&path]);
         append(&mut appender, 1);
         break_segment(&mut appender);
-        appender.keeper.try_request(Chore::Tidy);
+        // Nobody makes another one meanwhile.
+        appender.keeper.close().await;
         std::fs::remove_dir_all(&path).unwrap();
         while appender.shared.folders[0].spares() > 0 {
             drop(appender.shared.folders[0].segment(appender.shared.id, LENGTH));
