@@ -30,8 +30,8 @@ pub(crate) use progress::Progress;
 /// for longer than a fetch takes.
 const MOST: usize = 1024;
 const MOST_BYTES: usize = 8 * 1024 * 1024;
-/// After a batch of so many more are to come: the next one waits for a moment, so that it is larger. A page of the database
-/// that many of them change is then written once, and processors and disk are left to the door.
+/// After all that there was, and so many at once, more are to come: the next batch waits for a moment, so that it is larger. A
+/// page of the database that many of them change is then written once, and processors and disk are left to the door.
 const MANY: usize = 64;
 const MOMENT: Duration = Duration::from_millis(100);
 /// The waits after failures.
@@ -57,6 +57,15 @@ enum Failed {
     Store(#[from] StoreError),
 }
 
+/// What a step found in the log.
+enum Found {
+    Nothing,
+    /// A batch, and more behind it.
+    Part,
+    /// All that was there when it was read: so many.
+    All(usize),
+}
+
 impl Importer {
     /// Runs until `stop`. What is not imported then is imported after the next start.
     pub(crate) async fn run(self, stop: CancellationToken) {
@@ -74,15 +83,16 @@ impl Importer {
             // Before the look: what arrives in between is then seen as a change.
             appended.mark_unchanged();
             match self.step(&mut position).await {
-                Ok(0) => {
+                Ok(Found::Nothing) => {
                     tokio::select! {
                         () = stop.cancelled() => {}
                         changed = appended.changed() => if changed.is_err() { break },
                     }
                 }
-                Ok(imported) => {
+                Ok(Found::Part) => failures = 0,
+                Ok(Found::All(count)) => {
                     failures = 0;
-                    if (MANY..MOST).contains(&imported) {
+                    if count >= MANY {
                         stop.run_until_cancelled(tokio::time::sleep(MOMENT)).await;
                     }
                 }
@@ -99,8 +109,8 @@ impl Importer {
         }
     }
 
-    /// Imports one batch; how many notifications were in it. `position` is how far the store is, once that is known.
-    async fn step(&self, position: &mut Option<Position>) -> Result<usize, Failed> {
+    /// Imports one batch. `position` is how far the store is, once that is known.
+    async fn step(&self, position: &mut Option<Position>) -> Result<Found, Failed> {
         let after = match *position {
             Some(position) => position,
             None => self.begin().await?,
@@ -110,7 +120,7 @@ impl Importer {
         let batch = self.log.read(after, MOST, MOST_BYTES).await?;
         if batch.through <= after {
             self.progress.drained(end);
-            return Ok(0);
+            return Ok(Found::Nothing);
         }
         torture::point("import.begin");
         let (through, count) = (batch.through, batch.records.len());
@@ -121,7 +131,7 @@ impl Importer {
         // What is committed is on the disk, so it may go from the log.
         self.log.release(through).await?;
         torture::point("import.released");
-        Ok(count.max(1))
+        Ok(if through < end { Found::Part } else { Found::All(count) })
     }
 
     /// Where the store is in this log. What it has may go from the log, which may not have been told before a crash.
