@@ -172,6 +172,17 @@ pub struct DueRefresh {
     pub events: u64,
     /// The notifications that the commit will cover, the oldest first.
     pub notifications: Vec<PendingNotification>,
+    /// How often it was asked for since the last commit: by each of these notifications, by the run list, and by whatever
+    /// else asked.
+    pub asked: u64,
+}
+
+impl DueRefresh {
+    /// Whether something asked for it that left nothing here: a duplicate of a notification whose refresh had begun, or a
+    /// person.
+    pub fn is_asked_otherwise(&self) -> bool {
+        self.asked > self.notifications.len() as u64 + u64::from(self.listed.is_some())
+    }
 }
 
 /// How a run stood when a sweep recorded that it is there, and made no event of it.

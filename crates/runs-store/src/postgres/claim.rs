@@ -128,7 +128,8 @@ async fn lease(
                       WHERE key = ANY ($4) AND due_at <= $3 AND (lease_until IS NULL OR lease_until <= $3)
                       ORDER BY key FOR NO KEY UPDATE SKIP LOCKED) free
               WHERE s.key = free.key
-          RETURNING s.key, s.fence, s.kind, s.id, s.lane, s.failures, s.memory, s.standing, s.events, s.covered",
+          RETURNING s.key, s.fence, s.kind, s.id, s.lane, s.failures, s.memory, s.standing, s.events, s.covered,
+                    s.wanted - s.covered",
             params![until, holder, micros(claim.now); keys],
         )
         .await?;
@@ -160,6 +161,7 @@ fn read(row: &Row, org: &OrgId) -> Result<(DueRefresh, i64), Failure> {
         listed: None,
         events: row.count(8)?,
         notifications: Vec::new(),
+        asked: row.count(10)?,
     };
     Ok((due, row.at(9)?))
 }

@@ -112,7 +112,7 @@ fn lease(transaction: &Transaction<'_>, org: &OrgId, key: i64, claim: Claim) -> 
                 failures = failures + (lease_until IS NOT NULL),
                 lane = iif(lease_until IS NULL, lane, min(1, coalesce(next_lane, 1)))
           WHERE key = ?2
-      RETURNING fence, kind, id, lane, failures, memory, standing, events, covered",
+      RETURNING fence, kind, id, lane, failures, memory, standing, events, covered, wanted - covered",
         params![Column(claim.now.after(claim.lease)), key],
         |row| {
             let id: String = row.get(2)?;
@@ -137,6 +137,7 @@ fn lease(transaction: &Transaction<'_>, org: &OrgId, key: i64, claim: Claim) -> 
                 listed: None,
                 events: row.get(7)?,
                 notifications: Vec::new(),
+                asked: row.get(9)?,
             };
             Ok((due, row.get::<_, i64>(8)?))
         },

@@ -244,6 +244,7 @@ impl Decider<'_> {
             notifications: &self.due.notifications,
             before,
             run: &compared.run,
+            repeated: self.due.is_asked_otherwise(),
             owed_before: owed.is_some() || self.memory(before).owed_since.is_some(),
             started: self.started,
             fetched_at: self.fetched_at,

@@ -34,6 +34,8 @@ pub(super) struct Looks<'a> {
     pub(super) notifications: &'a [PendingNotification],
     pub(super) before: Option<&'a Run>,
     pub(super) run: &'a Run,
+    /// Whether a duplicate of a notification that is covered already may have asked for it.
+    pub(super) repeated: bool,
     /// Whether a look, or anything else, was owed before.
     pub(super) owed_before: bool,
     /// When the fetch began, by the scheduling time and by the wall clock.
@@ -54,7 +56,10 @@ impl Looks<'_> {
     /// The time after which another fetch is to begin, if one is owed.
     pub(super) fn owed(&self) -> Option<SchedulingTime> {
         let unproven = self.notifications.iter().filter(|one| !self.is_shown(one));
-        unproven.filter_map(|one| self.look_after(one)).max()
+        let by_notifications = unproven.filter_map(|one| self.look_after(one)).max();
+        // When the duplicate arrived is not known, and no time in it says more than those of its twin.
+        let by_repetition = self.repeated.then(|| self.started.after(self.config.second_look));
+        by_notifications.max(by_repetition)
     }
 
     /// `None` if this fetch began late enough.
@@ -93,15 +98,21 @@ impl Looks<'_> {
         let shown = self.run.last_updated.get().and_then(ApiTime::timestamp);
         let is_coarse = moment != shown || moment.is_some_and(|at| at.subsec_nanosecond() == 0);
         let has_it = |run: &Run| run.last_updated.get().is_some_and(|updated| updated.may_equal(at));
-        let announce_it = |one: &&PendingNotification| matches!(self.proof(&one.head.announced), Proof::Updated(other) if other.may_equal(at));
-        is_coarse
-            && has_it(self.run)
-            && (self.before.is_some_and(has_it) || self.notifications.iter().filter(announce_it).count() > 1)
+        is_coarse && has_it(self.run) && (self.before.is_some_and(has_it) || self.announcements_of(at) > 1)
+    }
+
+    /// How often this time was announced: two changes of one second are announced by the same bytes.
+    fn announcements_of(&self, at: &ApiTime) -> u64 {
+        let announce_it = self
+            .notifications
+            .iter()
+            .filter(|one| matches!(self.proof(&one.head.announced), Proof::Updated(other) if other.may_equal(at)));
+        announce_it.map(arrivals).sum()
     }
 
     /// Whether there is a single announcement, so that a change that shows is the announced one.
     fn is_alone(&self) -> bool {
-        !self.owed_before && self.notifications.len() == 1
+        !self.owed_before && self.notifications.iter().map(arrivals).sum::<u64>() == 1
     }
 
     fn shows_a_change(&self, notification: &PendingNotification) -> bool {
@@ -114,4 +125,9 @@ impl Looks<'_> {
             (_, None) => false,
         }
     }
+}
+
+/// How often a notification arrived.
+fn arrivals(notification: &PendingNotification) -> u64 {
+    1 + u64::from(notification.duplicates)
 }
