@@ -9,7 +9,7 @@ use tallyfy_model::OrgId;
 use super::failure::Failure;
 use super::lost::{self, LostClaims, Of};
 use super::seats;
-use super::session::{Access, Transaction, Woken};
+use super::session::{Access, Statements, Transaction, Woken};
 use super::settings::Target;
 use super::subjects::known_org;
 use super::wake::Wake;
@@ -45,7 +45,13 @@ impl Terms {
 
 impl Core {
     pub(super) async fn begin(&self, access: Access) -> Result<Transaction, Failure> {
-        Transaction::begin(&self.pool, &self.target.schema, access).await
+        // What a person asks for is seldom the same, and planned best for its values.
+        let statements = match access == Access::Write && self.wake.keeps_sessions() {
+            true => Statements::Prepared,
+            false => Statements::Unnamed,
+        };
+        let transaction = Transaction::begin(&self.pool, &self.target.schema, access).await?;
+        Ok(transaction.with(statements))
     }
 
     /// Ends a transaction as what was done in it ended, and wakes whoever has something to do now.
@@ -57,7 +63,15 @@ impl Core {
                 Ok(done)
             }
             Err(failure) => {
-                transaction.roll_back().await;
+                if failure.is_of_another_session() {
+                    self.wake.lost_a_session();
+                }
+                // Its connection is not used again.
+                if failure.is_of_another_session() || failure.is_outdated_plan() {
+                    drop(transaction);
+                } else {
+                    transaction.roll_back().await;
+                }
                 Err(failure)
             }
         }

@@ -84,12 +84,13 @@ impl RefreshDesk for PostgresStore {
 
     async fn claim_due(&self, org: &OrgId, lanes: Lanes, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError> {
         self.core.give_back_lost(Of::Runs(org)).await?;
-        let next_due = read!(self, "looking for runs that are due", view => claim::look(&view, org, lanes))?;
-        if claim.limit == 0 || next_due.is_none_or(|due| due > claim.now) {
-            return Ok(claim::nothing(next_due));
-        }
         let worker = self.core.worker;
         let claimed = write!(self, "claiming runs that are due", transaction => async {
+            // Where nothing is due, nothing is locked.
+            let next_due = claim::look(&transaction, org, lanes).await?;
+            if claim.limit == 0 || next_due.is_none_or(|due| due > claim.now) {
+                return Ok(claim::nothing(next_due));
+            }
             self.core.check_seat(&transaction, org).await?;
             claim::claim_due(&transaction, org, lanes, claim, worker).await
         });
@@ -150,10 +151,6 @@ impl OutboxDesk for PostgresStore {
 
     async fn claim_deliveries(&self, handler: &HandlerName, claim: Claim) -> Result<Claimed<Delivery>, StoreError> {
         self.core.give_back_lost(Of::Deliveries(handler)).await?;
-        let next_due = read!(self, "looking for deliveries", view => outbox::look(&view, handler))?;
-        if next_due.is_none_or(|due| due > claim.now) {
-            return Ok(outbox::nothing(next_due));
-        }
         let worker = self.core.worker;
         let claimed = write!(self, "claiming deliveries", transaction => {
             outbox::claim_deliveries(&transaction, handler, claim, worker)

@@ -116,10 +116,28 @@ impl Failure {
             Self::Conflict => true,
             Self::Postgres(error) => {
                 let conflicts = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
-                connection_ended(error) || error.code().is_some_and(|state| conflicts.contains(state))
+                connection_ended(error)
+                    || error.code().is_some_and(|state| conflicts.contains(state))
+                    || self.is_of_another_session()
+                    || self.is_outdated_plan()
             }
             _ => false,
         }
+    }
+
+    /// Whether what was prepared on this connection is not there, or something else is.
+    pub(super) fn is_of_another_session(&self) -> bool {
+        let elsewhere = [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT];
+        self.state().is_some_and(|state| elsewhere.contains(state))
+    }
+
+    /// Whether what was prepared on this connection no longer fits the tables: somebody has migrated them.
+    pub(super) fn is_outdated_plan(&self) -> bool {
+        let Self::Postgres(error) = self else { return false };
+        // The message comes in the server's language, the routine's name does not.
+        error
+            .as_db_error()
+            .is_some_and(|error| error.routine() == Some("RevalidateCachedQuery"))
     }
 
     /// Whether it may be something in what was to be stored, rather than the state of the store.

@@ -199,6 +199,13 @@ pub(super) async fn claim_deliveries(
     let Some(key) = active(transaction, handler).await? else {
         return Ok(nothing(None));
     };
+    if claim.in_flight.is_some() {
+        // Where nothing is due, nothing is locked.
+        let next_due = next_due(transaction, key).await?;
+        if next_due.is_none_or(|due| due > claim.now) {
+            return Ok(nothing(next_due));
+        }
+    }
     let room = room(transaction, key, claim).await?;
     let heads = claimable(transaction, key, Claim { limit: room, ..claim }).await?;
     let work = lease(transaction, handler, key, heads, claim, holder).await?;
@@ -238,15 +245,7 @@ async fn in_flight(
     leased.map_or(Ok((0, None)), |row| Ok((row.small(0)?, row.due_if_any(1)?)))
 }
 
-/// When something of a handler is due, from the past on; `None` if nothing waits. Only reads.
-pub(super) async fn look(view: &Transaction, handler: &HandlerName) -> Result<Option<SchedulingTime>, Failure> {
-    match active(view, handler).await? {
-        Some(key) => next_due(view, key).await,
-        None => Ok(None),
-    }
-}
-
-pub(super) fn nothing(next_due: Option<SchedulingTime>) -> Claimed<Delivery> {
+fn nothing(next_due: Option<SchedulingTime>) -> Claimed<Delivery> {
     Claimed {
         work: Vec::new(),
         next_due,

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, PoolError};
+use futures_util::TryStreamExt as _;
 use metrics::histogram;
 use tokio::time::Instant;
-use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
 use super::failure::{Failure, connection_ended};
@@ -37,9 +39,19 @@ pub(super) enum Access {
     Write,
 }
 
+/// How statements are sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Statements {
+    /// Without a name, each time anew: it does not matter which of a pooler's connections one reaches.
+    Unnamed,
+    /// Each is prepared once on a connection, which must be the server's own: this saves most of the server's work.
+    Prepared,
+}
+
 /// A transaction. One that is dropped before its end takes its connection with it, and the server rolls it back.
 pub(super) struct Transaction {
     connection: Option<Object>,
+    statements: Statements,
     due: AtomicBool,
     deliverable: AtomicBool,
 }
@@ -72,6 +84,7 @@ impl Transaction {
             let connection = connection.map_err(no_connection)?;
             let transaction = Self {
                 connection: Some(connection),
+                statements: Statements::Unnamed,
                 due: AtomicBool::new(false),
                 deliverable: AtomicBool::new(false),
             };
@@ -84,18 +97,43 @@ impl Transaction {
         }
     }
 
+    /// The same, with statements that are sent like this.
+    pub(super) fn with(mut self, statements: Statements) -> Self {
+        self.statements = statements;
+        self
+    }
+
     fn client(&self) -> Result<&deadpool_postgres::ClientWrapper, Failure> {
         self.connection.as_deref().ok_or(Failure::Closed)
     }
 
     /// Runs a statement; how many rows it changed.
     pub(super) async fn execute(&self, sql: &str, params: &[Typed<'_>]) -> Result<u64, Failure> {
-        measured(self.client()?.execute_typed(&spoilt(sql), params)).await
+        let client = self.client()?;
+        match self.prepared(sql, params).await? {
+            Some(statement) => measured(client.execute_raw(&statement, values(params))).await,
+            None => measured(client.execute_typed(&spoilt(sql), params)).await,
+        }
     }
 
     /// All rows of a query.
     pub(super) async fn rows(&self, sql: &str, params: &[Typed<'_>]) -> Result<Vec<Row>, Failure> {
-        measured(self.client()?.query_typed(&spoilt(sql), params)).await
+        let client = self.client()?;
+        match self.prepared(sql, params).await? {
+            Some(statement) => {
+                measured(async { client.query_raw(&statement, values(params)).await?.try_collect().await }).await
+            }
+            None => measured(client.query_typed(&spoilt(sql), params)).await,
+        }
+    }
+
+    /// The statement, prepared on this connection; none where statements have no names.
+    async fn prepared(&self, sql: &str, params: &[Typed<'_>]) -> Result<Option<Statement>, Failure> {
+        if self.statements == Statements::Unnamed {
+            return Ok(None);
+        }
+        let types: Vec<Type> = params.iter().map(|(_, of)| of.clone()).collect();
+        Ok(Some(self.client()?.prepare_typed_cached(&spoilt(sql), &types).await?))
     }
 
     /// The first row of a query, if there is one.
@@ -145,6 +183,10 @@ impl Transaction {
             self.connection = None;
         }
     }
+}
+
+fn values<'v>(params: &'v [Typed<'v>]) -> impl ExactSizeIterator<Item = &'v (dyn ToSql + Sync)> {
+    params.iter().map(|(value, _)| *value)
 }
 
 /// Runs a statement, and says how long it took, however it ended.

@@ -45,6 +45,8 @@ pub(super) struct Wake {
     voice: Uuid,
     /// Whether it hears its own voice; `None` before it has tried.
     hears: watch::Sender<Option<bool>>,
+    /// Whether a connection was found to be another than it was.
+    lost_a_session: AtomicBool,
 }
 
 impl Wake {
@@ -59,6 +61,7 @@ impl Wake {
             untold: Notify::new(),
             voice: Uuid::now_v7(),
             hears: watch::Sender::new(None),
+            lost_a_session: AtomicBool::new(false),
         };
         let wakeups = Wakeups {
             due: due_changed,
@@ -93,6 +96,19 @@ impl Wake {
     /// Whether it hears its own voice; `None` before it has tried.
     pub(super) fn hears(&self) -> watch::Receiver<Option<bool>> {
         self.hears.subscribe()
+    }
+
+    /// Whether a connection is the server's own, and what is prepared on it stays: who stands between and gives each
+    /// transaction another one lets nobody listen.
+    pub(super) fn keeps_sessions(&self) -> bool {
+        *self.hears.borrow() == Some(true) && !self.lost_a_session.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it does not stay.
+    pub(super) fn lost_a_session(&self) {
+        if !self.lost_a_session.swap(true, Ordering::Relaxed) {
+            warn!("a prepared statement was not there any more; no more statements are prepared");
+        }
     }
 
     fn is_own(&self, payload: &str) -> bool {

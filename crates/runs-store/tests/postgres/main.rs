@@ -5,6 +5,7 @@
 mod lost_answers;
 mod moving;
 mod opening;
+mod prepared;
 mod server;
 
 use std::sync::Arc;
@@ -33,6 +34,9 @@ impl<const KIND: u8> OnAServer<KIND> {
         let store = PostgresStore::open(&Self::settings(&schema), &schema.worker(), now)
             .await
             .unwrap();
+        if KIND != POOLED {
+            assert!(store.hears().await, "so it prepares its statements");
+        }
         Self { store, schema }
     }
 
