@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -15,6 +17,9 @@ const LONGEST: Duration = Duration::from_secs(2);
 const SHORTEST: Duration = Duration::from_millis(1);
 /// After the store could not be used: how long before it is tried again.
 pub(crate) const AFTER_STORE_TROUBLE: Duration = Duration::from_secs(1);
+
+/// The longest that what has ended waits for something else to end.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// Waits for a stage.
 pub(crate) struct Wait {
@@ -57,6 +62,34 @@ impl Wait {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(length) => {}
         }
+    }
+}
+
+/// Gathers what ends at about the same time, so that the store is told once of all of it.
+///
+/// It waits no longer than the store took last time: then what waits costs at most as much time as it saves.
+#[derive(Default)]
+pub(crate) struct Gather {
+    store_took: Duration,
+}
+
+impl Gather {
+    /// Notes how long the store took.
+    pub(crate) fn note(&mut self, begun: Instant) {
+        self.store_took = begun.elapsed();
+    }
+
+    /// What else ends soon of what is in hand, after something did.
+    pub(crate) async fn more<T: 'static>(&self, in_hand: &mut JoinSet<T>) -> Vec<Result<T, JoinError>> {
+        let mut ended = Vec::new();
+        let all = async {
+            while let Some(one) = in_hand.join_next().await {
+                ended.push(one);
+            }
+        };
+        // The others are collected when they end.
+        let _late = tokio::time::timeout(self.store_took.min(GATHER), all).await;
+        ended
     }
 }
 

@@ -29,6 +29,7 @@ use std::time::Duration;
 use runs_store::{Claim, Claimed, Delivery, HandlerName, OutboxDesk, SchedulingTime, StoreError, torture};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -41,7 +42,7 @@ use crate::config::DeliverConfig;
 use crate::handler::{Event, Handler};
 use crate::telemetry;
 use crate::vitals::Vitals;
-use crate::wait::{AFTER_STORE_TROUBLE, Wait};
+use crate::wait::{AFTER_STORE_TROUBLE, Gather, Wait};
 
 pub(crate) use self::health::HandlerHealth;
 pub(crate) use self::sabotage::guarded;
@@ -86,6 +87,7 @@ struct Stage {
     health: Arc<HandlerHealth>,
     calling: Arc<Calling>,
     wait: Wait,
+    gather: Gather,
     /// The most calls at a time.
     calls: usize,
     /// The most events in one call.
@@ -100,6 +102,7 @@ impl Stage {
         let most = deliverer.config.concurrency.get();
         Self {
             wait,
+            gather: Gather::default(),
             calls: if at_once.get() > 1 {
                 most.min(CALLS_WITH_MANY)
             } else {
@@ -129,7 +132,10 @@ impl Stage {
         self.collect();
         let room = self.room();
         self.wait.mark_seen();
-        match self.settle_and_claim(room).await {
+        let begun = Instant::now();
+        let claimed = self.settle_and_claim(room).await;
+        self.gather.note(begun);
+        match claimed {
             Ok(claimed) => {
                 let is_more_due =
                     !claimed.work.is_empty() && claimed.next_due.is_some_and(|due| due <= self.clock.now());
@@ -221,7 +227,12 @@ impl Stage {
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            Some(ended) = self.in_hand.join_next() => self.unsettled.add(ended),
+            Some(ended) = self.in_hand.join_next() => {
+                self.unsettled.add(ended);
+                for ended in self.gather.more(&mut self.in_hand).await {
+                    self.unsettled.add(ended);
+                }
+            }
             () = claimable => {}
         }
     }

@@ -35,7 +35,7 @@ use crate::config::{EventsConfig, RefreshConfig};
 use crate::filter::EventFilter;
 use crate::telemetry;
 use crate::vitals::Vitals;
-use crate::wait::{AFTER_STORE_TROUBLE, Wait};
+use crate::wait::{AFTER_STORE_TROUBLE, Gather, Wait};
 
 use attempt::Attempted;
 pub(crate) use budget::BudgetKeeper;
@@ -107,6 +107,7 @@ impl Refresher {
 struct Stage {
     refresher: Refresher,
     wait: Wait,
+    gather: Gather,
     in_hand: JoinSet<Attempted>,
     ended: Ended,
     last_swept: Instant,
@@ -132,6 +133,7 @@ impl Stage {
     fn new(refresher: Refresher) -> Self {
         Self {
             wait: Wait::new(refresher.store.wakeups().due, refresher.clock.clone()),
+            gather: Gather::default(),
             in_hand: JoinSet::new(),
             ended: Ended::new(refresher.client.org().clone()),
             last_swept: Instant::now(),
@@ -159,7 +161,10 @@ impl Stage {
         self.collect();
         self.wait.mark_seen();
         let room = self.room().await;
-        match self.end_and_claim(&room).await {
+        let begun = Instant::now();
+        let claimed = self.end_and_claim(&room).await;
+        self.gather.note(begun);
+        match claimed {
             Ok(claimed) => {
                 let is_more_due =
                     !claimed.work.is_empty() && claimed.next_due.is_some_and(|due| due <= self.refresher.clock.now());
@@ -309,7 +314,12 @@ impl Stage {
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            Some(ended) = self.in_hand.join_next() => self.ended.add(ended),
+            Some(ended) = self.in_hand.join_next() => {
+                self.ended.add(ended);
+                for ended in self.gather.more(&mut self.in_hand).await {
+                    self.ended.add(ended);
+                }
+            }
             () = claimable => {}
         }
     }
