@@ -6,12 +6,13 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use tallyfy_model::{OrgId, RunId, TaskId};
 use tokio_postgres::Row;
 
 use super::column::{self, Columns as _, limit, micros};
 use super::failure::Failure;
-use super::params::params;
+use super::params::{params, text};
 use super::session::Transaction;
 use super::subjects::known_org;
 use crate::desks::{
@@ -21,22 +22,44 @@ use crate::desks::{
 use crate::time::SchedulingTime;
 use crate::torture;
 
+/// What is to be known of an organization to claim for it.
+pub(super) struct Organization<'o> {
+    pub(super) key: i64,
+    name: &'o OrgId,
+    /// Whose turn it is, of known runs and others.
+    turn: bool,
+    watched_since: Option<Timestamp>,
+}
+
+impl<'o> Organization<'o> {
+    pub(super) async fn read(view: &Transaction, name: &'o OrgId) -> Result<Option<Self>, Failure> {
+        let find = "SELECT key, turn, watched_since FROM orgs WHERE name = $1";
+        let found = view.row(find, params![text(name.as_str())]).await?;
+        let organization = found.map(|row| {
+            Ok(Self {
+                key: row.at(0)?,
+                name,
+                turn: row.at(1)?,
+                watched_since: row.time_if_any(2)?,
+            })
+        });
+        organization.transpose()
+    }
+}
+
 pub(super) async fn claim_due(
     transaction: &Transaction,
-    org: &OrgId,
+    org: &Organization<'_>,
     from: Lanes,
     claim: Claim,
     holder: Option<i64>,
 ) -> Result<Claimed<DueRefresh>, Failure> {
     let lanes = lanes(from);
-    let Some(key) = known_org(transaction, org).await? else {
-        return Ok(nothing(None));
-    };
-    let keys = claimable(transaction, key, lanes, claim).await?;
-    let mut work = lease(transaction, org, &keys, claim, holder).await?;
+    let keys = claimable(transaction, org, lanes, claim).await?;
+    let mut work = lease(transaction, org.name, &keys, claim, holder).await?;
     torture::point("postgres.runs-leased");
-    fill(transaction, key, &mut work).await?;
-    let next_due = next_due(transaction, key, lanes).await?;
+    // Sent without waiting for each other.
+    let ((), next_due) = tokio::try_join!(fill(transaction, org, &mut work), next_due(transaction, org.key, lanes))?;
     let work = work.into_iter().map(|(due, _)| due).collect();
     Ok(Claimed { work, next_due })
 }
@@ -44,9 +67,14 @@ pub(super) async fn claim_due(
 /// When something is due next. Reads only.
 pub(super) async fn look(view: &Transaction, org: &OrgId, from: Lanes) -> Result<Option<SchedulingTime>, Failure> {
     match known_org(view, org).await? {
-        Some(key) => next_due(view, key, lanes(from)).await,
+        Some(key) => next(view, key, from).await,
         None => Ok(None),
     }
+}
+
+/// The same for an organization by its key.
+pub(super) async fn next(view: &Transaction, org: i64, from: Lanes) -> Result<Option<SchedulingTime>, Failure> {
+    next_due(view, org, lanes(from)).await
 }
 
 pub(super) fn nothing(next_due: Option<SchedulingTime>) -> Claimed<DueRefresh> {
@@ -64,7 +92,12 @@ fn columns(lanes: &[Lane]) -> (Vec<i16>, Vec<bool>) {
 }
 
 /// The subjects to hand out, in their order. Others may take them before they are locked.
-async fn claimable(transaction: &Transaction, org: i64, lanes: &[Lane], claim: Claim) -> Result<Vec<i64>, Failure> {
+async fn claimable(
+    transaction: &Transaction,
+    org: &Organization<'_>,
+    lanes: &[Lane],
+    claim: Claim,
+) -> Result<Vec<i64>, Failure> {
     let (of_lane, known) = columns(lanes);
     // An attempt whose lease ran out counts as a failed one, and goes among the retries.
     let found = transaction
@@ -77,16 +110,9 @@ async fn claimable(transaction: &Transaction, org: i64, lanes: &[Lane], claim: C
                       WHERE org = $1 AND lane = line.lane AND (standing = 'present') = line.known
                         AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
                       ORDER BY due_at LIMIT $3) s",
-            params![org, micros(claim.now), limit(claim.limit); of_lane, known],
+            params![org.key, micros(claim.now), limit(claim.limit); of_lane, known],
         )
         .await?;
-    if found.is_empty() {
-        return Ok(Vec::new());
-    }
-    let turn = transaction
-        .row("SELECT turn FROM orgs WHERE key = $1", params![org])
-        .await?;
-    let turn = turn.map(|row| row.at(0)).transpose()?.unwrap_or_default();
     let waiting = found.iter().map(|row| {
         let lane = row.lane(1)?;
         Ok(Waiting {
@@ -96,10 +122,10 @@ async fn claimable(transaction: &Transaction, org: i64, lanes: &[Lane], claim: C
             key: row.at(3)?,
         })
     });
-    let InTurn { keys, next_turn } = in_turn(waiting.collect::<Result<_, Failure>>()?, turn, claim.limit);
+    let InTurn { keys, next_turn } = in_turn(waiting.collect::<Result<_, Failure>>()?, org.turn, claim.limit);
     if let Some(next) = next_turn {
         transaction
-            .execute("UPDATE orgs SET turn = $1 WHERE key = $2", params![next, org])
+            .execute("UPDATE orgs SET turn = $1 WHERE key = $2", params![next, org.key])
             .await?;
     }
     Ok(keys)
@@ -166,29 +192,37 @@ fn read(row: &Row, org: &OrgId) -> Result<(DueRefresh, i64), Failure> {
     Ok((due, row.at(9)?))
 }
 
+/// How subjects stand: their snapshots, and how the run list shows them.
+const VIEWS: &str = "
+    SELECT k.key, s.body, s.fetched_at,
+           CASE WHEN v.marked > k.covered AND v.listed <> $1 THEN v.listed END, v.recorded_complete, v.recorded_archived
+      FROM unnest($2, $3) AS k (key, covered)
+      LEFT JOIN snapshots s ON s.subject = k.key
+      LEFT JOIN views v ON v.subject = k.key";
+
 /// Reads what comes with the subjects.
-async fn fill(transaction: &Transaction, org: i64, work: &mut [(DueRefresh, i64)]) -> Result<(), Failure> {
+async fn fill(
+    transaction: &Transaction,
+    org: &Organization<'_>,
+    work: &mut [(DueRefresh, i64)],
+) -> Result<(), Failure> {
     if work.is_empty() {
         return Ok(());
     }
     let keys: Vec<i64> = work.iter().map(|(due, _)| due.lease.key).collect();
     let covered: Vec<i64> = work.iter().map(|(_, covered)| *covered).collect();
     let place: HashMap<i64, usize> = keys.iter().enumerate().map(|(place, key)| (*key, place)).collect();
-    let watched = transaction
-        .row("SELECT watched_since FROM orgs WHERE key = $1", params![org])
-        .await?;
-    let watched = watched.map(|row| row.time_if_any(0)).transpose()?.flatten();
-    let views = "
-        SELECT k.key, s.body, s.fetched_at,
-               CASE WHEN v.marked > k.covered AND v.listed <> $1 THEN v.listed END, v.recorded_complete, v.recorded_archived
-          FROM unnest($2, $3) AS k (key, covered)
-          LEFT JOIN snapshots s ON s.subject = k.key
-          LEFT JOIN views v ON v.subject = k.key";
-    for row in transaction.rows(views, params![ABSENT; keys, covered]).await? {
+    let views = async {
+        transaction
+            .rows(VIEWS, params![ABSENT; keys.clone(), covered.clone()])
+            .await
+    };
+    let (views, pending) = tokio::try_join!(views, pending(transaction, &keys, &covered))?;
+    for row in views {
         let Some((due, _)) = place.get(&row.at(0)?).and_then(|place| work.get_mut(*place)) else {
             continue;
         };
-        due.watched_since = watched;
+        due.watched_since = org.watched_since;
         due.snapshot = match row.at::<Option<Vec<u8>>>(1)? {
             Some(body) => Some(Snapshot {
                 body: Bytes::from(body),
@@ -202,7 +236,6 @@ async fn fill(transaction: &Transaction, org: i64, work: &mut [(DueRefresh, i64)
             _ => None,
         };
     }
-    let pending = pending(transaction, &keys, &covered).await?;
     for (key, notification) in pending {
         if let Some((due, _)) = place.get(&key).and_then(|place| work.get_mut(*place)) {
             due.notifications.push(notification);

@@ -50,8 +50,7 @@ impl Core {
             true => Statements::Prepared,
             false => Statements::Unnamed,
         };
-        let transaction = Transaction::begin(&self.pool, &self.target.schema, access).await?;
-        Ok(transaction.with(statements))
+        Transaction::begin_with(&self.pool, &self.target.schema, access, statements).await
     }
 
     /// Ends a transaction as what was done in it ended, and wakes whoever has something to do now.
@@ -79,10 +78,15 @@ impl Core {
 
     /// Refuses what is written for an organization by a worker whose seat another one has taken.
     pub(super) async fn check_seat(&self, transaction: &Transaction, org: &OrgId) -> Result<(), Failure> {
+        match known_org(transaction, org).await? {
+            Some(org) => self.check_seat_of(transaction, org).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same for an organization by its key.
+    pub(super) async fn check_seat_of(&self, transaction: &Transaction, org: i64) -> Result<(), Failure> {
         let Some(worker) = self.worker else { return Ok(()) };
-        let Some(org) = known_org(transaction, org).await? else {
-            return Ok(());
-        };
         match self.terms.of(org) {
             Some(term) => seats::check(transaction, org, worker, term).await,
             None => Ok(()),
@@ -90,8 +94,8 @@ impl Core {
     }
 
     /// Whether this worker may fetch for an organization, as far as it knows.
-    pub(super) async fn has_seat(&self, transaction: &Transaction, org: &OrgId) -> Result<bool, Failure> {
-        match self.check_seat(transaction, org).await {
+    pub(super) async fn has_seat(&self, transaction: &Transaction, org: i64) -> Result<bool, Failure> {
+        match self.check_seat_of(transaction, org).await {
             Ok(()) => Ok(true),
             Err(Failure::LeaseLost) => Ok(false),
             Err(failure) => Err(failure),

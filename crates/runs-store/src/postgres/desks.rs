@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tallyfy_model::{OrgId, RunId};
 use uuid::Uuid;
 
+use super::claim::Organization;
 use super::core::{in_transaction, read, write};
 use super::import::{self, Span};
 use super::lost::Of;
@@ -87,12 +88,15 @@ impl RefreshDesk for PostgresStore {
         let worker = self.core.worker;
         let claimed = write!(self, "claiming runs that are due", transaction => async {
             // Where nothing is due, nothing is locked.
-            let next_due = claim::look(&transaction, org, lanes).await?;
+            let Some(org) = Organization::read(&transaction, org).await? else {
+                return Ok(claim::nothing(None));
+            };
+            let next_due = claim::next(&transaction, org.key, lanes).await?;
             if claim.limit == 0 || next_due.is_none_or(|due| due > claim.now) {
                 return Ok(claim::nothing(next_due));
             }
-            self.core.check_seat(&transaction, org).await?;
-            claim::claim_due(&transaction, org, lanes, claim, worker).await
+            self.core.check_seat_of(&transaction, org.key).await?;
+            claim::claim_due(&transaction, &org, lanes, claim, worker).await
         });
         self.core.lost.note(Of::Runs(org), claim, &claimed);
         claimed
@@ -126,11 +130,15 @@ impl RefreshDesk for PostgresStore {
         self.core.give_back_lost(Of::Runs(org)).await?;
         let worker = self.core.worker;
         let turn = write!(self, "committing refreshes and claiming runs", transaction => async {
-            let has_seat = self.core.has_seat(&transaction, org).await?;
+            let org = Organization::read(&transaction, org).await?;
+            let has_seat = match &org {
+                Some(org) => self.core.has_seat(&transaction, org.key).await?,
+                None => true,
+            };
             let ended = refresh::end(&transaction, &ended, claim.now).await?;
-            let claimed = match has_seat {
-                true => claim::claim_due(&transaction, org, lanes, claim, worker).await?,
-                false => claim::nothing(None),
+            let claimed = match org.filter(|_| has_seat) {
+                Some(org) => claim::claim_due(&transaction, &org, lanes, claim, worker).await?,
+                None => claim::nothing(None),
             };
             Ok(RefreshTurn { ended, claimed })
         });

@@ -37,9 +37,9 @@ pub(super) async fn publish(
     if events.is_empty() {
         return Ok(());
     }
-    insert(transaction, events).await?;
+    let ((), handlers) = tokio::try_join!(insert(transaction, events), active_handlers(transaction))?;
     let (mut waiting, mut kept_back) = (Vec::new(), Vec::new());
-    for (handler, name) in active_handlers(transaction).await? {
+    for (handler, name) in handlers {
         for Published {
             subject, number, event, ..
         } in events
@@ -50,8 +50,11 @@ pub(super) async fn publish(
             }
         }
     }
-    put_in_line(transaction, &waiting, now).await?;
-    note_outcomes(transaction, kept_back, now).await?;
+    tokio::try_join!(
+        put_in_line(transaction, &waiting, now),
+        begin_lines(transaction, &waiting, now),
+        note_outcomes(transaction, kept_back, now),
+    )?;
     transaction.wake_deliverable();
     Ok(())
 }
@@ -131,6 +134,14 @@ async fn put_in_line(transaction: &Transaction, waiting: &[Place], now: Scheduli
             params![micros(now); handlers, subjects, numbers],
         )
         .await?;
+    Ok(())
+}
+
+/// Makes the first of these the head of each line that has none.
+async fn begin_lines(transaction: &Transaction, waiting: &[Place], now: SchedulingTime) -> Result<(), Failure> {
+    if waiting.is_empty() {
+        return Ok(());
+    }
     let mut heads: BTreeMap<(i64, i64), i64> = BTreeMap::new();
     for (handler, subject, number) in waiting {
         heads.entry((*handler, *subject)).or_insert(*number);

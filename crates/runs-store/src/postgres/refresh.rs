@@ -13,7 +13,7 @@ use super::story;
 use super::subjects::{run_key, want};
 use super::sweep;
 use crate::desks::{
-    EndedRefresh, Lane, LeaseLost, PostponeCause, Postponement, RefreshEnd, Refreshed, Subject, Word as _,
+    EndedRefresh, Lane, LeaseLost, PostponeCause, Postponement, RefreshEnd, Refreshed, RunLabel, Subject, Word as _,
 };
 use crate::time::SchedulingTime;
 use crate::torture;
@@ -60,9 +60,7 @@ pub(super) async fn end(
     for (key, held, run) in resolved {
         resolve_task(transaction, key, &held, run, now).await?;
     }
-    for (each, first_event, report) in told {
-        story::fetched(transaction, each, first_event, report).await?;
-    }
+    story::fetched(transaction, &told).await?;
     Ok(outcomes)
 }
 
@@ -125,18 +123,16 @@ async fn commit(
     }
     outbox::publish(transaction, &published, now).await?;
     torture::point("postgres.events-published");
-    keep_snapshots(transaction, commits).await?;
     let seen = commits.iter().filter(|(_, held, _)| held.is_run);
     let seen: Vec<_> = seen
         .map(|(subject, held, refreshed)| (held.org, *subject, refreshed.version.as_ref()))
         .collect();
-    sweep::fetched(transaction, &seen).await?;
-    end_leases(transaction, commits, now).await?;
-    for (subject, _, refreshed) in commits {
-        if let Some(label) = &refreshed.label {
-            story::label(transaction, *subject, label).await?;
-        }
-    }
+    // None needs the outcome of another, so they are sent without waiting for it.
+    tokio::try_join!(
+        keep_snapshots(transaction, commits),
+        sweep::fetched(transaction, &seen),
+        end_leases(transaction, commits, now),
+    )?;
     Ok(())
 }
 
@@ -196,16 +192,38 @@ async fn end_leases(
         .iter()
         .map(|(.., refreshed)| refreshed.memory.as_deref().map(text))
         .collect();
+    let labelled: Vec<bool> = commits
+        .iter()
+        .map(|(.., refreshed)| refreshed.label.is_some())
+        .collect();
+    let label = |part: fn(&RunLabel) -> Option<&str>| -> Vec<Option<String>> {
+        let labels = commits.iter().map(|(.., refreshed)| refreshed.label.as_ref());
+        labels.map(|label| label.and_then(part).map(story::short)).collect()
+    };
+    let name = label(|label| label.name.as_deref());
+    let template = label(|label| label.template.as_deref());
+    let template_name = label(|label| label.template_name.as_deref());
+    let status = label(|label| label.status.as_deref());
     transaction
         .execute(
             "UPDATE subjects s
                 SET covered = s.claimed, lease_until = NULL, holder = NULL, due_at = c.due_at, looking = c.looking,
                     not_before = c.not_before, standing = c.standing, events = c.events, memory = c.memory,
                     lane = CASE WHEN c.looking THEN 1 ELSE coalesce(s.next_lane, 0) END, next_lane = NULL, failures = 0,
-                    reason = NULL, fetched_at = $1
-               FROM unnest($2, $3, $4, $5, $6, $7, $8) AS c (key, due_at, looking, not_before, standing, events, memory)
+                    reason = NULL, fetched_at = $1,
+                    name = CASE WHEN c.labelled THEN c.name ELSE s.name END,
+                    template = CASE WHEN c.labelled THEN c.template ELSE s.template END,
+                    template_name = CASE WHEN c.labelled THEN c.template_name ELSE s.template_name END,
+                    status = CASE WHEN c.labelled THEN c.status ELSE s.status END
+               FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                 AS c (key, due_at, looking, not_before, standing, events, memory,
+                       labelled, name, template, template_name, status)
               WHERE s.key = c.key",
-            params![micros(now); keys, due_at, looking, not_before, standing, events, memory],
+            params![
+                micros(now);
+                keys, due_at, looking, not_before, standing, events, memory,
+                labelled, name, template, template_name, status
+            ],
         )
         .await?;
     Ok(())

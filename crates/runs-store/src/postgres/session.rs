@@ -30,6 +30,10 @@ const TRIES: u32 = 10;
 /// How many connections that the server has closed are tried before it is given up to find one.
 const CONNECTIONS: u32 = 20;
 
+/// For how many transactions of a connection statements are prepared. Their plans are as old, and one that was made when a table
+/// was small reads all of it when it has grown.
+const PREPARED_FOR: usize = 100;
+
 /// What a transaction may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
@@ -74,6 +78,16 @@ impl Drop for Transaction {
 impl Transaction {
     /// Begins one in this schema.
     pub(super) async fn begin(pool: &Pool, schema: &str, access: Access) -> Result<Self, Failure> {
+        Self::begin_with(pool, schema, access, Statements::Unnamed).await
+    }
+
+    /// The same, with statements that are sent like this.
+    pub(super) async fn begin_with(
+        pool: &Pool,
+        schema: &str,
+        access: Access,
+        statements: Statements,
+    ) -> Result<Self, Failure> {
         let begin = opening(schema, access);
         let mut tries = 0;
         loop {
@@ -82,9 +96,12 @@ impl Transaction {
             let connection = pool.get().await;
             histogram!("runs_worker_store_connection_wait_seconds").record(asked_at.elapsed());
             let connection = connection.map_err(no_connection)?;
+            if Object::metrics(&connection).recycle_count.is_multiple_of(PREPARED_FOR) {
+                connection.statement_cache.clear();
+            }
             let transaction = Self {
                 connection: Some(connection),
-                statements: Statements::Unnamed,
+                statements,
                 due: AtomicBool::new(false),
                 deliverable: AtomicBool::new(false),
             };
@@ -95,12 +112,6 @@ impl Transaction {
                 Err(error) => return Err(error.into()),
             }
         }
-    }
-
-    /// The same, with statements that are sent like this.
-    pub(super) fn with(mut self, statements: Statements) -> Self {
-        self.statements = statements;
-        self
     }
 
     fn client(&self) -> Result<&deadpool_postgres::ClientWrapper, Failure> {

@@ -62,14 +62,18 @@ async fn lock<'e>(
     let names: Vec<String> = of_handlers.iter().map(|(name, _)| text(name)).collect();
     let subjects: Vec<i64> = of_handlers.iter().map(|(_, lease)| lease.key).collect();
     let fences: Vec<i64> = of_handlers.iter().map(|(_, lease)| lease.fence).collect();
+    // By its key, each: a planner that knows little of the table would rather read all that is leased.
     let found = transaction
         .rows(
             "SELECT l.place, c.handler, c.subject, c.number, c.attempts
-               FROM unnest($1, $2, $3) WITH ORDINALITY AS l (name, subject, fence, place)
-               JOIN handlers h ON h.name = l.name
-               JOIN cursors c ON c.handler = h.key AND c.subject = l.subject AND c.fence = l.fence
-              WHERE c.lease_until IS NOT NULL
-              ORDER BY c.handler, c.subject FOR NO KEY UPDATE OF c",
+               FROM (SELECT l.place, h.key AS handler, l.subject, l.fence
+                       FROM unnest($1, $2, $3) WITH ORDINALITY AS l (name, subject, fence, place)
+                       JOIN handlers h ON h.name = l.name
+                      ORDER BY h.key, l.subject) l,
+            LATERAL (SELECT * FROM cursors c
+                      WHERE c.handler = l.handler AND c.subject = l.subject AND c.fence = l.fence
+                        AND c.lease_until IS NOT NULL
+                        FOR NO KEY UPDATE) c",
             params![; names, subjects, fences],
         )
         .await?;
@@ -109,9 +113,12 @@ impl<'e> Ends<'e> {
     async fn write(self, transaction: &Transaction, now: SchedulingTime) -> Result<(), Failure> {
         let mut over: Vec<Place> = self.delivered.iter().map(|(held, _)| held.place).collect();
         over.extend(self.dead.iter().map(|(held, ..)| held.place));
-        note_delivered(transaction, &self.delivered, now).await?;
+        tokio::try_join!(
+            note_delivered(transaction, &self.delivered, now),
+            bury(transaction, &self.dead, now),
+            take_out(transaction, &over),
+        )?;
         torture::point("postgres.outcomes-noted");
-        bury(transaction, &self.dead, now).await?;
         advance(transaction, &over, now).await?;
         retry(transaction, &self.retried, now).await?;
         release(transaction, &self.released).await
@@ -187,8 +194,8 @@ async fn bury(
     Ok(())
 }
 
-/// Takes heads out of their lines; the next one of each, if there is one, is due at once.
-async fn advance(transaction: &Transaction, over: &[Place], now: SchedulingTime) -> Result<(), Failure> {
+/// Takes heads out of their lines.
+async fn take_out(transaction: &Transaction, over: &[Place]) -> Result<(), Failure> {
     if over.is_empty() {
         return Ok(());
     }
@@ -200,6 +207,15 @@ async fn advance(transaction: &Transaction, over: &[Place], now: SchedulingTime)
             params![; handlers, subjects, numbers],
         )
         .await?;
+    Ok(())
+}
+
+/// The next one of each line whose head was taken out, if there is one, is due at once.
+async fn advance(transaction: &Transaction, over: &[Place], now: SchedulingTime) -> Result<(), Failure> {
+    if over.is_empty() {
+        return Ok(());
+    }
+    let (handlers, subjects, _) = columns(over);
     transaction
         .execute(
             "UPDATE cursors c
