@@ -1,5 +1,5 @@
-//! Values for statements, with their types: a statement is sent without a name and without asking the server for types,
-//! so that it does not matter which of a pooler's connections it reaches.
+//! Values for statements, with their types: the server is not asked for them, so that a statement can be sent without a name,
+//! and it does not matter which of a pooler's connections it reaches.
 
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;

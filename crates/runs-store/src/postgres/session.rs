@@ -48,7 +48,8 @@ pub(super) enum Access {
 pub(super) enum Statements {
     /// Without a name, each time anew: it does not matter which of a pooler's connections one reaches.
     Unnamed,
-    /// Each is prepared once on a connection, which must be the server's own: this saves most of the server's work.
+    /// Each is prepared on a connection, which must be the server's own, and used for a while: this saves most of the server's
+    /// work.
     Prepared,
 }
 
