@@ -229,8 +229,11 @@ impl Stage {
             () = stop.cancelled() => {}
             Some(ended) = self.in_hand.join_next() => {
                 self.unsettled.add(ended);
-                for ended in self.gather.more(&mut self.in_hand).await {
-                    self.unsettled.add(ended);
+                // A call with many events is a batch by itself.
+                if self.at_once.get() == 1 {
+                    for ended in self.gather.more(&mut self.in_hand).await {
+                        self.unsettled.add(ended);
+                    }
                 }
             }
             () = claimable => {}
