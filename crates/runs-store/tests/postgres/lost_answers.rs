@@ -9,9 +9,9 @@ use runs_store::{
 };
 use tallyfy_model::{OrgId, RunId};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-use super::server::{Schema, administer, is_there, url};
+use super::server::{Schema, administer, is_there, way_to_the_server};
 
 /// A way to the server. Once it is asked to, it passes the next commit of what was written on, and then loses the answer and
 /// the connection.
@@ -19,19 +19,10 @@ use super::server::{Schema, administer, is_there, url};
 struct Way(Arc<AtomicBool>);
 
 impl Way {
-    async fn open(&self) -> u16 {
-        let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = door.local_addr().unwrap().port();
-        let server: tokio_postgres::Config = url().parse().unwrap();
-        let server = server.get_ports().first().copied().unwrap_or(5432);
+    /// The server's URL by this way.
+    async fn open(&self) -> String {
         let way = self.clone();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = door.accept().await {
-                let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
-                tokio::spawn(way.clone().pass(client, server));
-            }
-        });
-        port
+        way_to_the_server(move |client, server| way.clone().pass(client, server)).await
     }
 
     async fn pass(self, client: TcpStream, server: TcpStream) {
@@ -78,13 +69,7 @@ async fn what_a_lost_claim_has_leased_is_handed_out_by_the_next_one() {
         return;
     }
     let (schema, way) = (Schema::new(), Way::default());
-    let port = way.open().await;
-    let server: tokio_postgres::Config = url().parse().unwrap();
-    let user = server.get_user().unwrap_or("postgres").to_owned();
-    let database = server.get_dbname().unwrap_or("postgres").to_owned();
-    let settings = schema.settings_at(&format!(
-        "postgres://{user}@127.0.0.1:{port}/{database}?sslmode=disable"
-    ));
+    let settings = schema.settings_at(&way.open().await);
     let store = PostgresStore::open(&settings, &schema.worker(), now()).await.unwrap();
     let (org, handler) = (OrgId::new("org"), HandlerName::new("h"));
     store.set_handlers(std::slice::from_ref(&handler), now()).await.unwrap();

@@ -7,9 +7,9 @@ use std::time::Duration;
 use runs_store::{Claim, Lane, Lanes, PostgresStore, RefreshDesk as _, SchedulingTime, Store as _};
 use tallyfy_model::{OrgId, RunId};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-use super::server::{Schema, administer, is_there, url};
+use super::server::{Schema, administer, is_there, way_to_the_server};
 
 /// A statement at the beginning of each transaction, and one of the same length after which nothing is prepared any more.
 const SAID: &[u8] = b"SET LOCAL lock_timeout TO 10000";
@@ -21,19 +21,10 @@ const INSTEAD: &[u8] = b"DEALLOCATE ALL                 ";
 struct Way(Arc<AtomicBool>);
 
 impl Way {
-    async fn open(&self) -> u16 {
-        let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = door.local_addr().unwrap().port();
-        let server: tokio_postgres::Config = url().parse().unwrap();
-        let server = server.get_ports().first().copied().unwrap_or(5432);
+    /// The server's URL by this way.
+    async fn open(&self) -> String {
         let way = self.clone();
-        tokio::spawn(async move {
-            while let Ok((client, _)) = door.accept().await {
-                let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
-                tokio::spawn(way.clone().pass(client, server));
-            }
-        });
-        port
+        way_to_the_server(move |client, server| way.clone().pass(client, server)).await
     }
 
     async fn pass(self, client: TcpStream, server: TcpStream) {
@@ -79,13 +70,7 @@ async fn a_store_goes_on_when_what_it_prepared_is_gone() {
         return;
     }
     let (schema, way) = (Schema::new(), Way::default());
-    let port = way.open().await;
-    let server: tokio_postgres::Config = url().parse().unwrap();
-    let user = server.get_user().unwrap_or("postgres").to_owned();
-    let database = server.get_dbname().unwrap_or("postgres").to_owned();
-    let settings = schema.settings_at(&format!(
-        "postgres://{user}@127.0.0.1:{port}/{database}?sslmode=disable"
-    ));
+    let settings = schema.settings_at(&way.open().await);
     let store = PostgresStore::open(&settings, &schema.worker(), now()).await.unwrap();
     assert!(store.hears().await);
     for run in ["first", "second"] {

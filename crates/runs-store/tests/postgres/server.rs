@@ -4,6 +4,7 @@ use std::env;
 use std::thread;
 
 use runs_store::{PostgresSettings, WorkerIdentity};
+use tokio::net::{TcpListener, TcpStream};
 use uuid::Uuid;
 
 const VARIABLE: &str = "RUNS_STORE_POSTGRES_URL";
@@ -38,6 +39,26 @@ pub(crate) fn pooled_url() -> String {
 /// The server.
 pub(crate) fn url() -> String {
     env::var(VARIABLE).unwrap()
+}
+
+/// A way to the server on which somebody stands between; its URL.
+pub(crate) async fn way_to_the_server<P>(pass: impl Fn(TcpStream, TcpStream) -> P + Send + 'static) -> String
+where
+    P: Future<Output = ()> + Send + 'static,
+{
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = door.local_addr().unwrap().port();
+    let server: tokio_postgres::Config = url().parse().unwrap();
+    let user = server.get_user().unwrap_or("postgres").to_owned();
+    let database = server.get_dbname().unwrap_or("postgres").to_owned();
+    let server = server.get_ports().first().copied().unwrap_or(5432);
+    tokio::spawn(async move {
+        while let Ok((client, _)) = door.accept().await {
+            let server = TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+            tokio::spawn(pass(client, server));
+        }
+    });
+    format!("postgres://{user}@127.0.0.1:{port}/{database}?sslmode=disable")
 }
 
 /// Runs statements as an administrator.
