@@ -77,6 +77,29 @@ impl ApiTime {
         self.to_the_coarser_unit(than).is_some_and(|(this, that)| this < that)
     }
 
+    /// Whether it is before another for certain, if both were written to the same field by the same end.
+    ///
+    /// In one form they are compared as they stand: a fraction of zeros is then a moment like others. A webhook may have
+    /// taken its time from memory, and an answer from a table that keeps whole seconds: see [`Self::is_before`] for those.
+    ///
+    /// ```
+    /// use tallyfy_model::ApiTime;
+    ///
+    /// let time = |text: &str| ApiTime::new(format!("2026-01-31T09:00:{text}Z"));
+    /// assert!(time("05.000").is_before_in_field(&time("05.123")));
+    /// assert!(!time("05").is_before_in_field(&time("05.123")));
+    /// ```
+    pub fn is_before_in_field(&self, than: &Self) -> bool {
+        let form = |time: &Self| (time.fraction().count(), time.is_localized());
+        match form(self) == form(than) {
+            true => self
+                .exact()
+                .zip(than.exact())
+                .is_some_and(|((this, _), (that, _))| this < that),
+            false => self.is_before(than),
+        }
+    }
+
     /// Whether it may be the same moment as another, given how exactly either is written.
     pub fn may_equal(&self, other: &Self) -> bool {
         self.to_the_coarser_unit(other).is_some_and(|(this, that)| this == that)
@@ -97,17 +120,24 @@ impl ApiTime {
         if text.len() <= "2026-01-31".len() {
             return None;
         }
-        let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
-        let has_fraction = fraction
-            .bytes()
-            .take_while(u8::is_ascii_digit)
-            .any(|digit| digit != b'0');
-        let unit = match text.contains('/') {
+        let has_fraction = self.fraction().any(|digit| digit != b'0');
+        let unit = match self.is_localized() {
             true => 60 * SECOND,
             false if has_fraction => MILLISECOND,
             false => SECOND,
         };
         Some((self.timestamp()?.as_nanosecond(), unit))
+    }
+
+    /// As in `15/10/2025 09:00 AM UTC`, without seconds.
+    fn is_localized(&self) -> bool {
+        self.0.contains('/')
+    }
+
+    /// The digits of the fraction of a second.
+    fn fraction(&self) -> impl Iterator<Item = u8> {
+        let fraction = self.0.split_once('.').map_or("", |(_, fraction)| fraction);
+        fraction.bytes().take_while(u8::is_ascii_digit)
     }
 }
 

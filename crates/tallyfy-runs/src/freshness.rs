@@ -314,17 +314,18 @@ impl fmt::Display for Older {
 
 /// How a fetched run is older than the last known state of it, or `None` if it is not, as far as that can be told.
 ///
-/// By `last_updated`; where that is the same, as exactly as it is written, by what the fetched run lacks. A person may
-/// really have reopened something within that second: an answer that stands for a while is to be believed.
+/// By `last_updated` ([`ApiTime::is_before_in_field`], as both are answers of the same request); where that is the same, as
+/// exactly as it is written, by what the fetched run lacks. A person may really have reopened something within that second:
+/// an answer that stands for a while is to be believed.
 pub fn older_than(fetched: &Run, known: &Run) -> Option<Older> {
     if let (Some(before), Some(now)) = (known.last_updated.get(), fetched.last_updated.get()) {
-        if now.is_before(before) {
+        if now.is_before_in_field(before) {
             return Some(Older::LastUpdated {
                 known: before.clone(),
                 fetched: now.clone(),
             });
         }
-        if before.is_before(now) {
+        if before.is_before_in_field(now) {
             return None;
         }
     }
@@ -404,6 +405,27 @@ mod tests {
         assert!(told(&open("2026-01-31T09:00:00.100Z"), task).is_some());
         assert!(told(&open("2026-01-31T09:00:00Z"), task).is_some(), "the same second");
         assert_eq!(told(&open("2026-01-31T09:00:00.901Z"), task), None);
+    }
+
+    #[test]
+    fn a_fraction_of_zeros_is_a_moment_like_others_between_two_answers() {
+        let run = |updated: &str| Run::from_json(&format!(r#"{{"id":"r1","last_updated":"{updated}"}}"#)).unwrap();
+        let at = |text: &str| run(&format!("2026-01-31T09:00:{text}"));
+        for (before, after) in [
+            ("05.000Z", "05.001Z"),
+            ("05.000000Z", "05.000001Z"),
+            ("05.100200Z", "05.100201Z"),
+            ("05Z", "06Z"),
+            ("05.999Z", "06Z"),
+        ] {
+            assert!(older_than(&at(before), &at(after)).is_some(), "{before} {after}");
+            assert_eq!(older_than(&at(after), &at(before)), None, "{after} {before}");
+        }
+        for (one, other) in [("05Z", "05.001Z"), ("05.000Z", "05.000001Z"), ("05.1Z", "05.100Z")] {
+            assert_eq!(older_than(&at(one), &at(other)), None, "{one} {other}");
+        }
+        let localized = run("31/01/2026 09:00 AM UTC");
+        assert_eq!(older_than(&localized, &at("05Z")), None);
     }
 
     #[test]

@@ -239,18 +239,22 @@ impl Decider<'_> {
             .look_after
             .filter(|after| *after > self.started)
             .map(|after| after.min(second_look));
+        let had_debt = self.memory(before).owed_since.is_some();
         let looks = Looks {
             config: self.config,
             notifications: &self.due.notifications,
             before,
             run: &compared.run,
             repeated: self.due.is_asked_otherwise(),
-            owed_before: owed.is_some() || self.memory(before).owed_since.is_some(),
+            owed_before: owed.is_some() || had_debt,
             started: self.started,
             fetched_at: self.fetched_at,
         };
-        let behind_list = (is_behind && memory.owed_since.is_none()).then_some(second_look);
-        memory.look_after = owed.max(looks.owed()).max(behind_list);
+        // What pays a debt at last may be the first of several changes of its second, of which each was announced.
+        let is_paid = had_debt && memory.owed_since.is_none();
+        let is_behind_list = is_behind && memory.owed_since.is_none();
+        let late = (is_paid || is_behind_list).then_some(second_look);
+        memory.look_after = owed.max(looks.owed()).max(late);
         let doubted = memory.doubted.is_some().then_some(second_look);
         let incomplete = memory.incomplete_since.and_then(|since| self.look_for_the_rest(since));
         let debt = memory.owed_since.map(|since| next_look(since, self.now));

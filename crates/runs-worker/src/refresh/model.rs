@@ -134,8 +134,7 @@ impl World {
         let store = SqliteStore::in_memory(SchedulingTime::new(start)).unwrap();
         store.watch(&org(), start).await.unwrap();
         let launched = State {
-            // Never a whole second, which would be read as one that is written to the second.
-            at: start + SignedDuration::from_millis(1007),
+            at: start + SignedDuration::from_secs(1),
             version: 0,
             completed_at: None,
             completions: 0,
@@ -339,4 +338,29 @@ async fn without_a_lag_each_announcement_with_a_time_costs_one_call() {
     world.live().await;
     world.judge();
     assert_eq!(world.calls, world.announcements);
+}
+
+#[tokio::test]
+async fn two_changes_of_a_second_that_were_announced_before_either_showed_are_both_told() {
+    let act = |after, what, announced| Act {
+        after,
+        what,
+        announced,
+        restart: false,
+    };
+    let story = Story {
+        // When the quick tries have been used up, and before the debt is paid by the first change of a second, both of
+        // its changes are announced.
+        acts: vec![
+            act(2, What::Turn, Announcement::Twice),
+            act(31, What::Edit, Announcement::WithTime),
+            act(37, What::Edit, Announcement::WithTime),
+            act(1, What::Edit, Announcement::WithTime),
+        ],
+        lags: vec![20],
+        millis: false,
+    };
+    let mut world = World::new(story).await;
+    world.live().await;
+    world.judge();
 }
