@@ -166,6 +166,10 @@ impl Stage {
         self.gather.note(begun);
         match claimed {
             Ok(claimed) => {
+                if matches!(room, Room::For(_, Lanes::SweepsFirst)) {
+                    // Whether or not there was something: they had their turn.
+                    self.last_swept = Instant::now();
+                }
                 let is_more_due =
                     !claimed.work.is_empty() && claimed.next_due.is_some_and(|due| due <= self.refresher.clock.now());
                 self.begin(claimed.work);
