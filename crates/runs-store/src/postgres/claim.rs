@@ -12,6 +12,7 @@ use tokio_postgres::Row;
 
 use super::column::{self, Columns as _, limit, micros};
 use super::failure::Failure;
+use super::fronts::{ALL, Fronts, Line, SOME, hides_more, next_in};
 use super::params::{params, text};
 use super::session::Transaction;
 use super::subjects::known_org;
@@ -49,32 +50,46 @@ impl<'o> Organization<'o> {
 
 pub(super) async fn claim_due(
     transaction: &Transaction,
+    fronts: &Fronts,
     org: &Organization<'_>,
     from: Lanes,
     claim: Claim,
     holder: Option<i64>,
 ) -> Result<Claimed<DueRefresh>, Failure> {
     let lanes = lanes(from);
-    let keys = claimable(transaction, org, lanes, claim).await?;
+    let keys = claimable(transaction, fronts, org, lanes, claim).await?;
     let mut work = lease(transaction, org.name, &keys, claim, holder).await?;
     torture::point("postgres.runs-leased");
     // Sent without waiting for each other.
-    let ((), next_due) = tokio::try_join!(fill(transaction, org, &mut work), next_due(transaction, org.key, lanes))?;
+    let ((), next_due) = tokio::try_join!(
+        fill(transaction, org, &mut work),
+        next_due(transaction, fronts, org.key, lanes)
+    )?;
     let work = work.into_iter().map(|(due, _)| due).collect();
     Ok(Claimed { work, next_due })
 }
 
 /// When something is due next. Reads only.
-pub(super) async fn look(view: &Transaction, org: &OrgId, from: Lanes) -> Result<Option<SchedulingTime>, Failure> {
+pub(super) async fn look(
+    view: &Transaction,
+    fronts: &Fronts,
+    org: &OrgId,
+    from: Lanes,
+) -> Result<Option<SchedulingTime>, Failure> {
     match known_org(view, org).await? {
-        Some(key) => next(view, key, from).await,
+        Some(key) => next(view, fronts, key, from).await,
         None => Ok(None),
     }
 }
 
 /// The same for an organization by its key.
-pub(super) async fn next(view: &Transaction, org: i64, from: Lanes) -> Result<Option<SchedulingTime>, Failure> {
-    next_due(view, org, lanes(from)).await
+pub(super) async fn next(
+    view: &Transaction,
+    fronts: &Fronts,
+    org: i64,
+    from: Lanes,
+) -> Result<Option<SchedulingTime>, Failure> {
+    next_due(view, fronts, org, lanes(from)).await
 }
 
 pub(super) fn nothing(next_due: Option<SchedulingTime>) -> Claimed<DueRefresh> {
@@ -91,26 +106,37 @@ fn columns(lanes: &[Lane]) -> (Vec<i16>, Vec<bool>) {
         .unzip()
 }
 
+fn in_lines(org: i64, lanes: &[Lane]) -> Vec<Line> {
+    let in_line = |(lane, is_known)| Line::Runs {
+        org,
+        lane: column::lane(lane),
+        is_known,
+    };
+    lines(lanes).map(in_line).collect()
+}
+
 /// The subjects to hand out, in their order. Others may take them before they are locked.
 async fn claimable(
     transaction: &Transaction,
+    fronts: &Fronts,
     org: &Organization<'_>,
     lanes: &[Lane],
     claim: Claim,
 ) -> Result<Vec<i64>, Failure> {
     let (of_lane, known) = columns(lanes);
+    let from = fronts.of(in_lines(org.key, lanes));
     // An attempt whose lease ran out counts as a failed one, and goes among the retries.
     let found = transaction
         .rows(
             "SELECT line.known, CASE WHEN s.lease_until IS NULL THEN line.lane
                                      ELSE least(1, coalesce(s.next_lane, 1))::smallint END,
                     coalesce(s.lease_until, s.due_at), s.key
-               FROM unnest($4, $5) AS line (lane, known),
+               FROM unnest($4, $5, $6) AS line (lane, known, since),
             LATERAL (SELECT key, due_at, lease_until, next_lane FROM subjects
                       WHERE org = $1 AND lane = line.lane AND (standing = 'present') = line.known
-                        AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
+                        AND due_at >= line.since AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
                       ORDER BY due_at LIMIT $3) s",
-            params![org.key, micros(claim.now), limit(claim.limit); of_lane, known],
+            params![org.key, micros(claim.now), limit(claim.limit); of_lane, known, from],
         )
         .await?;
     let waiting = found.iter().map(|row| {
@@ -307,27 +333,22 @@ fn read_pending(row: &Row) -> Result<PendingNotification, Failure> {
     })
 }
 
-/// When something of these lines is due next: the first that waits, or the first lease that ends. What is leased was due
-/// before what still waits, so that there is no more to look at than is being worked on.
-async fn next_due(view: &Transaction, org: i64, lanes: &[Lane]) -> Result<Option<SchedulingTime>, Failure> {
+/// When something of these lines is due next: the first that waits, or the first lease that ends.
+async fn next_due(
+    view: &Transaction,
+    fronts: &Fronts,
+    org: i64,
+    lanes: &[Lane],
+) -> Result<Option<SchedulingTime>, Failure> {
     let (of_lane, known) = columns(lanes);
-    let next = view
-        .row(
-            "WITH first AS (
-                SELECT min(s.due_at) AS due_at
-                  FROM unnest($2, $3) AS line (lane, known),
-               LATERAL (SELECT due_at FROM subjects
-                         WHERE org = $1 AND lane = line.lane AND (standing = 'present') = line.known
-                           AND due_at IS NOT NULL AND lease_until IS NULL
-                         ORDER BY due_at LIMIT 1) s)
-             SELECT least(first.due_at,
-                          (SELECT min(s.lease_until)
-                             FROM unnest($2, $3) AS line (lane, known)
-                             JOIN subjects s ON s.org = $1 AND s.lane = line.lane AND (s.standing = 'present') = line.known
-                            WHERE s.due_at <= coalesce(first.due_at, 9223372036854775807) AND s.lease_until IS NOT NULL))
-               FROM first",
-            params![org; of_lane, known],
-        )
-        .await?;
-    Ok(next.map(|row| row.due_if_any(0)).transpose()?.flatten())
+    let look = fronts.look(in_lines(org, lanes));
+    let sql = next_in(
+        "unnest($3, $4, $5) WITH ORDINALITY AS line (lane, known, since, place)",
+        "subjects WHERE org = $1 AND lane = line.lane AND (standing = 'present') = line.known",
+    );
+    let mut found = view.rows(&sql, params![org, SOME; of_lane, known, look.from]).await?;
+    if hides_more(&found, SOME)? {
+        found = view.rows(&sql, params![org, ALL; of_lane, known, look.from]).await?;
+    }
+    fronts.end(view, &look, &found).await
 }

@@ -7,6 +7,7 @@ use deadpool_postgres::Pool;
 use tallyfy_model::OrgId;
 
 use super::failure::Failure;
+use super::fronts::Fronts;
 use super::lost::{self, LostClaims, Of};
 use super::seats;
 use super::session::{Access, Statements, Transaction, Woken};
@@ -26,6 +27,8 @@ pub(super) struct Core {
     pub(super) terms: Terms,
     /// What it may have leased without knowing.
     pub(super) lost: LostClaims,
+    /// Where lines begin that have much before them that is dead.
+    pub(super) fronts: Fronts,
 }
 
 /// The terms under which this worker had seats last, by the key of the organization. A term that is over stays: what is

@@ -91,19 +91,19 @@ impl RefreshDesk for PostgresStore {
             let Some(org) = Organization::read(&transaction, org).await? else {
                 return Ok(claim::nothing(None));
             };
-            let next_due = claim::next(&transaction, org.key, lanes).await?;
+            let next_due = claim::next(&transaction, &self.core.fronts, org.key, lanes).await?;
             if claim.limit == 0 || next_due.is_none_or(|due| due > claim.now) {
                 return Ok(claim::nothing(next_due));
             }
             self.core.check_seat_of(&transaction, org.key).await?;
-            claim::claim_due(&transaction, &org, lanes, claim, worker).await
+            claim::claim_due(&transaction, &self.core.fronts, &org, lanes, claim, worker).await
         });
         self.core.lost.note(Of::Runs(org), claim, &claimed);
         claimed
     }
 
     async fn next_due(&self, org: &OrgId, lanes: Lanes) -> Result<Option<SchedulingTime>, StoreError> {
-        read!(self, "looking for runs that are due", view => claim::look(&view, org, lanes))
+        read!(self, "looking for runs that are due", view => claim::look(&view, &self.core.fronts, org, lanes))
     }
 
     async fn end_refreshes(
@@ -137,7 +137,7 @@ impl RefreshDesk for PostgresStore {
             };
             let ended = refresh::end(&transaction, &ended, claim.now).await?;
             let claimed = match org.filter(|_| has_seat) {
-                Some(org) => claim::claim_due(&transaction, &org, lanes, claim, worker).await?,
+                Some(org) => claim::claim_due(&transaction, &self.core.fronts, &org, lanes, claim, worker).await?,
                 None => claim::nothing(None),
             };
             Ok(RefreshTurn { ended, claimed })
@@ -161,7 +161,7 @@ impl OutboxDesk for PostgresStore {
         self.core.give_back_lost(Of::Deliveries(handler)).await?;
         let worker = self.core.worker;
         let claimed = write!(self, "claiming deliveries", transaction => {
-            outbox::claim_deliveries(&transaction, handler, claim, worker)
+            outbox::claim_deliveries(&transaction, &self.core.fronts, handler, claim, worker)
         });
         self.core.lost.note(Of::Deliveries(handler), claim, &claimed);
         claimed
@@ -191,7 +191,7 @@ impl OutboxDesk for PostgresStore {
         let worker = self.core.worker;
         let turn = write!(self, "settling and claiming deliveries", transaction => async {
             let settled = settle::settle(&transaction, &ended, claim.now).await?;
-            let claimed = outbox::claim_deliveries(&transaction, handler, claim, worker).await?;
+            let claimed = outbox::claim_deliveries(&transaction, &self.core.fronts, handler, claim, worker).await?;
             Ok(Turn { settled, claimed })
         });
         self.core.lost.note(Of::Deliveries(handler), claim, &turn);

@@ -7,7 +7,7 @@
 //! - Rows are locked in the order of their keys. What other workers got in the way of is tried again.
 //! - What is leased carries a fencing number, and work is claimed past what others have locked: nothing is handed out
 //!   twice, and who comes back late changes nothing.
-//! - Nothing depends on the memory of a process, and no row is updated by every transaction.
+//! - Nothing depends on the memory of a process, except how long it takes, and no row is updated by every transaction.
 
 mod append;
 mod claim;
@@ -17,6 +17,7 @@ mod core;
 mod desks;
 mod failure;
 mod filing;
+mod fronts;
 mod import;
 mod inbox;
 mod lost;
@@ -53,6 +54,7 @@ pub use verify::{inspect, verify};
 
 use self::append::Appender;
 use self::core::{Core, Terms, in_transaction};
+use self::fronts::Fronts;
 use self::lost::LostClaims;
 use self::settings::Target;
 use self::wake::{Listener, Wake};
@@ -111,6 +113,7 @@ impl PostgresStore {
             worker: None,
             terms: Terms::default(),
             lost: LostClaims::default(),
+            fronts: Fronts::default(),
         };
         let entered = in_transaction!(&core, transaction => async {
             let key = workers::enter(&transaction, worker).await?;
@@ -171,6 +174,7 @@ impl PostgresStore {
             worker: None,
             terms: Terms::default(),
             lost: LostClaims::default(),
+            fronts: Fronts::default(),
         };
         let mut hints = JoinSet::new();
         hints.spawn(wake::tell(wake, pool, target.schema));

@@ -7,6 +7,7 @@ use tallyfy_model::{OrgId, RunId};
 
 use super::column::{Columns as _, limit, micros};
 use super::failure::Failure;
+use super::fronts::{ALL, Fronts, Line, SOME, hides_more, next_in};
 use super::params::{params, text};
 use super::session::Transaction;
 use crate::desks::{Claim, Claimed, Delivery, HandlerName, Lease, MAX_CLAIMED_EVENT_BYTES, NewEvent};
@@ -203,6 +204,7 @@ pub(super) async fn set_paused(
 
 pub(super) async fn claim_deliveries(
     transaction: &Transaction,
+    fronts: &Fronts,
     handler: &HandlerName,
     claim: Claim,
     holder: Option<i64>,
@@ -212,45 +214,46 @@ pub(super) async fn claim_deliveries(
     };
     if claim.in_flight.is_some() {
         // Where nothing is due, nothing is locked.
-        let next_due = next_due(transaction, key).await?;
+        let next_due = next_due(transaction, fronts, key).await?;
         if next_due.is_none_or(|due| due > claim.now) {
             return Ok(nothing(next_due));
         }
     }
-    let room = room(transaction, key, claim).await?;
-    let heads = claimable(transaction, key, Claim { limit: room, ..claim }).await?;
+    let room = room(transaction, fronts, key, claim).await?;
+    let heads = claimable(transaction, fronts, key, Claim { limit: room, ..claim }).await?;
     let work = lease(transaction, handler, key, heads, claim, holder).await?;
     torture::point("postgres.deliveries-leased");
     let next_due = if room < claim.limit && work.len() == room {
-        in_flight(transaction, key, claim.now).await?.1
+        in_flight(transaction, fronts, key, claim.now).await?.1
     } else {
-        next_due(transaction, key).await?
+        next_due(transaction, fronts, key).await?
     };
     Ok(Claimed { work, next_due })
 }
 
 /// How many deliveries may be handed out. Where other workers count, one counts after the other.
-async fn room(transaction: &Transaction, handler: i64, claim: Claim) -> Result<usize, Failure> {
+async fn room(transaction: &Transaction, fronts: &Fronts, handler: i64, claim: Claim) -> Result<usize, Failure> {
     let Some(most) = claim.in_flight else {
         return Ok(claim.limit);
     };
     let lock = "SELECT key FROM handlers WHERE key = $1 FOR NO KEY UPDATE";
     transaction.row(lock, params![handler]).await?;
-    let (leased, _) = in_flight(transaction, handler, claim.now).await?;
+    let (leased, _) = in_flight(transaction, fronts, handler, claim.now).await?;
     Ok(most.get().saturating_sub(leased).min(claim.limit))
 }
 
 /// How many deliveries of a handler are leased, and when the first of those leases ends.
 async fn in_flight(
     view: &Transaction,
+    fronts: &Fronts,
     handler: i64,
     now: SchedulingTime,
 ) -> Result<(usize, Option<SchedulingTime>), Failure> {
     let leased = view
         .row(
             "SELECT count(*), min(lease_until) FROM cursors
-              WHERE handler = $1 AND due_at IS NOT NULL AND lease_until > $2",
-            params![handler, micros(now)],
+              WHERE handler = $1 AND due_at >= $3 AND lease_until > $2",
+            params![handler, micros(now), fronts.of_one(Line::Deliveries { handler })],
         )
         .await?;
     leased.map_or(Ok((0, None)), |row| Ok((row.small(0)?, row.due_if_any(1)?)))
@@ -272,16 +275,27 @@ async fn active(view: &Transaction, handler: &HandlerName) -> Result<Option<i64>
 
 /// The runs whose heads are to be handed out, the longest due first, locked; those that another worker has locked are
 /// passed over. Of the bodies there is a bounded number of bytes.
-async fn claimable(transaction: &Transaction, handler: i64, claim: Claim) -> Result<Vec<i64>, Failure> {
+async fn claimable(
+    transaction: &Transaction,
+    fronts: &Fronts,
+    handler: i64,
+    claim: Claim,
+) -> Result<Vec<i64>, Failure> {
     let found = transaction
         .rows(
             "SELECT h.subject, coalesce(octet_length(e.body), 0)::bigint
                FROM (SELECT subject, number, due_at FROM cursors
-                      WHERE handler = $1 AND due_at <= $2 AND (lease_until IS NULL OR lease_until <= $2)
+                      WHERE handler = $1 AND due_at >= $4 AND due_at <= $2
+                        AND (lease_until IS NULL OR lease_until <= $2)
                       ORDER BY due_at, subject LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED) h
                LEFT JOIN events e ON e.subject = h.subject AND e.number = h.number
               ORDER BY h.due_at, h.subject",
-            params![handler, micros(claim.now), limit(claim.limit)],
+            params![
+                handler,
+                micros(claim.now),
+                limit(claim.limit),
+                fronts.of_one(Line::Deliveries { handler })
+            ],
         )
         .await?;
     let mut subjects = Vec::with_capacity(found.len());
@@ -348,21 +362,16 @@ async fn lease(
     Ok(work)
 }
 
-/// As for subjects: what is leased was due before what still waits.
-async fn next_due(view: &Transaction, handler: i64) -> Result<Option<SchedulingTime>, Failure> {
-    let next = view
-        .row(
-            "WITH first AS (
-                SELECT min(due_at) AS due_at
-                  FROM (SELECT due_at FROM cursors
-                         WHERE handler = $1 AND due_at IS NOT NULL AND lease_until IS NULL ORDER BY due_at LIMIT 1) c)
-             SELECT least(first.due_at,
-                          (SELECT min(lease_until) FROM cursors
-                            WHERE handler = $1 AND due_at <= coalesce(first.due_at, 9223372036854775807)
-                              AND lease_until IS NOT NULL))
-               FROM first",
-            params![handler],
-        )
-        .await?;
-    Ok(next.map(|row| row.due_if_any(0)).transpose()?.flatten())
+/// When something is due next: the first that waits, or the first lease that ends.
+async fn next_due(view: &Transaction, fronts: &Fronts, handler: i64) -> Result<Option<SchedulingTime>, Failure> {
+    let look = fronts.look(vec![Line::Deliveries { handler }]);
+    let sql = next_in(
+        "unnest($3) WITH ORDINALITY AS line (since, place)",
+        "cursors WHERE handler = $1",
+    );
+    let mut found = view.rows(&sql, params![handler, SOME; look.from]).await?;
+    if hides_more(&found, SOME)? {
+        found = view.rows(&sql, params![handler, ALL; look.from]).await?;
+    }
+    fronts.end(view, &look, &found).await
 }

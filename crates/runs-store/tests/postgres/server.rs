@@ -5,6 +5,7 @@ use std::thread;
 
 use runs_store::{PostgresSettings, WorkerIdentity};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
 const VARIABLE: &str = "RUNS_STORE_POSTGRES_URL";
@@ -61,11 +62,16 @@ where
     format!("postgres://{user}@127.0.0.1:{port}/{database}?sslmode=disable")
 }
 
+/// A session of an administrator.
+pub(crate) async fn session() -> Client {
+    let (client, connection) = tokio_postgres::connect(&url(), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
 /// Runs statements as an administrator.
 pub(crate) async fn administer(sql: &str) {
-    let (client, connection) = tokio_postgres::connect(&url(), tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    client.batch_execute(sql).await.unwrap();
+    session().await.batch_execute(sql).await.unwrap();
 }
 
 /// A schema that is dropped in the end.
