@@ -225,12 +225,13 @@ impl Stage {
 
     async fn end(&self, report: &mut Report) -> anyhow::Result<()> {
         for (worker, seat) in self.seats.iter().enumerate() {
-            if let Some(death) = seat.lock().await.terminate().await?
-                && death != (Death::Ended { success: true })
-            {
-                report
+            match seat.lock().await.terminate().await? {
+                None | Some(Death::Ended { success: true }) => {}
+                // It came to its point just now.
+                Some(death @ Death::Crashed) => self.note(worker, death, report),
+                Some(_) => report
                     .wrong
-                    .push(format!("worker {worker} did not end well when it was asked to"));
+                    .push(format!("worker {worker} did not end well when it was asked to")),
             }
         }
         self.balancer.set(Passing::Cut);
