@@ -17,7 +17,11 @@ use crate::torture;
 
 /// The steps from an empty schema to the present one. A step that was released is never changed; what is missing is added
 /// in a new one. With each goes the oldest version that a program must know to use what it makes.
-const STEPS: &[(&str, i64)] = &[(include_str!("schema/v1.sql"), 1), (include_str!("schema/v2.sql"), 1)];
+const STEPS: &[(&str, i64)] = &[
+    (include_str!("schema/v1.sql"), 1),
+    (include_str!("schema/v2.sql"), 1),
+    (include_str!("schema/v3.sql"), 1),
+];
 
 /// The schema version that this software writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
+mod bounded;
 mod fronts;
 mod lost_answers;
 mod moving;

@@ -12,7 +12,7 @@ use crate::time::SchedulingTime;
 /// What else a query says of dead letters, for its values $3, $4 and $7.
 const MEANT: &str = "
         ($3 IS NULL OR given_up.at >= $3) AND ($4 IS NULL OR given_up.at < $4)
-    AND ($7 IS NULL OR given_up_for.name = $7)";
+    AND ($7 IS NULL OR given_up.handler = $7)";
 
 const GIVEN_UP: &str = "
     JOIN dead_letters given_up ON given_up.subject = e.subject AND given_up.number = e.number
@@ -39,7 +39,7 @@ pub(in crate::postgres) async fn latest(
            FROM {from} {GIVEN_UP} WHERE {EVENT_IS_MEANT} AND {MEANT} AND {AFTER}
           ORDER BY given_up.at DESC, given_up.subject DESC, given_up.number DESC, given_up.handler DESC LIMIT $8"
     );
-    let (meant, limit) = (Meant::by(query), rows(limit));
+    let (meant, limit) = (Meant::by(view, query).await?, rows(limit));
     let after = query.after.as_ref().map(|after| after.id);
     let handler = query.after.as_ref().and_then(|after| after.handler.as_ref());
     let handler = handler.map(|handler| text(handler.as_str()));
@@ -69,7 +69,7 @@ pub(in crate::postgres) async fn end_some(
         "SELECT given_up.handler, given_up.subject, given_up.number FROM {from} {GIVEN_UP}
           WHERE {EVENT_IS_MEANT} AND {MEANT} LIMIT $8 FOR UPDATE OF given_up"
     );
-    let (meant, batch) = (Meant::by(query), rows(BATCH));
+    let (meant, batch) = (Meant::by(transaction, query).await?, rows(BATCH));
     let found = transaction.rows(&sql, &meant.and(&[typed(&batch)])).await?;
     let places = found.iter().map(|row| Ok((row.at(0)?, row.at(1)?, row.at(2)?)));
     let places: Vec<Place> = places.collect::<Result<_, Failure>>()?;

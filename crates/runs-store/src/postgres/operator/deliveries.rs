@@ -18,7 +18,7 @@ const WAITING: &str = "
 /// What else a query says of deliveries, for its values $3, $4, $7 and $8.
 const MEANT: &str = "
         ($3 IS NULL OR e.created_at >= $3) AND ($4 IS NULL OR e.created_at < $4)
-    AND ($7 IS NULL OR h.name = $7) AND (NOT $8 OR c.reason IS NOT NULL)";
+    AND ($7 IS NULL OR d.handler = $7) AND (NOT $8 OR c.reason IS NOT NULL)";
 
 /// Deliveries by handler and run, in their order.
 pub(in crate::postgres) async fn in_order(
@@ -31,7 +31,7 @@ pub(in crate::postgres) async fn in_order(
         "SELECT h.name, c.due_at, c.lease_until IS NOT NULL, coalesce(c.attempts, 0), c.reason, {columns}
            FROM {from} {WAITING} WHERE {EVENT_IS_MEANT} AND {MEANT} ORDER BY h.name, e.subject, e.number LIMIT $9"
     );
-    let (meant, limit) = (Meant::by(query), rows(limit));
+    let (meant, limit) = (Meant::by(view, query).await?, rows(limit));
     let found = view
         .rows(&sql, &meant.and(&[typed(&query.failing), typed(&limit)]))
         .await?;
@@ -59,7 +59,7 @@ pub(in crate::postgres) async fn retry_some(
         "SELECT d.handler, d.subject FROM {from} {WAITING}
           WHERE {EVENT_IS_MEANT} AND {MEANT} AND c.due_at > $9 AND c.lease_until IS NULL LIMIT $10"
     );
-    let (meant, at, batch) = (Meant::by(query), micros(now), rows(BATCH));
+    let (meant, at, batch) = (Meant::by(transaction, query).await?, micros(now), rows(BATCH));
     let found = transaction
         .rows(&sql, &meant.and(&[typed(&query.failing), typed(&at), typed(&batch)]))
         .await?;

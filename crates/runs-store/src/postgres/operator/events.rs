@@ -35,13 +35,12 @@ pub(in crate::postgres) const FROM: &str = "events e JOIN subjects s ON s.key = 
 const MEANT: &str = "
         ($3 IS NULL OR e.created_at >= $3) AND ($4 IS NULL OR e.created_at < $4)
     AND (($7 IS NULL AND NOT $8)
-      OR EXISTS (SELECT 1 FROM deliveries d JOIN handlers h ON h.key = d.handler
-                  WHERE d.subject = e.subject AND d.number = e.number AND ($7 IS NULL OR h.name = $7))
+      OR EXISTS (SELECT 1 FROM deliveries d
+                  WHERE d.subject = e.subject AND d.number = e.number AND ($7 IS NULL OR d.handler = $7))
       OR (NOT $8 AND EXISTS (
                  SELECT 1 FROM (SELECT handler, subject, number FROM dead_letters
                                  UNION ALL SELECT handler, subject, number FROM outcomes) AS ended
-                   JOIN handlers h ON h.key = ended.handler
-                  WHERE ended.subject = e.subject AND ended.number = e.number AND h.name = $7)))";
+                  WHERE ended.subject = e.subject AND ended.number = e.number AND ended.handler = $7)))";
 
 /// Events, the newest first.
 pub(in crate::postgres) async fn newest(
@@ -54,7 +53,7 @@ pub(in crate::postgres) async fn newest(
             AND ($10 IS NULL OR e.seq < (SELECT seq FROM events WHERE id = $10))
           ORDER BY e.seq DESC LIMIT $9"
     );
-    let (meant, limit) = (Meant::by(query), rows(limit));
+    let (meant, limit) = (Meant::by(view, query).await?, rows(limit));
     let after = query.after.as_ref().map(|after| after.id);
     let values = meant.and(&[typed(&query.pending), typed(&limit), typed(&after)]);
     let found = view.rows(&sql, &values).await?;
@@ -84,7 +83,7 @@ pub(in crate::postgres) async fn page(
         "SELECT {COLUMNS}, e.body, e.seq FROM {FROM} WHERE {EVENT_IS_MEANT} AND {MEANT} AND e.seq > $9
           ORDER BY e.seq LIMIT $10"
     );
-    let (meant, limit) = (Meant::by(query), rows(limit));
+    let (meant, limit) = (Meant::by(view, query).await?, rows(limit));
     let found = view
         .rows(&sql, &meant.and(&[typed(&query.pending), typed(&after), typed(&limit)]))
         .await?;

@@ -10,7 +10,7 @@ pub(super) mod replay;
 
 use uuid::Uuid;
 
-use super::column::micros;
+use super::column::{Columns as _, micros};
 use super::failure::Failure;
 use super::outbox::{Place, columns};
 use super::params::{Typed, array, params, text, typed};
@@ -34,20 +34,32 @@ struct Meant {
     until: Option<i64>,
     ids: Vec<Uuid>,
     types: Vec<String>,
-    handler: Option<String>,
+    /// The key of the handler, by which the planner knows how much there is of it.
+    handler: Option<i64>,
 }
 
+/// The key of a handler that there is not.
+const NOBODY: i64 = 0;
+
 impl Meant {
-    fn by(query: &Query) -> Self {
-        Self {
+    async fn by(view: &Transaction, query: &Query) -> Result<Self, Failure> {
+        let handler = match &query.handler {
+            Some(name) => {
+                let find = "SELECT key FROM handlers WHERE name = $1";
+                let found = view.row(find, params![text(name.as_str())]).await?;
+                Some(found.map_or(Ok(NOBODY), |row| row.at(0))?)
+            }
+            None => None,
+        };
+        Ok(Self {
             run: query.run.as_ref().map(|run| text(run.as_str())),
             org: query.org.as_ref().map(|org| text(org.as_str())),
             since: query.since.map(micros),
             until: query.until.map(micros),
             ids: query.ids.clone(),
             types: query.types.iter().map(|name| text(name)).collect(),
-            handler: query.handler.as_ref().map(|handler| text(handler.as_str())),
-        }
+            handler,
+        })
     }
 
     /// The values, and from $8 on these.

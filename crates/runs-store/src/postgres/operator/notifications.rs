@@ -45,7 +45,7 @@ pub(in crate::postgres) async fn newest(
            AND ($11 IS NULL OR n.seq < (SELECT seq FROM notifications WHERE id = $11))
          ORDER BY n.seq DESC LIMIT $10"
     );
-    let (meant, limit) = (Meant::by(query), rows(limit));
+    let (meant, limit) = (Meant::by(view, query).await?, rows(limit));
     let after = query.after.as_ref().map(|after| after.id);
     let values = meant.and(&[
         typed(&query.unrecognized),
