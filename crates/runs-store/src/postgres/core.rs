@@ -153,7 +153,11 @@ macro_rules! in_transaction {
 /// Runs a verb that writes; its error says what was being done.
 macro_rules! write {
     ($store:expr, $doing:literal, $transaction:ident => $work:expr) => {{
-        let done = $crate::postgres::core::in_transaction!($store.core.as_ref(), $transaction => $work);
+        let access = $crate::postgres::session::Access::Write;
+        $crate::postgres::core::write!($store, $doing, access, $transaction => $work)
+    }};
+    ($store:expr, $doing:literal, $access:expr, $transaction:ident => $work:expr) => {{
+        let done = $crate::postgres::core::in_transaction!($store.core.as_ref(), $access, $transaction => $work);
         done.map_err(|failure| $store.core.error(failure, $doing))
     }};
 }

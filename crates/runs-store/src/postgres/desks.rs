@@ -13,6 +13,7 @@ use super::core::{in_transaction, read, write};
 use super::import::{self, Span};
 use super::lost::Of;
 use super::operator::{self, dead_letters, deliveries, events, handlers, ids, notifications, replay};
+use super::session::Access;
 use super::{PostgresStore, claim, inbox, outbox, refresh, report, retention, seats, settle, stats, sweep, workers};
 use crate::desks::{
     Appended, Claim, Claimed, DeadLetter, Delivery, DueRefresh, EndedDelivery, EndedRefresh, EventPage, EventSummary,
@@ -312,7 +313,7 @@ impl OperatorDesk for PostgresStore {
     async fn retry_deliveries(&self, query: &Query, now: SchedulingTime) -> Result<u64, StoreError> {
         let mut made_due = 0;
         loop {
-            let some = write!(self, "retrying deliveries", transaction => {
+            let some = write!(self, "retrying deliveries", Access::Change, transaction => {
                 deliveries::retry_some(&transaction, query, now)
             })?;
             made_due += some as u64;
@@ -368,7 +369,7 @@ impl PostgresStore {
     async fn end_dead_letters(&self, query: &Query, back_at: Option<SchedulingTime>) -> Result<u64, StoreError> {
         let mut ended = 0;
         loop {
-            let some = write!(self, "settling dead letters", transaction => {
+            let some = write!(self, "settling dead letters", Access::Change, transaction => {
                 dead_letters::end_some(&transaction, query, back_at)
             })?;
             ended += some as u64;
