@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::core::{Core, in_transaction};
 use super::failure::Failure;
 use super::filing;
+use super::session::Access;
 use crate::desks::{Appended, NewNotification};
 use crate::error::StoreError;
 use crate::time::SchedulingTime;
@@ -94,7 +95,7 @@ async fn together(
     notifications: &[NewNotification],
     now: SchedulingTime,
 ) -> Result<Vec<Appended>, Failure> {
-    in_transaction!(core, transaction => filing::file(&transaction, notifications, now))
+    in_transaction!(core, Access::Often, transaction => filing::file(&transaction, notifications, now))
 }
 
 fn fail_all(core: &Core, callers: Vec<oneshot::Sender<Result<Appended, StoreError>>>, failure: &Failure) {

@@ -48,8 +48,8 @@ impl Terms {
 
 impl Core {
     pub(super) async fn begin(&self, access: Access) -> Result<Transaction, Failure> {
-        // What a person asks for is seldom the same, and planned best for its values.
-        let statements = match access == Access::Write && self.wake.keeps_sessions() {
+        // What is seldom asked for is planned best for its values.
+        let statements = match access == Access::Often && self.wake.keeps_sessions() {
             true => Statements::Prepared,
             false => Statements::Unnamed,
         };

@@ -42,7 +42,8 @@ impl InboxDesk for PostgresStore {
     ) -> Result<Vec<Appended>, StoreError> {
         let span = Span { log, after, through };
         let core = self.core.as_ref();
-        let imported = in_transaction!(core, transaction => import::together(&transaction, &batch, span, now));
+        let imported =
+            in_transaction!(core, Access::Often, transaction => import::together(&transaction, &batch, span, now));
         let imported = match imported {
             Err(failure) if failure.is_about_one() => {
                 in_transaction!(core, transaction => import::one_by_one(&transaction, &batch, span, now))
@@ -87,7 +88,7 @@ impl RefreshDesk for PostgresStore {
     async fn claim_due(&self, org: &OrgId, lanes: Lanes, claim: Claim) -> Result<Claimed<DueRefresh>, StoreError> {
         self.core.give_back_lost(Of::Runs(org)).await?;
         let worker = self.core.worker;
-        let claimed = write!(self, "claiming runs that are due", transaction => async {
+        let claimed = write!(self, "claiming runs that are due", Access::Often, transaction => async {
             // Where nothing is due, nothing is locked.
             let Some(org) = Organization::read(&transaction, org).await? else {
                 return Ok(claim::nothing(None));
@@ -112,7 +113,7 @@ impl RefreshDesk for PostgresStore {
         ended: Vec<EndedRefresh>,
         now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
-        write!(self, "committing refreshes", transaction => async {
+        write!(self, "committing refreshes", Access::Often, transaction => async {
             let ended = refresh::end(&transaction, &ended, now).await?;
             if ended.iter().any(Result::is_ok) {
                 transaction.wake_due();
@@ -130,7 +131,7 @@ impl RefreshDesk for PostgresStore {
     ) -> Result<RefreshTurn, StoreError> {
         self.core.give_back_lost(Of::Runs(org)).await?;
         let worker = self.core.worker;
-        let turn = write!(self, "committing refreshes and claiming runs", transaction => async {
+        let turn = write!(self, "committing refreshes and claiming runs", Access::Often, transaction => async {
             let org = Organization::read(&transaction, org).await?;
             let has_seat = match &org {
                 Some(org) => self.core.has_seat(&transaction, org.key).await?,
@@ -161,7 +162,7 @@ impl OutboxDesk for PostgresStore {
     async fn claim_deliveries(&self, handler: &HandlerName, claim: Claim) -> Result<Claimed<Delivery>, StoreError> {
         self.core.give_back_lost(Of::Deliveries(handler)).await?;
         let worker = self.core.worker;
-        let claimed = write!(self, "claiming deliveries", transaction => {
+        let claimed = write!(self, "claiming deliveries", Access::Often, transaction => {
             outbox::claim_deliveries(&transaction, &self.core.fronts, handler, claim, worker)
         });
         self.core.lost.note(Of::Deliveries(handler), claim, &claimed);
@@ -173,7 +174,7 @@ impl OutboxDesk for PostgresStore {
         ended: Vec<EndedDelivery>,
         now: SchedulingTime,
     ) -> Result<Vec<Result<(), LeaseLost>>, StoreError> {
-        write!(self, "settling deliveries", transaction => async {
+        write!(self, "settling deliveries", Access::Often, transaction => async {
             let settled = settle::settle(&transaction, &ended, now).await?;
             if settled.iter().any(Result::is_ok) {
                 transaction.wake_deliverable();
@@ -190,7 +191,7 @@ impl OutboxDesk for PostgresStore {
     ) -> Result<Turn, StoreError> {
         self.core.give_back_lost(Of::Deliveries(handler)).await?;
         let worker = self.core.worker;
-        let turn = write!(self, "settling and claiming deliveries", transaction => async {
+        let turn = write!(self, "settling and claiming deliveries", Access::Often, transaction => async {
             let settled = settle::settle(&transaction, &ended, claim.now).await?;
             let claimed = outbox::claim_deliveries(&transaction, &self.core.fronts, handler, claim, worker).await?;
             Ok(Turn { settled, claimed })
@@ -313,7 +314,7 @@ impl OperatorDesk for PostgresStore {
     async fn retry_deliveries(&self, query: &Query, now: SchedulingTime) -> Result<u64, StoreError> {
         let mut made_due = 0;
         loop {
-            let some = write!(self, "retrying deliveries", Access::Change, transaction => {
+            let some = write!(self, "retrying deliveries", transaction => {
                 deliveries::retry_some(&transaction, query, now)
             })?;
             made_due += some as u64;
@@ -369,7 +370,7 @@ impl PostgresStore {
     async fn end_dead_letters(&self, query: &Query, back_at: Option<SchedulingTime>) -> Result<u64, StoreError> {
         let mut ended = 0;
         loop {
-            let some = write!(self, "settling dead letters", Access::Change, transaction => {
+            let some = write!(self, "settling dead letters", transaction => {
                 dead_letters::end_some(&transaction, query, back_at)
             })?;
             ended += some as u64;

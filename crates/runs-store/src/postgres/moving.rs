@@ -151,7 +151,7 @@ impl Server {
     /// Does this in a transaction.
     async fn write<T>(&self, work: impl AsyncFnOnce(&Transaction) -> Result<T, Failure>) -> Result<T, StoreError> {
         let done = async {
-            let transaction = Transaction::begin(&self.pool, &self.target.schema, Access::Change).await?;
+            let transaction = Transaction::begin(&self.pool, &self.target.schema, Access::Write).await?;
             // To count a large table, or to add to one, takes longer than a verb may.
             transaction.batch("SET LOCAL statement_timeout TO 0").await?;
             match work(&transaction).await {

@@ -85,7 +85,7 @@ pub(super) async fn migrate(target: &Target, pool: &Pool) -> Result<(), StoreErr
         return Ok(());
     }
     let migrated = async {
-        let transaction = Transaction::begin(pool, &target.schema, Access::Change).await?;
+        let transaction = Transaction::begin(pool, &target.schema, Access::Write).await?;
         let done = take_steps(&transaction, &target.schema).await;
         match done {
             Ok(()) => transaction.commit().await.map(drop),

@@ -34,7 +34,7 @@ const CONNECTIONS: u32 = 20;
 /// was small may not be the best when it has grown.
 const PREPARED_FOR: usize = 1000;
 
-/// Whoever writes knows the few rows that it writes, and looks for each by an index. Left to itself, the planner reads the whole
+/// The few rows that a webhook or an event needs are found by an index each. Left to itself, the planner reads the whole
 /// of a table that holds little: with all that is dead in it, and long after it holds much.
 const BY_INDEX: &str = "; SET LOCAL enable_seqscan TO off; SET LOCAL enable_hashjoin TO off; \
     SET LOCAL enable_mergejoin TO off; SET LOCAL jit TO off";
@@ -47,10 +47,10 @@ const FOR_ANY_VALUES: &str = "; SET LOCAL plan_cache_mode TO force_generic_plan"
 pub(super) enum Access {
     /// Read, from one moment's view.
     Read,
-    /// Write, a few rows that are found by an index.
+    /// Write.
     Write,
-    /// Write what a person asks for, or all there is.
-    Change,
+    /// Write what each webhook and each event needs: a few rows, which are found by an index.
+    Often,
 }
 
 /// How statements are sent.
@@ -226,10 +226,10 @@ fn note(begun: Instant) {
 fn opening(schema: &str, access: Access, statements: Statements) -> String {
     let how = match access {
         Access::Read => "ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        Access::Write | Access::Change => "ISOLATION LEVEL READ COMMITTED READ WRITE",
+        Access::Write | Access::Often => "ISOLATION LEVEL READ COMMITTED READ WRITE",
     };
     let (by_index, for_any_values) = (
-        if access == Access::Write { BY_INDEX } else { "" },
+        if access == Access::Often { BY_INDEX } else { "" },
         if statements == Statements::Prepared {
             FOR_ANY_VALUES
         } else {

@@ -1,17 +1,22 @@
 //! What a page asks for costs as much in a large store as in a small one: nothing counts or scans a table.
 
 use std::iter::once;
+use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use runs_store::moving::{Place, move_store};
 use runs_store::sqlite::{Large, fill};
 use runs_store::{
-    After, HandlerName, JournalQuery, OperatorDesk as _, PostgresStore, Query, RunsOnly, RunsQuery, SchedulingTime,
-    SqliteStore, Store as _, StoryDesk as _,
+    After, Claim, HandlerName, InboxDesk as _, JournalQuery, Lanes, NewEvent, NewNotification, NotificationHead,
+    OperatorDesk as _, OutboxDesk as _, PostgresSettings, PostgresStore, Query, Recipients, RefreshDesk as _,
+    RefreshEnd, Refreshed, RunsOnly, RunsQuery, SchedulingTime, Settlement, SqliteStore, Standing, Store as _,
+    StoryDesk as _, Subject,
 };
 use tallyfy_model::{OrgId, RunId};
+use uuid::Uuid;
 
 use super::server::{self, Schema, is_there, session};
 
@@ -204,6 +209,16 @@ async fn filled(runs: u32) -> Schema {
 
 /// How many rows and entries of indexes were read in a schema so far by sessions that are over.
 async fn read_so_far(schema: &Schema) -> u64 {
+    counted(
+        schema,
+        "SELECT (SELECT sum(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE schemaname = $1)
+              + (SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE schemaname = $1)",
+    )
+    .await
+}
+
+/// What was counted in a schema so far, by sessions that are over: what one has read is counted when it ends.
+async fn counted(schema: &Schema, sql: &str) -> u64 {
     let session = session().await;
     while session
         .query_one(
@@ -215,29 +230,25 @@ async fn read_so_far(schema: &Schema) -> u64 {
         .get::<_, i64>(0)
         > 0
     {}
-    let read: i64 = session
-        .query_one(
-            "SELECT (SELECT sum(seq_tup_read)::bigint FROM pg_stat_user_tables WHERE schemaname = $1)
-                  + (SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE schemaname = $1)",
-            &[&schema.name()],
-        )
-        .await
-        .unwrap()
-        .get(0);
-    u64::try_from(read).unwrap()
+    let counted: i64 = session.query_one(sql, &[&schema.name()]).await.unwrap().get(0);
+    u64::try_from(counted).unwrap()
+}
+
+/// How a store is opened whose sessions have the name of its schema.
+fn named(schema: &Schema) -> PostgresSettings {
+    schema.settings_at(&format!("{}?application_name={}", server::url(), schema.name()))
 }
 
 /// How much the server reads for each of them, and how many rows there are.
 async fn costs(runs: u32) -> Vec<(u64, usize)> {
     let schema = filled(runs).await;
     let middle = Middle::of(&schema).await;
-    let settings = schema.settings_at(&format!("{}?application_name={}", server::url(), schema.name()));
+    let settings = named(&schema);
     let mut costs = Vec::new();
     let mut before = read_so_far(&schema).await;
     // The first asks for nothing, and shows what opening costs.
     let asked = ASKED.iter().map(|(_, asked)| Some(asked));
     for asked in once(None).chain(asked) {
-        // What a session has read is counted when it ends.
         let store = PostgresStore::open(&settings, &schema.worker(), at()).await.unwrap();
         let rows = match asked {
             Some(asked) => asked(&store, &middle).await,
@@ -274,4 +285,76 @@ async fn no_page_costs_more_in_a_larger_store() {
         }
     }
     assert!(grown.is_empty(), "{}", grown.join("\n"));
+}
+
+/// Follows a run from its webhook to its delivery.
+async fn follow_a_run(store: &PostgresStore) {
+    let (org, handler) = (OrgId::new("org"), HandlerName::new("erp"));
+    let notification = NewNotification {
+        id: Uuid::now_v7(),
+        org: org.clone(),
+        subject: Some(Subject::Run("run".into())),
+        head: NotificationHead::default(),
+        dedupe_key: Some("key".to_owned()),
+        received_at: wall(),
+        body: Bytes::from_static(b"{}"),
+    };
+    store.append(notification, at()).await.unwrap();
+    let claim = Claim {
+        now: at(),
+        lease: Duration::from_secs(60),
+        limit: 10,
+        in_flight: None,
+    };
+    let claimed = store.claim_due(&org, Lanes::All, claim).await.unwrap();
+    let mut refreshed = Refreshed::new(Standing::Present, at());
+    refreshed.events.push(NewEvent {
+        id: Uuid::now_v7(),
+        event_type: "com.tallyfy.run.changed.v1".to_owned(),
+        created_at: wall(),
+        body: Bytes::from_static(b"{}"),
+        recipients: Recipients::All,
+    });
+    let ended = claimed.work.into_iter();
+    let ended = ended.map(|due| (due.lease, RefreshEnd::Commit(refreshed.clone())).into());
+    store
+        .end_and_claim(ended.collect(), &org, Lanes::All, claim)
+        .await
+        .unwrap();
+    let claimed = store.claim_deliveries(&handler, claim).await.unwrap();
+    assert_eq!(claimed.work.len(), 1);
+    let settled = claimed.work.into_iter();
+    let settled = settled.map(|delivery| (delivery.lease, Settlement::Delivered).into());
+    store
+        .settle_and_claim(settled.collect(), &handler, claim)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn the_stages_read_no_table_as_a_whole() {
+    if !is_there() {
+        return;
+    }
+    let schema = Schema::new();
+    let settings = named(&schema);
+    let mut whole = Vec::new();
+    for is_used in [false, false, true] {
+        let store = PostgresStore::open(&settings, &schema.worker(), at()).await.unwrap();
+        assert!(store.hears().await, "so it prepares its statements");
+        store.set_handlers(&[HandlerName::new("erp")], at()).await.unwrap();
+        if is_used {
+            follow_a_run(&store).await;
+        }
+        store.close().await;
+        drop(store);
+        let read = "SELECT sum(seq_scan)::bigint FROM pg_stat_user_tables
+                     WHERE schemaname = $1 AND relname NOT IN ('workers', 'runs_worker_schema')";
+        whole.push(counted(&schema, read).await);
+    }
+    assert_eq!(
+        whole[2] - whole[1],
+        whole[1] - whole[0],
+        "no more than by opening and closing"
+    );
 }
