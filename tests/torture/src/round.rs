@@ -124,7 +124,8 @@ impl Report {
 impl Stage {
     async fn set(plan: &Plan, clock: &ManualClock, folder: PathBuf) -> anyhow::Result<Self> {
         let host = own_host();
-        let (door, admin) = (free_address(host)?, free_address(host)?);
+        let addresses = free_addresses(host, 2)?;
+        let (door, admin) = (addresses[0], addresses[1]);
         let url = format!("http://{door}/webhooks/{SECRET}");
         let sim = simulator(plan, clock, url).await?;
         let receivers = Receivers::start(plan.seed).await?;
@@ -335,10 +336,13 @@ pub(crate) fn own_host() -> Ipv4Addr {
     Ipv4Addr::new(127, a | 0x80, b, c)
 }
 
-/// An address that nobody listens on. The same one is used by every life of the worker.
-pub(crate) fn free_address(host: Ipv4Addr) -> anyhow::Result<SocketAddr> {
-    let listener = std::net::TcpListener::bind((host, 0)).context("find a free port")?;
-    Ok(listener.local_addr()?)
+/// Addresses that nobody listens on, each another. The same are used by every life of the worker.
+pub(crate) fn free_addresses(host: Ipv4Addr, count: usize) -> anyhow::Result<Vec<SocketAddr>> {
+    // All are held until the last is found: a port that is free again may be given once more.
+    let held: Vec<_> = (0..count)
+        .map(|_| std::net::TcpListener::bind((host, 0)).context("find a free port"))
+        .collect::<Result<_, _>>()?;
+    held.iter().map(|listener| Ok(listener.local_addr()?)).collect()
 }
 
 /// Where a worker is.

@@ -190,9 +190,12 @@ impl Keeper {
                 Ok(Kept::InLog)
             }
             Self::Store { store, clock, patience } => {
-                let appended = store.get()?.append(notification, clock.now());
+                let appended = async {
+                    let store = store.opening().await?;
+                    Ok(store.append(notification, clock.now()).await?)
+                };
                 let answered = timeout(*patience, appended).await;
-                Ok(Kept::InStore(answered.map_err(|_| Trouble::Slow(*patience))??))
+                answered.unwrap_or(Err(Trouble::Slow(*patience))).map(Kept::InStore)
             }
         }
     }
@@ -227,5 +230,51 @@ impl Place {
             );
         }
         reason
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use jiff::Timestamp;
+    use runs_store::{SchedulingTime, SqliteStore};
+
+    use super::super::read_notification;
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    /// A way in that asks the store alone, and the store, which is not open yet.
+    fn way_in() -> (WayIn, LateStore) {
+        let (late, clock) = (LateStore::default(), Clock::starting_at(Timestamp::UNIX_EPOCH));
+        (WayIn::new(None, late.clone(), clock, PATIENCE, First::Store), late)
+    }
+
+    fn notification() -> NewNotification {
+        read_notification(&"org".into(), Bytes::from_static(b"{}"), Timestamp::UNIX_EPOCH)
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_being_opened_is_waited_for() {
+        let (way_in, late) = way_in();
+        let (kept, ()) = tokio::join!(way_in.keep(notification()), async {
+            let store = SqliteStore::in_memory(SchedulingTime::by_wall_clock()).unwrap();
+            late.opened(Arc::new(store));
+        });
+        assert!(matches!(kept, Ok(Kept::InStore(_))), "{kept:?}");
+    }
+
+    #[tokio::test]
+    async fn a_store_that_cannot_be_opened_is_not_waited_for() {
+        let (way_in, late) = way_in();
+        let (kept, _) = tokio::join!(way_in.keep(notification()), async { late.failed("locked".to_owned()) });
+        assert_eq!(kept.unwrap_err().to_string(), "the store is not open: locked");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_not_waited_for_longer_than_a_store_may_take() {
+        let (way_in, _late) = way_in();
+        let kept = way_in.keep(notification()).await;
+        assert_eq!(kept.unwrap_err().to_string(), "the store did not answer within 2s");
     }
 }

@@ -20,7 +20,7 @@ use crate::handlers::Receivers;
 use crate::history::History;
 use crate::life::{Death, Process, waiting};
 use crate::oracle::Oracle;
-use crate::round::{Place, Report, SECRET, drive, environment, free_address, hold, own_host, simulator};
+use crate::round::{Place, Report, SECRET, drive, environment, free_addresses, hold, own_host, simulator};
 
 /// Everything settles within this time once the troubles have stopped. What somebody was delivering who does not come back is
 /// leased for a minute longer than a handler may take.
@@ -65,11 +65,9 @@ pub async fn play(plan: &SeveralPlan, server: &Server) -> anyhow::Result<Report>
 impl Stage {
     async fn set(plan: &SeveralPlan, clock: &ManualClock, server: &Server, folder: &Path) -> anyhow::Result<Self> {
         let host = own_host();
-        let mut doors = Vec::new();
-        for _ in 0..plan.workers {
-            doors.push((free_address(host)?, free_address(host)?));
-        }
-        let balancer = Relay::to(doors.iter().map(|(door, _)| *door).collect::<Vec<_>>()).await?;
+        let mut doors = free_addresses(host, 2 * plan.workers)?;
+        let admins = doors.split_off(plan.workers);
+        let balancer = Relay::to(doors.clone()).await?;
         let url = format!("http://{}/webhooks/{SECRET}", balancer.address());
         let sim = simulator(&plan.world, clock, url).await?;
         let receivers = Receivers::start(plan.world.seed).await?;
@@ -79,7 +77,7 @@ impl Stage {
             .replace(|other: char| !other.is_ascii_alphanumeric(), "_");
         let schema = format!("round_{name}");
         let mut seats = Vec::new();
-        for (worker, (door, admin)) in doors.into_iter().enumerate() {
+        for (worker, (door, admin)) in doors.into_iter().zip(admins).enumerate() {
             let place = Place {
                 config: folder.join(format!("worker-{worker}.toml")),
                 data: folder.join(format!("data-{worker}")),
