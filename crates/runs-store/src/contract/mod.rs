@@ -221,6 +221,7 @@ macro_rules! story_contract {
                 what_is_told_goes_with_its_age
                 runs_are_listed_by_their_last_fetch_page_by_page
                 runs_are_listed_by_what_holds_them_up
+                heads_that_failed_at_the_same_moment_come_one_by_one
                 lists_go_on_after_an_entry
                 the_journal_is_read_backwards
                 what_workers_do_is_added_up_by_the_minute

@@ -337,6 +337,26 @@ pub async fn runs_are_listed_by_what_holds_them_up<S: StoreUnderTest>() {
     assert_eq!((page.heads.len(), rest.heads.len(), rest.next), (1, 0, None));
 }
 
+pub async fn heads_that_failed_at_the_same_moment_come_one_by_one<S: StoreUnderTest>() {
+    let desk = Desk::<S>::with_handlers(&["h"]).await;
+    for name in ["a", "b", "c"] {
+        desk.change(name, name, 0).await;
+    }
+    for delivery in desk.deliveries("h", 1).await {
+        desk.settle(&delivery.lease, again(50), 2).await;
+    }
+    let (mut found, mut place) = (Vec::new(), None);
+    loop {
+        let page = desk.0.store().heads(&handler("h"), place, 1).await.unwrap();
+        found.extend(page.heads.iter().map(|head| head.run.to_string()));
+        place = page.next;
+        if place.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, ["c", "b", "a"]);
+}
+
 pub async fn lists_go_on_after_an_entry<S: StoreUnderTest>() {
     let desk = Desk::<S>::with_handlers(&["h", "other"]).await;
     for name in ["a", "b"] {

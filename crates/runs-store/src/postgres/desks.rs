@@ -69,7 +69,7 @@ impl RefreshDesk for PostgresStore {
     }
 
     async fn keep_budget(&self, org: &OrgId, budget: String) -> Result<(), StoreError> {
-        write!(self, "keeping the budget", transaction => async {
+        write!(self, "keeping the budget", Access::Often, transaction => async {
             self.core.check_seat(&transaction, org).await?;
             inbox::keep_budget(&transaction, org, &budget).await
         })

@@ -328,7 +328,10 @@ async fn lease(
                 UPDATE cursors
                    SET fence = fence + 1, attempts = attempts + 1, lease_until = $1, holder = $2,
                        tried_since = coalesce(tried_since, $3)
-                 WHERE handler = $4 AND subject = ANY ($5)
+                 WHERE ctid = ANY (ARRAY (
+                       SELECT c.place FROM unnest($5) AS h (subject),
+                      LATERAL (SELECT ctid AS place FROM cursors
+                                WHERE handler = $4 AND subject = h.subject LIMIT 1) c))
              RETURNING subject, number, fence, attempts, tried_since)
              SELECT l.subject, l.fence, l.attempts, l.tried_since, e.id, e.type, o.name, s.id, e.number, e.created_at, e.body
                FROM leased l

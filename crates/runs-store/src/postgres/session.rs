@@ -30,8 +30,8 @@ const TRIES: u32 = 10;
 /// How many connections that the server has closed are tried before it is given up to find one.
 const CONNECTIONS: u32 = 20;
 
-/// For how many transactions of a connection statements are prepared. Their plans are as old, and one that was made when a table
-/// was small may not be the best when it has grown.
+/// For how many transactions of a connection statements are prepared. Their plans are at most as old (the server plans again after
+/// each ANALYZE), and one that was made when a table was small may not be the best when it has grown.
 const PREPARED_FOR: usize = 1000;
 
 /// The few rows that a webhook or an event needs are found by an index each. Left to itself, the planner reads the whole
@@ -39,7 +39,7 @@ const PREPARED_FOR: usize = 1000;
 const BY_INDEX: &str = "; SET LOCAL enable_seqscan TO off; SET LOCAL enable_hashjoin TO off; \
     SET LOCAL enable_mergejoin TO off; SET LOCAL jit TO off";
 
-/// A plan for any values, once: for those of the moment it would be made each time, which takes longer than what is planned.
+/// One plan for any values: the server would otherwise often plan anew for those of the moment, which takes longer than the statement.
 const FOR_ANY_VALUES: &str = "; SET LOCAL plan_cache_mode TO force_generic_plan";
 
 /// What a transaction may do.
@@ -228,14 +228,14 @@ fn opening(schema: &str, access: Access, statements: Statements) -> String {
         Access::Read => "ISOLATION LEVEL REPEATABLE READ READ ONLY",
         Access::Write | Access::Often => "ISOLATION LEVEL READ COMMITTED READ WRITE",
     };
-    let (by_index, for_any_values) = (
-        if access == Access::Often { BY_INDEX } else { "" },
-        if statements == Statements::Prepared {
-            FOR_ANY_VALUES
-        } else {
-            ""
-        },
-    );
+    let by_index = match access {
+        Access::Often => BY_INDEX,
+        Access::Read | Access::Write => "",
+    };
+    let for_any_values = match statements {
+        Statements::Prepared => FOR_ANY_VALUES,
+        Statements::Unnamed => "",
+    };
     let (statement, lock) = (STATEMENT.as_millis(), LOCK.as_millis());
     format!(
         "BEGIN {how}; SET LOCAL search_path TO {}; SET LOCAL statement_timeout TO {statement}; \

@@ -277,7 +277,7 @@ async fn no_page_costs_more_in_a_larger_store() {
     for (((what, _), small), large) in ASKED.iter().zip(small).zip(large) {
         assert!(small.1 > 0 || large.1 == 0, "{what}: the small store has none");
         let more = if *what == RARE { u64::from(LARGE - SMALL) } else { 0 };
-        if large.0 > small.0 * 3 / 2 + 200 + more {
+        if large.0 > small.0 * 11 / 10 + 50 + more {
             grown.push(format!(
                 "{what}: {} read for {} rows, then {} for {}",
                 small.0, small.1, large.0, large.1

@@ -34,7 +34,7 @@ struct Meant {
     until: Option<i64>,
     ids: Vec<Uuid>,
     types: Vec<String>,
-    /// The key of the handler, by which the planner knows how much there is of it.
+    /// The key of the handler, by which the planner knows how many rows it has.
     handler: Option<i64>,
 }
 

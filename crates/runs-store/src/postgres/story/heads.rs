@@ -13,7 +13,8 @@ const COLUMNS: &str = "
     h.name, o.name, s.id, s.name, e.id, c.number, c.due_at, c.lease_until IS NOT NULL, c.attempts, c.reason,
     c.failed_at, c.subject";
 
-/// That a line which fails is due, too, is not for the planner: it would think that hardly any line is both, and sort them all.
+/// Every line that fails is due. The sum hides that from the planner, which would take the two for independent, expect few rows, and
+/// sort them all.
 const FROM: &str = "
     handlers h
     JOIN cursors c ON c.handler = h.key AND c.due_at + 0 IS NOT NULL
