@@ -1,7 +1,8 @@
 //! Opening the intake log and the store.
 //!
 //! A sender tries once, so the worker receives as soon as the log is open. A store that is recovered, migrated, locked, or on
-//! a full disk is waited for: what arrives meanwhile is in the log. What a person has to mend ends the start.
+//! a full disk is waited for: what arrives meanwhile is in the log, where the store is asked first not before the time that it may
+//! take for a webhook. What a person has to mend ends the start.
 
 use std::io;
 use std::path::PathBuf;
