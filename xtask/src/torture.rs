@@ -10,6 +10,9 @@ use torture::points::{Rig, points};
 use torture::round::Report;
 use torture::several::campaign::SeveralCampaign;
 
+/// After how many rounds a line says how it stands: whoever has to stop a long campaign knows what was tried.
+const ROUNDS_A_LINE: usize = 25;
+
 #[derive(Args, Default)]
 pub(crate) struct Torture {
     /// Go on for so long, at every occurrence of every point and with many more failing system calls
@@ -49,7 +52,7 @@ impl Torture {
         let start = std::time::Instant::now();
         let runtime = tokio::runtime::Runtime::new()?;
         let workers = self.workers.map(NonZeroUsize::get);
-        let tell = move |report: &Report| tell(report, workers);
+        let tell = move |report: &Report, total: &Total| tell(report, total, workers);
         let total = match workers {
             None => runtime.block_on(self.campaign(seed).run(tell))?,
             Some(workers) => runtime.block_on(self.several(seed, workers).run(tell))?,
@@ -106,7 +109,17 @@ impl Torture {
     }
 }
 
-fn tell(report: &Report, workers: Option<usize>) {
+fn tell(report: &Report, total: &Total, workers: Option<usize>) {
+    if total.rounds.is_multiple_of(ROUNDS_A_LINE) {
+        let Total { rounds, sum, .. } = total;
+        println!(
+            "so far        {rounds} rounds, {} kills, {} restarts, {} lost",
+            sum.kills, sum.restarts, sum.lost
+        );
+    }
+    if report.wrong.is_empty() {
+        return;
+    }
     println!("FAILED {}", report.name);
     for wrong in report.wrong.iter().take(5) {
         println!("  {wrong}");

@@ -1,7 +1,7 @@
 //! A PgBouncer of one's own in transaction mode, before a PostgreSQL server.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A PgBouncer of one's own. Dropping it ends it.
 #[derive(Debug)]
 pub struct PgBouncer {
+    address: SocketAddr,
     url: String,
     running: Child,
     _folder: TempDir,
@@ -45,14 +46,15 @@ impl PgBouncer {
         let (address, database) = address.split_once('/').context("the URL names a database")?;
         let (host, port) = address.split_once(':').unwrap_or((address, "5432"));
         let folder = tempfile::Builder::new().prefix("runs-worker-pgbouncer").tempdir()?;
-        let own = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let own = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let settings = folder.path().join("pgbouncer.ini");
         fs::write(
             &settings,
             format!(
                 "[databases]\n* = host={host} port={port} user={USER}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
-                 listen_port = {own}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
-                 default_pool_size = 12\nmax_client_conn = 1000\n"
+                 listen_port = {}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n\
+                 default_pool_size = 12\nmax_client_conn = 1000\nserver_login_retry = 1\n",
+                own.port()
             ),
         )?;
         let mut command = Command::new(program);
@@ -70,12 +72,13 @@ impl PgBouncer {
             .spawn()
             .context("start PgBouncer")?;
         let mut started = Self {
-            url: format!("postgres://{USER}@127.0.0.1:{own}/{database}"),
+            address: own,
+            url: format!("postgres://{USER}@{own}/{database}"),
             running,
             _folder: folder,
         };
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", own)).is_err() {
+        while TcpStream::connect(own).is_err() {
             if let Some(status) = started.running.try_wait()? {
                 bail!("PgBouncer ended with {status}");
             }
@@ -85,6 +88,11 @@ impl PgBouncer {
             sleep(Duration::from_millis(20));
         }
         Ok(started)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// How the server is reached through it.

@@ -1,7 +1,7 @@
 //! Many rounds, side by side.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::plan::{IoFault, Plan};
@@ -105,11 +105,11 @@ impl Campaign {
         Ok(fixed)
     }
 
-    /// Plays all rounds, and tells of each that failed as soon as it has.
+    /// Plays all rounds, and tells of each as soon as it has ended, with what came of all so far.
     ///
     /// # Errors
     /// If something else than the worker fails.
-    pub async fn run(&self, tell: impl Fn(&Report) + Send + Sync + 'static) -> anyhow::Result<Total> {
+    pub async fn run(&self, tell: impl Fn(&Report, &Total) + Send + Sync + 'static) -> anyhow::Result<Total> {
         crate::binary()?;
         let queue = Arc::new(Mutex::new(Queue {
             fixed: self.fixed()?,
@@ -117,10 +117,10 @@ impl Campaign {
             random: 0,
             end: Instant::now() + self.time,
         }));
-        let (total, tell) = (Arc::new(Mutex::new(Total::default())), Arc::new(tell));
+        let account = Arc::new(Account::new(tell));
         let mut players = tokio::task::JoinSet::new();
         for _ in 0..SIDE_BY_SIDE {
-            let (queue, total, tell) = (Arc::clone(&queue), Arc::clone(&total), Arc::clone(&tell));
+            let (queue, account) = (Arc::clone(&queue), Arc::clone(&account));
             let (seed, occurrences) = (self.seed, self.occurrences);
             players.spawn(async move {
                 loop {
@@ -128,23 +128,14 @@ impl Campaign {
                     let Some(work) = work else {
                         return anyhow::Ok(());
                     };
-                    let note = |report: Report| {
-                        if !report.wrong.is_empty() {
-                            tell(&report);
-                        }
-                        total.lock().unwrap_or_else(PoisonError::into_inner).add(report);
-                    };
                     match work {
-                        Work::Round(plan) => note(round::play(&plan).await?),
+                        Work::Round(plan) => account.note(round::play(&plan).await?),
                         Work::Point(point) => {
                             let play = |occurrence, attempt| {
                                 let plan = Plan::at_point(&point, occurrence, seed.wrapping_add(attempt));
                                 async move { round::play(&plan).await }
                             };
-                            if is_reached(occurrences, TRIES, play, &note).await? {
-                                let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-                                total.reached.insert(point.clone());
-                            }
+                            account.die_at(&point, occurrences, TRIES, play).await?;
                         }
                     }
                 }
@@ -153,40 +144,71 @@ impl Campaign {
         while let Some(ended) = players.join_next().await {
             ended??;
         }
-        let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(std::mem::take(&mut *total))
+        Ok(account.end())
     }
 }
 
-/// Plays rounds in which a worker dies at a point: at one occurrence after the other until it is not passed so often, each
-/// tried again, with other operations and faults, until it is passed. Whether it was passed at all.
-pub(crate) async fn is_reached<Round>(
-    occurrences: u64,
-    tries: u64,
-    play: impl Fn(u64, u64) -> Round,
-    note: &impl Fn(Report),
-) -> anyhow::Result<bool>
-where
-    Round: Future<Output = anyhow::Result<Report>>,
-{
-    let mut reached = false;
-    'occurrences: for occurrence in 1..=occurrences {
-        for attempt in 0..tries {
-            let report = play(occurrence, attempt).await?;
-            let has_crashed = report.has_crashed;
-            note(report);
-            if has_crashed {
-                reached = true;
-                continue 'occurrences;
-            }
+/// What came of the rounds so far, and who is told of each.
+pub(crate) struct Account<Tell> {
+    total: Mutex<Total>,
+    tell: Tell,
+}
+
+impl<Tell: Fn(&Report, &Total)> Account<Tell> {
+    pub(crate) fn new(tell: Tell) -> Self {
+        Self {
+            total: Mutex::default(),
+            tell,
         }
-        break;
     }
-    Ok(reached)
+
+    fn total(&self) -> MutexGuard<'_, Total> {
+        self.total.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note(&self, report: Report) {
+        let mut total = self.total();
+        total.add(&report);
+        (self.tell)(&report, &total);
+        if !report.wrong.is_empty() {
+            total.failed.push(report);
+        }
+    }
+
+    /// Plays rounds in which a worker dies at a point: at one occurrence after the other until it is not passed so often,
+    /// each tried again, with other operations and faults, until it is passed.
+    pub(crate) async fn die_at<Round>(
+        &self,
+        point: &str,
+        occurrences: u64,
+        tries: u64,
+        play: impl Fn(u64, u64) -> Round,
+    ) -> anyhow::Result<()>
+    where
+        Round: Future<Output = anyhow::Result<Report>>,
+    {
+        'occurrences: for occurrence in 1..=occurrences {
+            for attempt in 0..tries {
+                let report = play(occurrence, attempt).await?;
+                let has_crashed = report.has_crashed;
+                self.note(report);
+                if has_crashed {
+                    self.total().reached.insert(point.to_owned());
+                    continue 'occurrences;
+                }
+            }
+            break;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn end(&self) -> Total {
+        std::mem::take(&mut self.total())
+    }
 }
 
 impl Total {
-    pub(crate) fn add(&mut self, report: Report) {
+    fn add(&mut self, report: &Report) {
         self.rounds += 1;
         self.sum.kills += report.kills;
         self.sum.restarts += report.restarts;
@@ -198,8 +220,5 @@ impl Total {
         self.sum.lost += report.lost;
         self.sum.out_of_order += report.out_of_order;
         self.sum.ids_changed += report.ids_changed;
-        if !report.wrong.is_empty() {
-            self.failed.push(report);
-        }
     }
 }

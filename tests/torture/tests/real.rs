@@ -20,7 +20,7 @@ async fn the_worker_dies_at_every_named_point_once_and_loses_nothing() -> anyhow
         occurrences: 1,
         io_faults: 0,
     };
-    let total = campaign.run(|_| {}).await?;
+    let total = campaign.run(|_, _| {}).await?;
     let wrong: Vec<_> = total.failed.iter().flat_map(|report| &report.wrong).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(total.reached, points(Rig::File)?);

@@ -37,7 +37,7 @@ async fn a_worker_dies_at_every_named_point_once_and_nothing_is_lost() -> anyhow
         point: None,
         occurrences: 1,
     };
-    let total = campaign.run(|_| {}).await?;
+    let total = campaign.run(|_, _| {}).await?;
     let wrong: Vec<_> = total.failed.iter().flat_map(|report| &report.wrong).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert_eq!(total.reached, points(Rig::Postgres)?);

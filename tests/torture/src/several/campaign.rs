@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Server;
 use super::plan::SeveralPlan;
 use super::round;
-use crate::campaign::{Total, is_reached};
+use crate::campaign::{Account, Total};
 use crate::points::{self, Rig};
 use crate::round::Report;
 
@@ -68,11 +68,11 @@ impl SeveralCampaign {
         Ok(wanted.filter(|_| self.occurrences > 0).collect())
     }
 
-    /// Plays all rounds, and tells of each that failed as soon as it has.
+    /// Plays all rounds, and tells of each as soon as it has ended, with what came of all so far.
     ///
     /// # Errors
     /// If something else than the workers fails.
-    pub async fn run(&self, tell: impl Fn(&Report) + Send + Sync + 'static) -> anyhow::Result<Total> {
+    pub async fn run(&self, tell: impl Fn(&Report, &Total) + Send + Sync + 'static) -> anyhow::Result<Total> {
         crate::binary()?;
         let queue = Arc::new(Mutex::new(Queue {
             points: self.points()?,
@@ -80,23 +80,20 @@ impl SeveralCampaign {
             left: self.rounds.or(self.point.is_some().then_some(0)),
             end: Instant::now() + self.time,
         }));
-        let total = Arc::new(Mutex::new(Total::default()));
-        let tell = Arc::new(tell);
+        let account = Arc::new(Account::new(tell));
         let mut players = tokio::task::JoinSet::new();
         for _ in 0..SIDE_BY_SIDE {
             let player = Player {
                 campaign: self.clone(),
                 server: Server::start().await?,
                 queue: Arc::clone(&queue),
-                total: Arc::clone(&total),
             };
-            players.spawn(player.play(Arc::clone(&tell)));
+            players.spawn(player.play(Arc::clone(&account)));
         }
         while let Some(ended) = players.join_next().await {
             ended??;
         }
-        let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(std::mem::take(&mut *total))
+        Ok(account.end())
     }
 }
 
@@ -104,24 +101,17 @@ struct Player {
     campaign: SeveralCampaign,
     server: Server,
     queue: Arc<Mutex<Queue>>,
-    total: Arc<Mutex<Total>>,
 }
 
 impl Player {
-    async fn play(self, tell: Arc<impl Fn(&Report)>) -> anyhow::Result<()> {
-        let note = |report: Report| {
-            if !report.wrong.is_empty() {
-                tell(&report);
-            }
-            self.total.lock().unwrap_or_else(PoisonError::into_inner).add(report);
-        };
+    async fn play(self, account: Arc<Account<impl Fn(&Report, &Total)>>) -> anyhow::Result<()> {
         loop {
             let work = self.queue.lock().unwrap_or_else(PoisonError::into_inner).next();
             match work {
                 None => return Ok(()),
                 Some(Work::Round(seed)) => {
                     let plan = SeveralPlan::random(self.campaign.workers, seed);
-                    note(round::play(&plan, &self.server).await?);
+                    account.note(round::play(&plan, &self.server).await?);
                 }
                 Some(Work::Point(point)) => {
                     let server = &self.server;
@@ -130,10 +120,7 @@ impl Player {
                         let plan = SeveralPlan::at_point(&point, occurrence, self.campaign.workers, seed);
                         async move { round::play(&plan, server).await }
                     };
-                    if is_reached(self.campaign.occurrences, TRIES, play, &note).await? {
-                        let mut total = self.total.lock().unwrap_or_else(PoisonError::into_inner);
-                        total.reached.insert(point.clone());
-                    }
+                    account.die_at(&point, self.campaign.occurrences, TRIES, play).await?;
                 }
             }
         }

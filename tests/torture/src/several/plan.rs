@@ -88,6 +88,8 @@ pub struct SeveralPlan {
     pub clock: Option<WrongClock>,
     /// Who has so few connections that they are soon used up.
     pub short_of_connections: Option<usize>,
+    /// Who reaches the server through PgBouncer in transaction mode.
+    pub pooled: Vec<usize>,
     /// How many calls to the API there may be in five seconds, if that is limited.
     pub budget: Option<u32>,
     /// Who is killed at the end of the troubles and never comes back.
@@ -104,6 +106,7 @@ impl SeveralPlan {
             crash: None,
             clock: None,
             short_of_connections: None,
+            pooled: Vec::new(),
             budget: None,
             buried: None,
         }
@@ -141,9 +144,14 @@ impl SeveralPlan {
             );
             plan.short_of_connections = rng.random_bool(0.4).then(|| worker(&mut rng));
         }
-        // Who stands still for a while sends what it was about to send afterwards.
+        // Who stands still for a while sends what it was about to send afterwards. And what was deleted is asked for so often
+        // that this would last longer than anybody waits.
         let is_stop = |(_, what): &(Duration, What)| matches!(what, What::Stop { .. });
-        plan.budget = (rng.random_bool(0.5) && !troubles.iter().any(is_stop)).then_some(50);
+        let may_be_limited = !plan.world.deletes && !troubles.iter().any(is_stop);
+        plan.budget = (rng.random_bool(0.5) && may_be_limited).then_some(50);
+        if rng.random_bool(0.4) {
+            plan.pooled = (0..workers).filter(|_| rng.random_bool(0.7)).collect();
+        }
         plan.troubles = troubles.into_iter().map(|(at, what)| Trouble { at, what }).collect();
         plan.troubles.sort_by_key(|trouble| trouble.at);
         plan

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use system_tests::{Passing, PostgresServer, Relay};
+use system_tests::{Passing, PgBouncer, PostgresServer, Relay};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
@@ -23,16 +23,19 @@ pub struct Server {
     server: Arc<Mutex<PostgresServer>>,
     url: String,
     port: u16,
+    pooler: Option<Arc<PgBouncer>>,
 }
 
 impl Server {
-    /// Starts it.
+    /// Starts it, and a PgBouncer before it, which is left out, aloud, where it is not installed and nobody insists.
     ///
     /// # Errors
-    /// If PostgreSQL is not installed, or does not start.
+    /// If PostgreSQL is not installed, or in CI PgBouncer; if one of them does not start.
     pub async fn start() -> anyhow::Result<Self> {
         let server = spawn_blocking(PostgresServer::start).await??;
+        let url = server.url();
         Ok(Self {
+            pooler: spawn_blocking(move || pooler(&url)).await??.map(Arc::new),
             url: server.url(),
             port: server.port(),
             server: Arc::new(Mutex::new(server)),
@@ -78,6 +81,13 @@ impl Server {
         Ok(self.connect().await?.batch_execute(&drop).await?)
     }
 
+    /// A link to it, or to the pooler before it.
+    pub(super) async fn link(&self, is_pooled: bool) -> anyhow::Result<Relay> {
+        let directly = (Ipv4Addr::LOCALHOST, self.port).into();
+        let pooler = self.pooler.as_ref().filter(|_| is_pooled);
+        Relay::to([pooler.map_or(directly, |pooler| pooler.address())]).await
+    }
+
     /// How a schema is reached, over a link or directly.
     pub(super) fn url(&self, schema: &str, link: Option<SocketAddr>) -> String {
         let port = link.map_or(self.port, |link| link.port());
@@ -86,6 +96,15 @@ impl Server {
              options=-csearch_path%3D{schema}"
         )
     }
+}
+
+#[expect(clippy::print_stderr, reason = "a person has to see what was not tried")]
+fn pooler(server: &str) -> anyhow::Result<Option<PgBouncer>> {
+    if PgBouncer::program().is_none() && std::env::var_os("CI").is_none() {
+        eprintln!("SKIPPED: no worker reaches its server through PgBouncer, which is not installed");
+        return Ok(None);
+    }
+    PgBouncer::start(server).map(Some)
 }
 
 /// A worker, dead or alive.
@@ -102,10 +121,6 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) async fn link(server: &Server) -> anyhow::Result<Relay> {
-        Relay::to([(Ipv4Addr::LOCALHOST, server.port).into()]).await
-    }
-
     pub(super) fn start(&mut self) -> anyhow::Result<()> {
         let mut environment = self.environment.clone();
         if let Some((point, occurrence)) = self.crash.take() {

@@ -85,7 +85,7 @@ impl Stage {
                 door,
                 admin,
             };
-            let link = Seat::link(server).await?;
+            let link = server.link(plan.pooled.contains(&worker)).await?;
             let mut environment = environment(&plan.world, &place, &sim, receivers.address)?;
             let url = server.url(&schema, Some(link.address()));
             add_to(&mut environment, plan, worker, &url)?;
