@@ -62,6 +62,7 @@ pub(super) async fn claim_due(
     torture::point("postgres.runs-leased");
     // Sent without waiting for each other.
     let ((), next_due) = tokio::try_join!(
+        biased;
         fill(transaction, org, &mut work),
         next_due(transaction, fronts, org.key, lanes)
     )?;
@@ -245,7 +246,7 @@ async fn fill(
             .rows(VIEWS, params![ABSENT; keys.clone(), covered.clone()])
             .await
     };
-    let (views, pending) = tokio::try_join!(views, pending(transaction, &keys, &covered))?;
+    let (views, pending) = tokio::try_join!(biased; views, pending(transaction, &keys, &covered))?;
     for row in views {
         let Some((due, _)) = place.get(&row.at(0)?).and_then(|place| work.get_mut(*place)) else {
             continue;

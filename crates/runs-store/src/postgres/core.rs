@@ -69,7 +69,7 @@ impl Core {
                     self.wake.lost_a_session();
                 }
                 // Its connection is not used again.
-                if failure.is_of_another_session() || failure.is_outdated_plan() {
+                if failure.is_of_its_connection() {
                     drop(transaction);
                 } else {
                     transaction.roll_back().await;

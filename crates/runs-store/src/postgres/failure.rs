@@ -118,8 +118,7 @@ impl Failure {
                 let conflicts = [SqlState::T_R_SERIALIZATION_FAILURE, SqlState::T_R_DEADLOCK_DETECTED];
                 connection_ended(error)
                     || error.code().is_some_and(|state| conflicts.contains(state))
-                    || self.is_of_another_session()
-                    || self.is_outdated_plan()
+                    || self.is_of_its_connection()
             }
             _ => false,
         }
@@ -131,8 +130,13 @@ impl Failure {
         self.state().is_some_and(|state| elsewhere.contains(state))
     }
 
+    /// Whether it would not have happened on another connection: on this one, what was prepared is of no use any more.
+    pub(super) fn is_of_its_connection(&self) -> bool {
+        self.is_of_another_session() || self.is_outdated_plan()
+    }
+
     /// Whether what was prepared on this connection no longer fits the tables: somebody has migrated them.
-    pub(super) fn is_outdated_plan(&self) -> bool {
+    fn is_outdated_plan(&self) -> bool {
         let Self::Postgres(error) = self else { return false };
         // The message comes in the server's language, the routine's name does not.
         error

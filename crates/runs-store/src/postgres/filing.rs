@@ -67,8 +67,11 @@ pub(super) async fn file(
     batch: &[NewNotification],
     now: SchedulingTime,
 ) -> Result<Vec<Appended>, Failure> {
-    let stored = stored_ids(transaction, batch).await?;
-    let mut filing = Filing::default();
+    let (stored, orgs) = tokio::try_join!(biased; stored_ids(transaction, batch), orgs(transaction, batch))?;
+    let mut filing = Filing {
+        orgs,
+        ..Filing::default()
+    };
     let fresh: Vec<(usize, &NewNotification)> = fresh(batch, &stored);
     filing.read(transaction, &fresh).await?;
     let mut appended: Vec<Appended> = batch
@@ -99,6 +102,17 @@ async fn stored_ids(transaction: &Transaction, batch: &[NewNotification]) -> Res
     found.iter().map(|row| row.at(0)).collect()
 }
 
+/// The keys of the organizations.
+async fn orgs(transaction: &Transaction, batch: &[NewNotification]) -> Result<HashMap<OrgId, i64>, Failure> {
+    let mut keys = HashMap::new();
+    for NewNotification { org, .. } in batch {
+        if !keys.contains_key(org) {
+            keys.insert(org.clone(), subjects::org_key(transaction, org).await?);
+        }
+    }
+    Ok(keys)
+}
+
 /// Those that are not stored, each once.
 fn fresh<'b>(batch: &'b [NewNotification], stored: &HashSet<Uuid>) -> Vec<(usize, &'b NewNotification)> {
     let mut seen = stored.clone();
@@ -107,25 +121,25 @@ fn fresh<'b>(batch: &'b [NewNotification], stored: &HashSet<Uuid>) -> Vec<(usize
 }
 
 impl Filing {
-    /// Locks the subjects, and then reads the twins: who stores one at the same time has the subject locked.
+    /// Locks the subjects and reads the twins. A twin that another worker stores meanwhile is met by the insert, which then is a
+    /// conflict.
     async fn read(&mut self, transaction: &Transaction, fresh: &[(usize, &NewNotification)]) -> Result<(), Failure> {
-        for (_, notification) in fresh {
-            if !self.orgs.contains_key(&notification.org) {
-                let key = subjects::org_key(transaction, &notification.org).await?;
-                self.orgs.insert(notification.org.clone(), key);
-            }
-        }
         let mut names = BTreeSet::new();
         for (_, notification) in fresh {
             if let Some(subject) = &notification.subject {
                 names.insert(subjects::name(self.org(&notification.org)?, subject));
             }
         }
-        for (name, locked) in subjects::lock_named(transaction, &names).await? {
+        let (locked, twins) = tokio::try_join!(
+            biased;
+            subjects::lock_named(transaction, &names),
+            self.twins(transaction, fresh)
+        )?;
+        for (name, locked) in locked {
             self.named.insert(name, locked.run.unwrap_or(locked.key));
             self.subjects.insert(locked.key, locked);
         }
-        self.read_twins(transaction, fresh).await?;
+        self.twins = twins;
         let twins: Vec<i64> = self.twins.values().filter_map(|twin| Some(twin.place?.0)).collect();
         let runs = |filing: &Self| {
             filing
@@ -152,11 +166,11 @@ impl Filing {
         Ok(())
     }
 
-    async fn read_twins(
-        &mut self,
+    async fn twins(
+        &self,
         transaction: &Transaction,
         fresh: &[(usize, &NewNotification)],
-    ) -> Result<(), Failure> {
+    ) -> Result<HashMap<(i64, String), Twin>, Failure> {
         let (mut orgs, mut keys) = (Vec::new(), Vec::new());
         for (_, notification) in fresh {
             if let Some(key) = &notification.dedupe_key {
@@ -165,7 +179,7 @@ impl Filing {
             }
         }
         if keys.is_empty() {
-            return Ok(());
+            return Ok(HashMap::new());
         }
         let found = transaction
             .rows(
@@ -175,15 +189,15 @@ impl Filing {
                 params![; orgs, keys],
             )
             .await?;
-        for row in found {
+        let twins = found.iter().map(|row| {
             let twin = Twin {
                 id: row.at(3)?,
                 place: row.at::<Option<i64>>(4)?.zip(row.at(5)?),
                 row: TwinRow::Stored(row.at(2)?),
             };
-            self.twins.insert((row.at(0)?, row.at(1)?), twin);
-        }
-        Ok(())
+            Ok(((row.at(0)?, row.at(1)?), twin))
+        });
+        twins.collect()
     }
 
     fn org(&self, org: &OrgId) -> Result<i64, Failure> {
@@ -285,7 +299,7 @@ impl Filing {
         batch: &[NewNotification],
         now: SchedulingTime,
     ) -> Result<(), Failure> {
-        subjects::want(transaction, &self.tickets, Lane::Live, now).await?;
+        // A key is free before another row takes it.
         if !self.released.is_empty() {
             let release = "UPDATE notifications SET dedupe_key = NULL WHERE seq = ANY ($1)";
             transaction.execute(release, params![; self.released]).await?;
@@ -301,7 +315,12 @@ impl Filing {
                 )
                 .await?;
         }
-        insert(transaction, &self.new, batch).await
+        tokio::try_join!(
+            biased;
+            subjects::want(transaction, &self.tickets, Lane::Live, now),
+            insert(transaction, &self.new, batch),
+        )?;
+        Ok(())
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) async fn publish(
     if events.is_empty() {
         return Ok(());
     }
-    let ((), handlers) = tokio::try_join!(insert(transaction, events), active_handlers(transaction))?;
+    let ((), handlers) = tokio::try_join!(biased; insert(transaction, events), active_handlers(transaction))?;
     let (mut waiting, mut kept_back) = (Vec::new(), Vec::new());
     for (handler, name) in handlers {
         for Published {
@@ -52,6 +52,7 @@ pub(super) async fn publish(
         }
     }
     tokio::try_join!(
+        biased;
         put_in_line(transaction, &waiting, now),
         begin_lines(transaction, &waiting, now),
         note_outcomes(transaction, kept_back, now),

@@ -129,6 +129,7 @@ async fn commit(
         .collect();
     // None needs the outcome of another, so they are sent without waiting for it.
     tokio::try_join!(
+        biased;
         keep_snapshots(transaction, commits),
         sweep::fetched(transaction, &seen),
         end_leases(transaction, commits, now),

@@ -1,5 +1,8 @@
 //! Transactions. Whatever is needed of a session is said in each of them, so that it does not matter which of a pooler's
 //! connections it reaches, and none is open during anything but SQL.
+//!
+//! Statements that do not need the outcome of each other are sent without waiting for it, by `try_join!`, and carried out in
+//! their order. It is `biased`, because of several that fail only the first says why.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

@@ -114,6 +114,7 @@ impl<'e> Ends<'e> {
         let mut over: Vec<Place> = self.delivered.iter().map(|(held, _)| held.place).collect();
         over.extend(self.dead.iter().map(|(held, ..)| held.place));
         tokio::try_join!(
+            biased;
             note_delivered(transaction, &self.delivered, now),
             bury(transaction, &self.dead, now),
             take_out(transaction, &over),

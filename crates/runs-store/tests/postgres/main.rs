@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod bounded;
+mod conflicts;
 mod fronts;
 mod lost_answers;
 mod moving;
