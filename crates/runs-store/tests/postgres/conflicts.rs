@@ -42,9 +42,7 @@ async fn what_a_deadlock_has_undone_is_done_again() {
         return;
     }
     let schema = Schema::new();
-    let store = PostgresStore::open(&schema.settings(), &schema.worker(), now())
-        .await
-        .unwrap();
+    let store = schema.open(now()).await;
     import(&store, 0).await;
     let (other, watcher) = (session().await, session().await);
     let lock = |run: &str| format!("SELECT FROM {}.subjects WHERE id = '{run}' FOR UPDATE", schema.name());

@@ -40,9 +40,7 @@ async fn claimed(store: &PostgresStore, now: SchedulingTime) -> Vec<String> {
 
 /// A store in which a transaction sees a hundred thousand runs that were due, and are not.
 async fn with_dead_entries(schema: &Schema) -> (PostgresStore, tokio_postgres::Client) {
-    let store = PostgresStore::open(&schema.settings(), &schema.worker(), at(0))
-        .await
-        .unwrap();
+    let store = schema.open(at(0)).await;
     ask_for(&store, "the first", at(0)).await;
     let name = schema.name();
     administer(&format!(

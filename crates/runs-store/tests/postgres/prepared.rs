@@ -91,9 +91,7 @@ async fn a_store_goes_on_when_the_tables_were_changed() {
         return;
     }
     let schema = Schema::new();
-    let store = PostgresStore::open(&schema.settings(), &schema.worker(), now())
-        .await
-        .unwrap();
+    let store = schema.open(now()).await;
     assert!(store.hears().await);
     // On every connection that there is.
     for number in 0..10 {

@@ -3,7 +3,7 @@
 use std::env;
 use std::thread;
 
-use runs_store::{PostgresSettings, WorkerIdentity};
+use runs_store::{PostgresSettings, PostgresStore, SchedulingTime, WorkerIdentity};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
@@ -101,6 +101,13 @@ impl Schema {
         let mut settings = PostgresSettings::new(format!("{url}{separator}options=-csearch_path%3D{}", self.name));
         settings.connections = 4;
         settings
+    }
+
+    /// A store in it.
+    pub(crate) async fn open(&self, now: SchedulingTime) -> PostgresStore {
+        PostgresStore::open(&self.settings(), &self.worker(), now)
+            .await
+            .unwrap()
     }
 
     /// Does what a later version may do as long as this one is to go on working: it adds what may be empty.
