@@ -30,6 +30,8 @@ pub(crate) enum Death {
     Crashed,
     /// By itself, or because it was asked to.
     Ended { success: bool },
+    /// By SIGKILL, because it had not ended a minute after it was asked to.
+    Stuck,
 }
 
 /// A running worker. Dropping it kills it.
@@ -130,8 +132,11 @@ impl Process {
     pub(crate) async fn terminate(&mut self) -> anyhow::Result<Death> {
         signal(self.child.id(), Signal::SIGCONT);
         signal(self.child.id(), Signal::SIGTERM);
-        let status = timeout(PATIENCE, self.child.wait()).await;
-        Ok(of_itself(status.context("the worker does not end")??))
+        if let Ok(status) = timeout(PATIENCE, self.child.wait()).await {
+            return Ok(of_itself(status?));
+        }
+        self.child.kill().await.context("kill the worker")?;
+        Ok(Death::Stuck)
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {

@@ -230,6 +230,9 @@ impl Stage {
             Death::Crashed => report.wrong.push("the worker aborted".to_owned()),
             // It may refuse to go on with a disk that fails, or its port may be taken for an instant.
             Death::Ended { .. } => {}
+            Death::Stuck => report
+                .wrong
+                .push("the worker did not end when it was asked to".to_owned()),
         }
         // What it has sent is taken before the next one sends.
         sleep(Duration::from_millis(20)).await;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use system_tests::{Passing, PgBouncer, PostgresServer, Relay};
+use system_tests::{PgBouncer, PostgresServer, Relay};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
@@ -114,7 +114,7 @@ pub(super) struct Seat {
     pub(super) crash: Option<(String, u64)>,
     pub(super) door: SocketAddr,
     pub(super) admin: SocketAddr,
-    pub(super) link: Relay,
+    pub(super) link: Arc<Relay>,
     pub(super) program: Option<PathBuf>,
     pub(super) log: PathBuf,
     pub(super) process: Option<Process>,
@@ -153,11 +153,6 @@ impl Seat {
             Some(mut process) => process.terminate().await.map(Some),
             None => Ok(None),
         }
-    }
-
-    /// Lets its link pass everything.
-    pub(super) fn mend(&self) {
-        self.link.set(Passing::Through);
     }
 }
 

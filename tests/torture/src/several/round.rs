@@ -85,7 +85,7 @@ impl Stage {
                 door,
                 admin,
             };
-            let link = server.link(plan.pooled.contains(&worker)).await?;
+            let link = Arc::new(server.link(plan.pooled.contains(&worker)).await?);
             let mut environment = environment(&plan.world, &place, &sim, receivers.address)?;
             let url = server.url(&schema, Some(link.address()));
             add_to(&mut environment, plan, worker, &url)?;
@@ -183,13 +183,16 @@ impl Stage {
             Death::Crashed => report.wrong.push(format!("worker {worker} aborted")),
             Death::Ended { success: true } => {}
             Death::Ended { success: false } => report.wrong.push(format!("worker {worker} ended by itself")),
+            Death::Stuck => report
+                .wrong
+                .push(format!("worker {worker} did not end when it was asked to")),
         }
     }
 
     /// Waits until nothing is left to do, and starts who is dead. A worker may come to its point now only.
     async fn settle(&self, report: &mut Report) -> anyhow::Result<()> {
         for seat in &self.seats {
-            seat.lock().await.mend();
+            seat.lock().await.link.set(Passing::Through);
         }
         self.sim.settle().await;
         let deadline = Instant::now() + LIVENESS;
@@ -303,9 +306,11 @@ async fn happen(
             passing,
             length,
         } => {
-            seat(worker)?.lock().await.link.set(passing);
+            // Whatever else happens to the worker meanwhile, which may take a while.
+            let link = Arc::clone(&seat(worker)?.lock().await.link);
+            link.set(passing);
             sleep(length).await;
-            seat(worker)?.lock().await.mend();
+            link.set(Passing::Through);
         }
         What::RestartServer { away } => server.restart(away).await?,
         // The server may be away just now.
