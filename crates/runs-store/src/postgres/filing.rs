@@ -121,8 +121,8 @@ fn fresh<'b>(batch: &'b [NewNotification], stored: &HashSet<Uuid>) -> Vec<(usize
 }
 
 impl Filing {
-    /// Locks the subjects and reads the twins. A twin that another worker stores meanwhile is met by the insert, which then is a
-    /// conflict.
+    /// Locks the subjects and then, as they are sent in this order, reads the twins: who stores one at the same time has the
+    /// subject locked. One that is missed all the same is met by the insert, which then is a conflict.
     async fn read(&mut self, transaction: &Transaction, fresh: &[(usize, &NewNotification)]) -> Result<(), Failure> {
         let mut names = BTreeSet::new();
         for (_, notification) in fresh {
